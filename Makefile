@@ -1,0 +1,53 @@
+# `make` prints what there is; every target creates what it needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+N      ?= 20
+SEEDS  ?= 200
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lint types layers unit sim test demo soak bench clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "skerry needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## create the environment from the lock file
+
+lint: $(STAMP) ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## strict type checks
+	$(BIN)/mypy
+
+layers: $(STAMP) ## the architecture, as import contracts
+	$(BIN)/lint-imports
+
+unit: $(STAMP) ## every test that needs no cluster, without the simulated seeds
+	$(BIN)/pytest -m "not e2e and not sim" -n 2
+
+sim: $(STAMP) ## SEEDS simulated clusters with every invariant on
+	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m sim -n 2
+
+test: lint types layers ## lint, types, layers, and every test that needs no cluster
+	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e" -n 2
+
+demo: $(STAMP) ## run experiments/01-leader-isolation.yaml on three local broker processes
+	$(BIN)/skerry run experiments/01-leader-isolation.yaml --world local --out out/demo
+
+soak: $(STAMP) ## run 01 and 04a N times each in the local world; one JSON line a run
+	$(BIN)/python bench/soak.py --runs $(N)
+
+bench: $(STAMP) ## measure everything that has a goal; prints a table, writes JSON
+	$(BIN)/python bench/run.py
+
+clean: ## remove the environment and all output
+	rm -rf $(VENV) out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The laboratory: one ChaosExperiment in, one verdict with its evidence out."""

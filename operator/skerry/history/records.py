@@ -1,0 +1,278 @@
+"""The records of a history.
+
+All ``*_ns`` are nanoseconds of the recording process's one clock, from the start of the run. Values are integers,
+unique in the whole run: ``process << 40 | n`` for the n-th record of a process. A produced batch holds consecutive
+values, so (first_value, count) says all of them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+HISTORY_VERSION = 1
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    FAILED = "failed"
+    """Definitely did not happen."""
+    UNKNOWN = "unknown"
+    """May have happened, may still happen; ``completed_ns`` is then only when the client gave up."""
+
+
+class Header(msgspec.Struct, frozen=True, tag="header"):
+    """The first line: what was run, where, and what is therefore owed."""
+
+    version: int
+    experiment: str
+    """Its name."""
+    document: str
+    """The YAML text as it was read."""
+    world: str
+    seed: int
+    started_wall_ns: int
+    skerry_version: str
+    brokers: int
+    flush: str = "group"
+    clock_error_ns: int = 0
+    """How far two readings of the clock may disagree; judgements are widened by it."""
+
+
+class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True):
+    """One produce operation, retries included, written when it completed (or was given up)."""
+
+    process: int
+    topic: str
+    partition: int
+    invoked_ns: int
+    completed_ns: int
+    outcome: Outcome
+    acks: str
+    """All | Leader | None"""
+    first_value: int
+    count: int
+    intended_ns: int = -1
+    """Open loop: when it was due; latency counts from here. -1: not scheduled."""
+    base_offset: int = -1
+    leader: int = -1
+    leader_epoch: int = -1
+    idempotent: bool = False
+    duplicate: bool = False
+    """Acknowledged as already written by an earlier attempt."""
+    attempts: int = 1
+    error: str = ""
+    directed_to: int = -1
+    """A probe: sent to this broker only, never redirected. -1: sent to whoever leads."""
+
+
+class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True):
+    """One fetch. ``values`` are at offsets base_offset, base_offset + 1, ...
+
+    Without values and with ``base_offset == high_watermark`` it is a tail read: it revealed the log's length.
+    """
+
+    process: int
+    topic: str
+    partition: int
+    invoked_ns: int
+    completed_ns: int
+    outcome: Outcome
+    offset: int
+    """Asked for."""
+    base_offset: int = -1
+    values: tuple[int, ...] = ()
+    high_watermark: int = -1
+    leader: int = -1
+    leader_epoch: int = -1
+    session: int = 0
+    """Grows when this process starts over at another place; monotonicity is per session."""
+    final: bool = False
+    """Part of the final read of everything by a fresh client."""
+    error: str = ""
+    directed_to: int = -1
+
+
+class TopicCreate(msgspec.Struct, frozen=True, tag="topic", omit_defaults=True):
+    process: int
+    topic: str
+    invoked_ns: int
+    completed_ns: int
+    outcome: Outcome
+    error: str = ""
+    directed_to: int = -1
+
+
+class DumpedBatch(msgspec.Struct, frozen=True, array_like=True):
+    base_offset: int
+    leader_epoch: int
+    first_value: int
+    count: int
+    checksum: int
+
+
+class ReplicaDump(msgspec.Struct, frozen=True, tag="replica", omit_defaults=True):
+    """One replica's log after the run, read from its segment files by a reader of our own.
+
+    ``high_watermark`` is what the cluster reported at the end (replicas must agree below it).
+    """
+
+    topic: str
+    partition: int
+    broker: int
+    log_start_offset: int
+    log_end_offset: int
+    high_watermark: int
+    batches: tuple[DumpedBatch, ...]
+    epochs: tuple[tuple[int, int], ...] = ()
+    error: str = ""
+    """Why it could not be read; then nothing else counts."""
+
+
+class FaultStep(StrEnum):
+    RESOLVED = "resolved"
+    INJECTING = "injecting"
+    EFFECTIVE = "effective"
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    HEALING = "healing"
+    HEALED = "healed"
+    LOST = "lost"
+    """Its own end came, or its injector died, before it was healed."""
+
+
+class FaultEvent(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True):
+    """A step in the life of one occurrence of a fault; [before_ns, after_ns] brackets the action."""
+
+    fault: str
+    occurrence: int
+    step: FaultStep
+    before_ns: int
+    after_ns: int
+    wall_ns: int = 0
+    """The wall clock at ``before_ns``; for comparison with the brokers' timestamps."""
+    kind: str = ""
+    groups: tuple[tuple[int, ...], ...] = ()
+    """Partitions: the sides as broker ordinals. Other faults: one group, the victims."""
+    links: tuple[tuple[int, int], ...] = ()
+    detail: str = ""
+
+
+class PhaseEvent(msgspec.Struct, frozen=True, tag="phase", omit_defaults=True):
+    phase: str
+    at_ns: int
+    detail: str = ""
+
+
+class BrokerSample(msgspec.Struct, frozen=True, array_like=True):
+    """One partition as one broker reported it."""
+
+    topic: str
+    partition: int
+    leader: int
+    leader_epoch: int
+    isr: tuple[int, ...]
+    elr: tuple[int, ...]
+    high_watermark: int
+    """-1 where the broker holds no replica."""
+    log_end_offset: int
+    role: str
+
+
+class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True):
+    """One broker's own status, asked at ``before_ns`` and received at ``after_ns``."""
+
+    broker: int
+    before_ns: int
+    after_ns: int
+    reachable: bool
+    broker_epoch: int = -1
+    incarnation: str = ""
+    raft_role: str = ""
+    term: int = -1
+    controller: int = -1
+    fenced: bool = False
+    lease_remaining_ns: int = 0
+    truncations: int = 0
+    truncated_records: int = 0
+    partitions: tuple[BrokerSample, ...] = ()
+
+
+class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=True):
+    """A committed leader epoch, from the brokers' applied metadata, recorded once (wall clock of the controller)."""
+
+    topic: str
+    partition: int
+    leader: int
+    leader_epoch: int
+    wall_ns: int
+    seen_ns: int
+    reason: str = ""
+
+
+class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True):
+    """What ``source`` reports of its connections to ``target`` on one plane: kept open, or newly opened on request."""
+
+    source: int
+    target: int
+    plane: str
+    connection: str
+    """kept | new"""
+    before_ns: int
+    after_ns: int
+    ok: bool
+    silent_ns: int = 0
+    rtt_ns: int = -1
+    detail: str = ""
+
+
+class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True):
+    broker: int
+    """-1: the operator itself."""
+    at_ns: int
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True):
+    """A process did not run from ``from_ns`` to ``to_ns``: the runner (-1), the proxies (-2) or a broker."""
+
+    process: int
+    from_ns: int
+    to_ns: int
+
+
+class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True):
+    """Something worth telling the reader of the report; no rule reads it."""
+
+    at_ns: int
+    text: str
+    broker: int = -1
+
+
+class Footer(msgspec.Struct, frozen=True, tag="footer"):
+    """The last line: the run ended in order. Without it the history is cut short, and never a Pass."""
+
+    ended_ns: int
+    aborted: bool = False
+    reason: str = ""
+
+
+HistoryRecord = (
+    Header
+    | Produce
+    | Fetch
+    | TopicCreate
+    | ReplicaDump
+    | FaultEvent
+    | PhaseEvent
+    | StatusSample
+    | ElectionSeen
+    | LinkSample
+    | MetricSample
+    | Stall
+    | Note
+    | Footer
+)
