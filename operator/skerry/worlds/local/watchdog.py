@@ -1,0 +1,82 @@
+"""The watchdog: when the runner dies, whatever it started dies too, paused or not.
+
+A process of its own, in its own session, so that neither Ctrl-C nor SIGKILL of the runner takes it along. The runner
+holds the other end of its standard input and tells it each process it starts (`+ PID START_TICKS`) and ends
+(`- PID`); when that pipe closes, the watchdog kills what is still listed and exits. A pid alone can be somebody
+else's by then, so a process is only killed while its kernel start time is the one that was told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+def start_ticks(pid: int) -> int | None:
+    """When the kernel started this process, in clock ticks since boot; None when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def process_state(pid: int) -> str | None:
+    """The kernel's one-letter state (`T`: stopped, `Z`: dead, not yet reaped); None when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return stat.rpartition(")")[2].split()[0]
+
+
+class Watchdog:
+    """The runner's handle on its watchdog process."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "skerry.worlds.local.watchdog"], stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def watch(self, pid: int) -> None:
+        """Kill this process if the runner dies."""
+        self._tell(f"+ {pid} {start_ticks(pid)}\n")
+
+    def forget(self, pid: int) -> None:
+        self._tell(f"- {pid}\n")
+
+    def close(self) -> None:
+        """The runner has ended everything itself; the watchdog kills leftovers, if any, and goes."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait(timeout=10)
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode())
+        self._process.stdin.flush()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    watched: dict[int, int] = {}
+    for line in sys.stdin:
+        sign, pid, *ticks = line.split()
+        if sign == "+":
+            watched[int(pid)] = int(ticks[0])
+        else:
+            watched.pop(int(pid), None)
+    for pid, ticks_told in watched.items():
+        if start_ticks(pid) == ticks_told:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
