@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from skerry_broker.core.messages import Effect, Fact, PeerMessage, Send
+from skerry_broker.core.types import NO_BROKER
 
 
 class Outbox:
@@ -12,8 +13,10 @@ class Outbox:
     in that order (invariant: disk effects appear in the list in increasing ``write_id``).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, broker_id: int = NO_BROKER) -> None:
+        self._broker_id = broker_id
         self._effects: list[Effect] = []
+        self._to_self: list[PeerMessage] = []
         self._write_id = 0
 
     def next_write_id(self) -> int:
@@ -24,7 +27,16 @@ class Outbox:
         self._effects.append(effect)
 
     def send(self, destination: int, message: PeerMessage) -> None:
-        self._effects.append(Send(destination, message))
+        """What a node sends to itself (it is its own controller, say) never leaves it: `take_to_self`."""
+        if destination == self._broker_id:
+            self._to_self.append(message)
+        else:
+            self._effects.append(Send(destination, message))
+
+    def take_to_self(self) -> list[PeerMessage]:
+        """The messages from this node to itself since the last call, in order."""
+        messages, self._to_self = self._to_self, []
+        return messages
 
     def fact(self, name: str, *labels: str, value: float = 1.0) -> None:
         self._effects.append(Fact(name, labels, value))
