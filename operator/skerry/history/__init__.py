@@ -2,4 +2,20 @@
 
 A history is enough to judge a run again (`skerry check`): the checker never sees a broker. It is a JSON Lines file,
 one record a line, in the order of recording; a line that was cut off by a crash ends it.
+
+``records``  the vocabulary;  ``codec``  bytes <-> records;  ``run``  a whole history in memory, grouped once.
 """
+
+from skerry.history.codec import HistoryWriter, encode_history, read_history
+from skerry.history.errors import HistoryError
+from skerry.history.run import History, PartitionKey, PartitionOperations
+
+__all__ = [
+    "History",
+    "HistoryError",
+    "HistoryWriter",
+    "PartitionKey",
+    "PartitionOperations",
+    "encode_history",
+    "read_history",
+]

@@ -40,7 +40,7 @@ class Header(msgspec.Struct, frozen=True, tag="header"):
     """How far two readings of the clock may disagree; judgements are widened by it."""
 
 
-class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True):
+class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc=False):
     """One produce operation, retries included, written when it completed (or was given up)."""
 
     process: int
@@ -67,7 +67,7 @@ class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True):
     """A probe: sent to this broker only, never redirected. -1: sent to whoever leads."""
 
 
-class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True):
+class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=False):
     """One fetch. ``values`` are at offsets base_offset, base_offset + 1, ...
 
     Without values and with ``base_offset == high_watermark`` it is a tail read: it revealed the log's length.

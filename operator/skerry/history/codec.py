@@ -1,0 +1,117 @@
+"""JSON Lines in and out: one record a line, in the order of recording.
+
+Nothing here opens a file: the writer is given something with ``write``, the reader an iterable of bytes (a file
+opened in binary mode is one). How often a line reaches the disk is decided by who opened the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from skerry.history.errors import HistoryError
+from skerry.history.records import HistoryRecord
+from skerry.history.run import History
+
+_BLOCK_BYTES = 1 << 20
+"""Lines are decoded in blocks of about this size: one call for thousands of records."""
+
+_decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
+_encoder = msgspec.json.Encoder()
+
+
+class Sink(Protocol):
+    """Where lines go: any binary file."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+class HistoryWriter:
+    """Appends records to a sink, one whole line a call of ``write``, and keeps the digest of all of them."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._digest = hashlib.blake2b(digest_size=32)
+        self._buffer = bytearray()
+        self.records_written = 0
+
+    def append(self, record: HistoryRecord) -> None:
+        """Raises whatever the sink raises; the record is then not counted."""
+        _encoder.encode_into(record, self._buffer)
+        self._buffer.append(0x0A)
+        line = bytes(self._buffer)
+        self._sink.write(line)
+        self._digest.update(line)
+        self.records_written += 1
+
+    @property
+    def digest(self) -> str:
+        """BLAKE2b-256 of everything written, in hex; what ``read_history`` will say of the file."""
+        return self._digest.hexdigest()
+
+
+def encode_history(records: Iterable[HistoryRecord]) -> Iterator[bytes]:
+    """One line per record, with its line feed."""
+    for record in records:
+        yield _encoder.encode(record) + b"\n"
+
+
+def read_history(chunks: Iterable[bytes]) -> History:
+    """Read a history from pieces of any size.
+
+    A last line that breaks off (the writer was killed) is left out and noted as ``cut_off``. Anything else that is not
+    a record raises HistoryError with its line number.
+    """
+    digest = hashlib.blake2b(digest_size=32)
+    records: list[HistoryRecord] = []
+    lines_before = 0
+    pending: list[bytes] = []
+    pending_bytes = 0
+    for chunk in chunks:
+        digest.update(chunk)
+        pending.append(chunk)
+        pending_bytes += len(chunk)
+        if pending_bytes >= _BLOCK_BYTES:
+            whole, newline, rest = b"".join(pending).rpartition(b"\n")
+            if newline:
+                lines_before += _decode_block(whole, lines_before, records)
+            pending, pending_bytes = [rest], len(rest)
+    whole, _, rest = b"".join(pending).rpartition(b"\n")
+    lines_before += _decode_block(whole, lines_before, records)
+    cut_off = bool(rest) and not _decode_last(rest, lines_before, records)
+    return History(records, cut_off=cut_off, digest=digest.hexdigest())
+
+
+def _decode_block(block: bytes, lines_before: int, records: list[HistoryRecord]) -> int:
+    """Whole lines, without the last line feed. Returns how many there were."""
+    if not block:
+        return 0
+    try:
+        records.extend(_decoder.decode_lines(block))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        for number, line in enumerate(block.split(b"\n"), lines_before + 1):  # again, to say where
+            try:
+                _decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise HistoryError(number, _explain(line, error)) from None
+        raise
+    return block.count(b"\n") + 1
+
+
+def _decode_last(line: bytes, lines_before: int, records: list[HistoryRecord]) -> bool:
+    """A last line without its line feed. False: it breaks off."""
+    try:
+        records.append(_decoder.decode(line))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if "truncated" in str(error) and line.startswith(b"{"):
+            return False
+        raise HistoryError(lines_before + 1, _explain(line, error)) from None
+    return True
+
+
+def _explain(line: bytes, error: Exception) -> str:
+    shown = line[:60].decode("utf-8", "backslashreplace")
+    return f"not a record of a run ({error}); it begins with {shown!r}"

@@ -1,0 +1,165 @@
+"""A whole history in memory, grouped once for everybody who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from skerry.history.errors import HistoryError
+from skerry.history.records import (
+    HISTORY_VERSION,
+    ElectionSeen,
+    FaultEvent,
+    Fetch,
+    Footer,
+    Header,
+    HistoryRecord,
+    LinkSample,
+    MetricSample,
+    Note,
+    Outcome,
+    PhaseEvent,
+    Produce,
+    ReplicaDump,
+    Stall,
+    StatusSample,
+    TopicCreate,
+)
+
+
+class PartitionKey(NamedTuple):
+    """One partition of one topic; prints as ``orders-0``."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+class PartitionOperations:
+    """Everything that clients and dumps say of one partition, each list in the order of recording."""
+
+    __slots__ = ("acked", "dumps", "fetched", "fetches", "key", "produces")
+
+    def __init__(self, key: PartitionKey) -> None:
+        self.key = key
+        self.produces: list[Produce] = []
+        """All of them, whatever their outcome."""
+        self.acked: list[Produce] = []
+        """Those that are OK and carry an offset (``acks: None`` never does)."""
+        self.fetches: list[Fetch] = []
+        self.fetched: list[Fetch] = []
+        """Those that are OK."""
+        self.dumps: list[ReplicaDump] = []
+
+
+class History:
+    """A recorded run.
+
+    Invariants:
+      1. ``records[i]`` is the i-th record of the file; findings name their witnesses by this index.
+      2. Every other list holds the same objects, in the same order.
+      3. ``complete`` only if the last line is a footer: a run that was cut short is never a Pass.
+    """
+
+    def __init__(self, records: Iterable[HistoryRecord], *, cut_off: bool = False, digest: str = "") -> None:
+        """``cut_off``: the last line was incomplete and has been left out. Raises HistoryError for two headers or a
+        version from the future."""
+        self.records: list[HistoryRecord] = list(records)
+        self.cut_off = cut_off
+        self.digest = digest
+        """BLAKE2b-256 of the file's bytes, in hex; empty for a history that was never a file."""
+        self.header: Header | None = None
+        self.footer: Footer | None = None
+        self.produces: list[Produce] = []
+        self.fetches: list[Fetch] = []
+        self.topics: list[TopicCreate] = []
+        self.dumps: list[ReplicaDump] = []
+        self.faults: list[FaultEvent] = []
+        self.phases: list[PhaseEvent] = []
+        self.statuses: list[StatusSample] = []
+        self.elections: list[ElectionSeen] = []
+        self.links: list[LinkSample] = []
+        self.metrics: list[MetricSample] = []
+        self.stalls: list[Stall] = []
+        self.notes: list[Note] = []
+        self.partitions: dict[PartitionKey, PartitionOperations] = {}
+        """In order of topic and partition."""
+        self._index: dict[int, int] | None = None
+        self._group()
+
+    @property
+    def complete(self) -> bool:
+        """The run ended in order, and all of it is here."""
+        return self.footer is not None and not self.cut_off
+
+    @property
+    def clock_error_ns(self) -> int:
+        return self.header.clock_error_ns if self.header else 0
+
+    def index_of(self, *records: HistoryRecord) -> tuple[int, ...]:
+        """Where these very objects stand in ``records``."""
+        if self._index is None:
+            self._index = {id(record): position for position, record in enumerate(self.records)}
+        return tuple(self._index[id(record)] for record in records)
+
+    def _group(self) -> None:
+        lists: dict[type, list[Any]] = {
+            Produce: self.produces,
+            Fetch: self.fetches,
+            TopicCreate: self.topics,
+            ReplicaDump: self.dumps,
+            FaultEvent: self.faults,
+            PhaseEvent: self.phases,
+            StatusSample: self.statuses,
+            ElectionSeen: self.elections,
+            LinkSample: self.links,
+            MetricSample: self.metrics,
+            Stall: self.stalls,
+            Note: self.notes,
+            Header: [],
+            Footer: [],
+        }
+        for record in self.records:
+            lists[type(record)].append(record)
+        self._place_header(lists[Header], lists[Footer])
+        self._group_partitions()
+
+    def _place_header(self, headers: list[Header], footers: list[Footer]) -> None:
+        for record in headers:
+            (position,) = self.index_of(record)
+            if position != 0:
+                raise HistoryError(position + 1, "a second header; one file holds one run")
+            if record.version != HISTORY_VERSION:
+                raise HistoryError(
+                    1, f"written in format {record.version}, this version of skerry reads format {HISTORY_VERSION}"
+                )
+            self.header = record
+        if footers:
+            if len(footers) > 1 or self.records[-1] is not footers[0]:
+                (position,) = self.index_of(footers[0])
+                raise HistoryError(position + 2, "a record after the footer, which ends a run")
+            self.footer = footers[0]
+
+    def _group_partitions(self) -> None:
+        found: dict[tuple[str, int], PartitionOperations] = {}
+
+        def of(topic: str, partition: int) -> PartitionOperations:
+            operations = found[topic, partition] = PartitionOperations(PartitionKey(topic, partition))
+            return operations
+
+        ok = Outcome.OK
+        for produce in self.produces:
+            place = found.get((produce.topic, produce.partition)) or of(produce.topic, produce.partition)
+            place.produces.append(produce)
+            if produce.outcome is ok and produce.base_offset >= 0:
+                place.acked.append(produce)
+        for fetch in self.fetches:
+            place = found.get((fetch.topic, fetch.partition)) or of(fetch.topic, fetch.partition)
+            place.fetches.append(fetch)
+            if fetch.outcome is ok:
+                place.fetched.append(fetch)
+        for dump in self.dumps:
+            (found.get((dump.topic, dump.partition)) or of(dump.topic, dump.partition)).dumps.append(dump)
+        self.partitions = {PartitionKey(*key): found[key] for key in sorted(found)}
