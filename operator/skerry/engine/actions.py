@@ -1,0 +1,132 @@
+"""What the conductor asks of a world. Each action has an id, unique and increasing in a run; reports quote it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from skerry.engine.faults import OccurrenceId, ResolvedFault
+from skerry.experiment.verdict import Finding, Verdict
+from skerry.history.records import FaultEvent, Note, PhaseEvent
+
+
+class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
+    """Create the topic if it is absent, then move controller and leaders. Done when the request was made; the
+    conductor watches the brokers' status for the effect."""
+
+    id: int
+    topic: str
+    partitions: int
+    replication_factor: int
+    min_in_sync_replicas: int
+    controller: int = -1
+    """-1: leave it."""
+    leaders: tuple[tuple[int, int], ...] = ()
+    """(partition, ordinal)."""
+
+
+class StartWorkload(msgspec.Struct, frozen=True, tag="startWorkload"):
+    """Producers and consumers begin and run until ``Drain``."""
+
+    id: int
+
+
+class StartProbe(msgspec.Struct, frozen=True, tag="startProbe"):
+    """Produce (or create topics) at these brokers only, never redirected, for `writesRefused` and its like. Done
+    when the probing has begun; it runs until ``StopProbe`` or ``Drain``."""
+
+    id: int
+    probe: str
+    """A name, for StopProbe."""
+    ordinals: tuple[int, ...]
+    acks: str
+    """All | Leader | None; ignored for topic creation."""
+    topic_create: bool = False
+
+
+class StopProbe(msgspec.Struct, frozen=True, tag="stopProbe"):
+    id: int
+    probe: str
+
+
+class CheckLinks(msgspec.Struct, frozen=True, tag="checkLinks"):
+    """Ask every reachable broker to open a new connection to every peer on every plane; results are ``LinkView`` with
+    connection ``new``. (Kept-open connections are pinged all the time and need no asking.)"""
+
+    id: int
+
+
+class Inject(msgspec.Struct, frozen=True, tag="inject"):
+    """Apply the fault. DONE: the injector has carried it out; whether it bites is measured by the conductor."""
+
+    id: int
+    occurrence: OccurrenceId
+    fault: ResolvedFault
+    duration_ns: int
+    """How long it is meant to last from the moment it took effect; the conductor heals it then."""
+    deadline_ns: int
+    """It ends by itself ``deadline_ns`` on the run's clock, whatever became of the conductor. Always later than a
+    regular heal."""
+
+
+class Heal(msgspec.Struct, frozen=True, tag="heal"):
+    """Make this occurrence absent: lift the cut, start the process, SIGCONT. Idempotent."""
+
+    id: int
+    occurrence: OccurrenceId
+    fault: ResolvedFault
+
+
+class HealAll(msgspec.Struct, frozen=True, tag="healAll"):
+    """Make every fault absent, known or not (a conductor that found a run in progress). Idempotent."""
+
+    id: int
+
+
+class Drain(msgspec.Struct, frozen=True, tag="drain"):
+    """Stop producing, wait for what is in flight, read everything by a fresh client, dump the replicas. DONE when the
+    history holds all of it."""
+
+    id: int
+
+
+class Check(msgspec.Struct, frozen=True, tag="check"):
+    """Judge the history. The answer comes as ``Observation.findings``; ``findings`` are the conductor's own."""
+
+    id: int
+    findings: tuple[Finding, ...] = ()
+
+
+class Finish(msgspec.Struct, frozen=True, tag="finish"):
+    """The last action of a run."""
+
+    id: int
+    verdict: Verdict
+    reason: str
+    """A CamelCase code, the reason of the condition `Succeeded`."""
+    message: str
+    """One sentence."""
+    findings: tuple[Finding, ...] = ()
+    aborted: bool = False
+
+
+class Record(msgspec.Struct, frozen=True, tag="record"):
+    """Append this to the history."""
+
+    id: int
+    record: FaultEvent | PhaseEvent | Note
+
+
+Action = (
+    Prepare
+    | StartWorkload
+    | StartProbe
+    | StopProbe
+    | CheckLinks
+    | Inject
+    | Heal
+    | HealAll
+    | Drain
+    | Check
+    | Finish
+    | Record
+)

@@ -1,0 +1,143 @@
+"""What a world shows the conductor: one picture of the cluster, the workload, the links and the actions under way."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from skerry.experiment.verdict import Finding
+from skerry.experiment.vocabulary import Plane
+from skerry.history.records import BrokerSample, Stall
+
+
+class ProcessState(StrEnum):
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+    """Kernel state T: SIGSTOP."""
+    GONE = "Gone"
+    UNKNOWN = "Unknown"
+    """This world cannot see processes at the moment."""
+
+
+class BrokerView(msgspec.Struct, frozen=True):
+    """The last sample of one broker. Unreachable: the fields below ``reachable`` are of the last answer, or unset."""
+
+    ordinal: int
+    sampled_ns: int
+    """When the sample was asked. Its age is now - sampled_ns."""
+    reachable: bool
+    """The sample asked at ``sampled_ns`` was answered."""
+    process: ProcessState = ProcessState.UNKNOWN
+    process_sampled_ns: int = -1
+    broker_epoch: int = -1
+    """-1: not registered."""
+    incarnation: str = ""
+    directory_id: str = ""
+    registered_clean: bool | None = None
+    """Whether its last registration followed a clean shutdown; None: unknown."""
+    raft_role: str = ""
+    term: int = -1
+    controller: int = -1
+    """Who it believes is the controller; -1: nobody."""
+    fenced: bool = True
+    timing: str = ""
+    """The preset it runs with, when it says so."""
+    partitions: tuple[BrokerSample, ...] = ()
+
+
+class LinkKind(StrEnum):
+    KEPT = "kept"
+    NEW = "new"
+
+
+class LinkView(msgspec.Struct, frozen=True):
+    """What ``source`` says of its connection to ``target`` on one plane. Only the last sample of each
+    (source, target, plane, kind) is shown."""
+
+    source: int
+    target: int
+    plane: Plane
+    kind: LinkKind
+    sampled_ns: int
+    """When the world asked the source for it."""
+    ok: bool
+    """kept: a ping was answered within the last 300 ms. new: a connection was opened, and a ping on it answered, within
+    300 ms of the request."""
+    silent_ns: int = 0
+    """kept: since when no ping was answered."""
+    rtt_ns: int = -1
+    """Median of the last pings; -1: none."""
+    lost_percent: int = -1
+    """Of the last pings; -1: not measured."""
+    rate_kbps: int = -1
+    """Measured throughput; -1: not measured."""
+    received_one_way: int = -1
+    """Numbered datagrams from ``target`` that reached ``source`` since the last sample; -1: not measured. It proves
+    one-way cuts, which a round trip cannot."""
+
+
+class PartitionAcks(msgspec.Struct, frozen=True, array_like=True):
+    partition: int
+    acknowledged: int
+    """Records, since the start."""
+    last_ns: int
+    """Of the last acknowledgement; -1: none yet."""
+
+
+class WorkloadView(msgspec.Struct, frozen=True):
+    started: bool = False
+    acknowledged: int = 0
+    """Records, since the start."""
+    acks_per_second: int = 0
+    """Over the last second."""
+    partitions: tuple[PartitionAcks, ...] = ()
+    drained: bool = False
+    lost: str = ""
+    """Why the workload is gone and cannot come back; the run is then Inconclusive."""
+
+
+class ReportState(StrEnum):
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class ActionReport(msgspec.Struct, frozen=True):
+    """How far an action has come. Repeating a report in later observations is harmless."""
+
+    id: int
+    state: ReportState
+    before_ns: int
+    """Read before its first side effect ..."""
+    after_ns: int = -1
+    """... and after its last."""
+    before_wall_ns: int = 0
+    error: str = ""
+
+
+class InjectorView(msgspec.Struct, frozen=True):
+    """Whoever applies the faults (proxy process, injector container)."""
+
+    alive: bool = True
+    detail: str = ""
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """The latest of everything. ``brokers`` holds every ordinal of the experiment, in order, from the start on."""
+
+    brokers: tuple[BrokerView, ...] = ()
+    links: tuple[LinkView, ...] = ()
+    workload: WorkloadView = WorkloadView()
+    reports: tuple[ActionReport, ...] = ()
+    """New ones since the last picture, or all."""
+    injector: InjectorView = InjectorView()
+    stalls: tuple[Stall, ...] = ()
+    """New ones since the last picture."""
+    findings: tuple[Finding, ...] | None = None
+    """The answer to ``Check``."""
+    abort: str = ""
+    """Why the run is to be aborted (Ctrl-C, deletion, annotation); once set it stays set."""
+
+    def broker(self, ordinal: int) -> BrokerView | None:
+        return next((view for view in self.brokers if view.ordinal == ordinal), None)

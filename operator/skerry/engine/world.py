@@ -1,0 +1,140 @@
+"""The World port: what the engine needs of a world, and nothing else. `skerry.engine` tells how the two work together.
+
+Everything a world implements or receives can be imported from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from skerry.engine.actions import (
+    Action,
+    Check,
+    CheckLinks,
+    Drain,
+    Finish,
+    Heal,
+    HealAll,
+    Inject,
+    Prepare,
+    Record,
+    StartProbe,
+    StartWorkload,
+    StopProbe,
+)
+from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.faults import (
+    ClockShift,
+    Cut,
+    Disk,
+    Kill,
+    OccurrenceId,
+    Pause,
+    ResolvedFault,
+    Restart,
+    Slow,
+    Wipe,
+    fault_kind,
+    victims,
+)
+from skerry.engine.observation import (
+    ActionReport,
+    BrokerView,
+    InjectorView,
+    LinkKind,
+    LinkView,
+    Observation,
+    PartitionAcks,
+    ProcessState,
+    ReportState,
+    WorkloadView,
+)
+
+
+class World(Protocol):
+    """A place where experiments happen. All methods return at once; none raises for a failure of the cluster.
+
+    On Kubernetes, where journaling is a request, the loop awaits it between ``step`` and ``perform``; the order stays.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def now_ns(self) -> int:
+        """The run's clock: nanoseconds since the start of the run."""
+        ...
+
+    def observe(self) -> Observation:
+        """The latest picture; sampling goes on in the background."""
+        ...
+
+    def journal(self, action: Action) -> None:
+        """Make the decision durable, before ``perform``."""
+        ...
+
+    def perform(self, action: Action) -> None:
+        """Begin the action; its reports appear in later observations."""
+        ...
+
+
+class Steps(Protocol):
+    """The conductor, as a world sees it."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    def step(self, now_ns: int, observation: Observation) -> list[Action]: ...
+
+
+def turn(conductor: Steps, world: World) -> Sequence[Action]:
+    """One turn of the loop; the world calls it about every 50 ms until ``conductor.finished``."""
+    actions = conductor.step(world.now_ns(), world.observe())
+    for action in actions:
+        world.journal(action)
+        world.perform(action)
+    return actions
+
+
+__all__ = [
+    "Action",
+    "ActionReport",
+    "BrokerView",
+    "Capabilities",
+    "Check",
+    "CheckLinks",
+    "ClockShift",
+    "Cut",
+    "Disk",
+    "Drain",
+    "Feature",
+    "Finish",
+    "Heal",
+    "HealAll",
+    "Inject",
+    "InjectorView",
+    "Kill",
+    "LinkKind",
+    "LinkView",
+    "Observation",
+    "OccurrenceId",
+    "PartitionAcks",
+    "Pause",
+    "Prepare",
+    "ProcessState",
+    "Record",
+    "ReportState",
+    "ResolvedFault",
+    "Restart",
+    "Slow",
+    "StartProbe",
+    "StartWorkload",
+    "Steps",
+    "StopProbe",
+    "Wipe",
+    "WorkloadView",
+    "World",
+    "fault_kind",
+    "turn",
+    "victims",
+]

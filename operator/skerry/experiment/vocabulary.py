@@ -1,0 +1,89 @@
+"""The words of the document: every enum a fault, a target or an expectation may use. CamelCase, as in the YAML."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Plane(StrEnum):
+    """The networks of a broker. The admin plane is how the laboratory sees; no fault may take it."""
+
+    CLIENT = "Client"
+    RAFT = "Raft"
+    REPLICATION = "Replication"
+
+
+class Connections(StrEnum):
+    NEW = "New"
+    """No connection can be opened; what is open stays open. All that a NetworkPolicy can promise."""
+    ALL = "All"
+    """New connections, and those that are open."""
+
+
+class CutAction(StrEnum):
+    DROP = "Drop"
+    """Silence: the peer learns nothing."""
+    REJECT = "Reject"
+    """Refused: the peer learns it at once."""
+
+
+class KillHow(StrEnum):
+    PROCESS = "Process"
+    """A crash: SIGKILL, nothing is handed over."""
+    POD_DELETE = "PodDelete"
+    """SIGTERM, then SIGKILL after the grace period."""
+
+
+class RestartHow(StrEnum):
+    GRACEFUL = "Graceful"
+    KILL = "Kill"
+
+
+class RestartOrder(StrEnum):
+    ONE_BY_ONE = "OneByOne"
+    TOGETHER = "Together"
+
+
+class Role(StrEnum):
+    PARTITION_LEADER = "PartitionLeader"
+    PARTITION_FOLLOWER = "PartitionFollower"
+    IN_SYNC_FOLLOWER = "InSyncFollower"
+    CONTROLLER = "Controller"
+    NON_CONTROLLER = "NonController"
+    OTHER = "Other"
+    """Every broker that no other target of the same fault names."""
+    ALL = "All"
+
+
+class Acks(StrEnum):
+    NONE = "None"
+    LEADER = "Leader"
+    ALL = "All"
+
+
+class TimingPreset(StrEnum):
+    DEFAULT = "Default"
+    RELAXED = "Relaxed"
+    """Every broker timing and every duration limit of an expectation times three, for busy machines."""
+
+    @property
+    def factor(self) -> int:
+        return 3 if self is TimingPreset.RELAXED else 1
+
+
+class Allowance(StrEnum):
+    QUORUM_LOSS = "QuorumLoss"
+    BELOW_MIN_ISR = "BelowMinIsr"
+
+
+class MetricSource(StrEnum):
+    BROKERS = "Brokers"
+    OPERATOR = "Operator"
+
+
+class Aggregate(StrEnum):
+    MAX = "Max"
+    MIN = "Min"
+    SUM = "Sum"
+    LAST = "Last"
+    DELTA = "Delta"
