@@ -13,7 +13,7 @@ OPERATIONS_PER_SECOND_MAX = 25
 WINDOW = 5
 """Operations in flight per partition; what an idempotent producer may have open (Kafka keeps 5 batches)."""
 BACKLOG_MAX = 1000
-"""Intended operations kept while a partition is away; the oldest beyond it are given up, and counted."""
+"""Intended operations kept while a partition is away; more are given up and counted, and use up no values."""
 NS_PER_SECOND = 1_000_000_000
 
 
@@ -83,11 +83,11 @@ class Producer:
     def _plan(self) -> None:
         partition = (self._planned + self.process) % self._partitions
         backlog = self._backlog[partition]
-        if len(backlog) >= BACKLOG_MAX:
-            backlog.popleft()
+        if len(backlog) < BACKLOG_MAX:
+            backlog.append(PlannedProduce(partition, value_of(self.process, self._sequence), self.count, self._next_ns))
+            self._sequence += self.count
+        else:
             self.given_up += 1
-        backlog.append(PlannedProduce(partition, value_of(self.process, self._sequence), self.count, self._next_ns))
-        self._sequence += self.count
         self._planned += 1
         self._next_ns += self.interval_ns
 
