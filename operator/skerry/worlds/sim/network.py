@@ -1,0 +1,289 @@
+"""The simulated network: one directed link per ordered pair of places and plane.
+
+A link is one direction of one connection. What it carries arrives **in order**, as over TCP, unless the fault
+``reorder`` is on. Faults of a link (`LinkFaults`), all off by default:
+
+* ``loss``: this message alone vanishes. TCP does not do that inside one connection; it is harsher than reality, and
+  the protocol must survive it (a reconnecting transport drops what it had queued).
+* ``reset``: the connection breaks; everything in flight in both directions vanishes, later messages use a new one.
+* ``retransmit``: the packet is lost, TCP sends it again after 200 ms, and everything behind it waits. This is what
+  ``slow.lossPercent`` means.
+* ``duplicate``, ``reorder``: harsher than TCP again; a transport that retries on a new connection may do both.
+* ``rate_kbps``: messages queue behind each other.
+
+A cut either drops what is sent (the connection died, the bytes with it) or holds it until the heal (TCP keeps
+retransmitting: a short partition delays, it does not lose). A message never reaches another incarnation of the
+receiver than the one that was running when it was sent: its connection died with it. A message of a crashed *sender*
+may still arrive, even behind messages of the restarted one: the bytes were in the receiver's kernel.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from enum import IntEnum
+
+import msgspec
+
+from skerry.worlds.sim.scheduler import Scheduler
+from skerry.worlds.sim.streams import Streams
+from skerry_broker.core.types import Plane
+
+CLIENTS = -1
+"""The place where all clients are: the one recording process."""
+
+RETRANSMIT_NS = 200_000_000
+
+Receiver = Callable[[int, object], None]
+"""Takes (source, payload)."""
+
+
+class CutMode(IntEnum):
+    NEW_ONLY = 1
+    """Established connections go on; a new one is not possible (what a NetworkPolicy does)."""
+    HOLD = 2
+    """What is sent waits for the heal."""
+    DROP = 3
+    """What is sent is lost."""
+
+
+class LinkFaults(msgspec.Struct, frozen=True):
+    """Probabilities are per message; times are added to the base delay."""
+
+    latency_ns: int = 0
+    jitter_ns: int = 0
+    loss: float = 0.0
+    reset: float = 0.0
+    retransmit: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    rate_kbps: int = 0
+
+    def worse(self, other: LinkFaults) -> LinkFaults:
+        """Both at once: latencies add up, the higher probability and the lower rate count."""
+        rates = [rate for rate in (self.rate_kbps, other.rate_kbps) if rate]
+        return LinkFaults(
+            self.latency_ns + other.latency_ns,
+            self.jitter_ns + other.jitter_ns,
+            max(self.loss, other.loss),
+            max(self.reset, other.reset),
+            max(self.retransmit, other.retransmit),
+            max(self.duplicate, other.duplicate),
+            max(self.reorder, other.reorder),
+            min(rates, default=0),
+        )
+
+
+class Link:
+    """One direction between two places on one plane."""
+
+    __slots__ = (
+        "busy_until_ns",
+        "connected",
+        "cuts",
+        "destination",
+        "faults",
+        "generation",
+        "held",
+        "last_arrival_ns",
+        "mode",
+        "plane",
+        "rng",
+        "slowed",
+        "source",
+    )
+
+    def __init__(self, source: int, destination: int, plane: Plane, rng: random.Random) -> None:
+        self.source = source
+        self.destination = destination
+        self.plane = plane
+        self.rng = rng
+        self.generation = 0
+        """Grows when the connection breaks; what was sent under an older one does not arrive."""
+        self.connected = True
+        self.last_arrival_ns = 0
+        self.busy_until_ns = 0
+        self.cuts: dict[str, CutMode] = {}
+        """By the name of the fault that cuts."""
+        self.slowed: dict[str, LinkFaults] = {}
+        self.mode: CutMode | None = None
+        self.faults: LinkFaults | None = None
+        self.held: list[object] = []
+
+    def settle(self) -> None:
+        """Work out what all cuts and faults together mean."""
+        self.mode = max(self.cuts.values(), default=None)
+        faults: LinkFaults | None = None
+        for one in self.slowed.values():
+            faults = one if faults is None else faults.worse(one)
+        self.faults = faults
+
+    @property
+    def blocked(self) -> bool:
+        """Nothing gets through now."""
+        mode = self.mode
+        return mode is not None and (mode is not CutMode.NEW_ONLY or not self.connected)
+
+
+class Network:
+    """Carries payloads between places. It knows nothing of brokers except that a place may be down."""
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        streams: Streams,
+        *,
+        delay_ns: int = 200_000,
+        jitter_ns: int = 300_000,
+        size: Callable[[object], int] = lambda _: 256,
+    ) -> None:
+        """``size`` tells the bytes of a payload; asked only on links with a rate."""
+        self._scheduler = scheduler
+        self._streams = streams
+        self._delay_ns = delay_ns
+        self._jitter_ns = jitter_ns
+        self._size = size
+        self._links: dict[tuple[int, int, Plane], Link] = {}
+        self._receivers: dict[int, Receiver] = {}
+        self.delivered = 0
+        self.lost = 0
+
+    # --- places ---------------------------------------------------------------------------------------------
+
+    def attach(self, place: int, receiver: Receiver) -> None:
+        """From now on what is sent to ``place`` reaches ``receiver``."""
+        self._receivers[place] = receiver
+
+    def is_up(self, place: int) -> bool:
+        return place in self._receivers
+
+    def detach(self, place: int) -> None:
+        """Nobody is there: its connections break, what is on the way to it vanishes."""
+        self._receivers.pop(place, None)
+        for link in self._links.values():
+            if link.destination == place:
+                self._break(link)
+
+    # --- links and their faults -----------------------------------------------------------------------------
+
+    def link(self, source: int, destination: int, plane: Plane) -> Link:
+        key = (source, destination, plane)
+        link = self._links.get(key)
+        if link is None:
+            rng = self._streams.stream("net", source, destination, plane.value)
+            link = self._links[key] = Link(source, destination, plane, rng)
+        return link
+
+    def cut(self, source: int, destination: int, plane: Plane, fault: str, mode: CutMode = CutMode.DROP) -> None:
+        link = self.link(source, destination, plane)
+        link.cuts[fault] = mode
+        link.settle()
+
+    def slow(self, source: int, destination: int, plane: Plane, fault: str, faults: LinkFaults) -> None:
+        link = self.link(source, destination, plane)
+        link.slowed[fault] = faults
+        link.settle()
+
+    def heal(self, fault: str | None = None) -> None:
+        """End this fault on every link; without a name, every fault."""
+        for link in self._links.values():
+            if fault is None:
+                link.cuts.clear()
+                link.slowed.clear()
+            else:
+                link.cuts.pop(fault, None)
+                link.slowed.pop(fault, None)
+            link.settle()
+            if link.mode is None:
+                link.connected = True
+            if not link.blocked:
+                held, link.held = link.held, []
+                for payload in held:
+                    self._carry(link, payload)
+
+    def reachable(self, source: int, destination: int, plane: Plane) -> bool:
+        """Packets pass from source to destination (whether or not anybody is there)."""
+        link = self._links.get((source, destination, plane))
+        return link is None or not link.blocked
+
+    def reset(self, a: int, b: int, plane: Plane) -> None:
+        """Break the connection between two places."""
+        self._break(self.link(a, b, plane))
+        self._break(self.link(b, a, plane))
+
+    def _break(self, link: Link) -> None:
+        link.generation += 1
+        link.held.clear()
+        link.last_arrival_ns = 0
+        if link.mode is not None:
+            link.connected = False
+
+    # --- carrying -------------------------------------------------------------------------------------------
+
+    def send(self, source: int, destination: int, plane: Plane, payload: object) -> bool:
+        """Put ``payload`` on its way. False: nobody is at ``destination`` now, and it is lost."""
+        if destination not in self._receivers:
+            self.lost += 1
+            return False
+        link = self._links.get((source, destination, plane))
+        if link is None:
+            link = self.link(source, destination, plane)
+        if link.mode is not None and link.blocked:
+            if link.mode is CutMode.HOLD:
+                link.held.append(payload)
+            else:
+                self.lost += 1
+            return True
+        if link.faults is not None:
+            self._carry(link, payload)
+            return True
+        scheduler = self._scheduler
+        arrival_ns = scheduler.now_ns + self._delay_ns + int(link.rng.random() * self._jitter_ns)
+        if arrival_ns < link.last_arrival_ns:
+            arrival_ns = link.last_arrival_ns
+        link.last_arrival_ns = arrival_ns
+        scheduler.post(arrival_ns, self._arrive, (link, link.generation, payload))
+        return True
+
+    def _carry(self, link: Link, payload: object) -> None:
+        """The slow path: a link with faults."""
+        faults = link.faults or LinkFaults()
+        rng = link.rng
+        now_ns = self._scheduler.now_ns
+        if faults.reset and rng.random() < faults.reset:
+            self.lost += 1
+            self.reset(link.source, link.destination, link.plane)
+            return
+        if faults.loss and rng.random() < faults.loss:
+            self.lost += 1
+            return
+        arrival_ns = now_ns + self._delay_ns + int(rng.random() * self._jitter_ns) + faults.latency_ns
+        if faults.jitter_ns:
+            arrival_ns += int((2 * rng.random() - 1) * faults.jitter_ns)
+        if faults.rate_kbps:
+            link.busy_until_ns = max(link.busy_until_ns, now_ns)
+            link.busy_until_ns += self._size(payload) * 8_000_000 // faults.rate_kbps
+            arrival_ns += link.busy_until_ns - now_ns
+        if faults.retransmit and rng.random() < faults.retransmit:
+            arrival_ns += RETRANSMIT_NS
+        if faults.reorder and rng.random() < faults.reorder:
+            arrival_ns += int(rng.random() * 20_000_000)
+        else:
+            arrival_ns = max(arrival_ns, link.last_arrival_ns)
+            link.last_arrival_ns = arrival_ns
+        self._scheduler.post(arrival_ns, self._arrive, (link, link.generation, payload))
+        if faults.duplicate and rng.random() < faults.duplicate:
+            late_ns = arrival_ns + int(rng.random() * 50_000_000)
+            self._scheduler.post(late_ns, self._arrive, (link, link.generation, payload))
+
+    def _arrive(self, flight: tuple[Link, int, object]) -> None:
+        link, generation, payload = flight
+        if generation != link.generation or (link.mode is CutMode.DROP):
+            self.lost += 1
+            return
+        receiver = self._receivers.get(link.destination)
+        if receiver is None:
+            self.lost += 1
+            return
+        self.delivered += 1
+        receiver(link.source, payload)

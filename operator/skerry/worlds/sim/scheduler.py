@@ -1,0 +1,93 @@
+"""Virtual time: a heap of events ordered by (time, order of posting)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any
+
+Action = Callable[[Any], object]
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+class Timer:
+    """A posted event that can be taken back; cancelling costs nothing until its time comes."""
+
+    __slots__ = ("_action", "_argument", "time_ns")
+
+    def __init__(self, time_ns: int, action: Action, argument: object) -> None:
+        self.time_ns = time_ns
+        self._action: Action | None = action
+        self._argument = argument
+
+    def cancel(self) -> None:
+        self._action = None
+        self._argument = None
+
+    @property
+    def active(self) -> bool:
+        return self._action is not None
+
+    def fire(self, _: object) -> None:
+        action, argument = self._action, self._argument
+        if action is not None:
+            self._action = None
+            action(argument)
+
+
+class Scheduler:
+    """Runs posted actions in order of (time_ns, seq); never goes back in time."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+        self.events = 0
+        """How many actions have run."""
+        self._seq = 0
+        self._heap: list[tuple[int, int, Action, object]] = []
+        self._stopped = False
+
+    def post(self, time_ns: int, action: Action, argument: object = None) -> None:
+        """Run ``action(argument)`` at ``time_ns``, or now when that is past."""
+        self._seq = seq = self._seq + 1
+        heappush(self._heap, (time_ns if time_ns > self.now_ns else self.now_ns, seq, action, argument))
+
+    def timer(self, time_ns: int, action: Action, argument: object = None) -> Timer:
+        """Like ``post``, but can be cancelled."""
+        timer = Timer(time_ns, action, argument)
+        self.post(time_ns, timer.fire)
+        return timer
+
+    def stop(self) -> None:
+        """End the present ``run`` after the action that calls this."""
+        self._stopped = True
+
+    @property
+    def next_ns(self) -> int | None:
+        """When the next event is due; None when there is none."""
+        return self._heap[0][0] if self._heap else None
+
+    def run(self, until_ns: int, events_max: int | None = None) -> bool:
+        """Run all events up to and including ``until_ns``, then set the time to it.
+
+        False: ended early, by ``stop`` or because ``events_max`` actions had run; the time stays at the last one.
+        """
+        heap = self._heap
+        pop = heappop
+        left = -1 if events_max is None else events_max
+        ran = 0
+        self._stopped = False
+        try:
+            while heap and heap[0][0] <= until_ns:
+                if ran == left:
+                    return False
+                self.now_ns, _, action, argument = pop(heap)
+                ran += 1
+                action(argument)
+                if self._stopped:
+                    return False
+        finally:
+            self.events += ran
+        self.now_ns = max(self.now_ns, until_ns)
+        return True
