@@ -1,0 +1,110 @@
+"""One broker process of the local world: started, stopped, killed, paused, wiped; never by name, always by its pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from skerry.engine.observation import ProcessState
+from skerry.worlds.local.watchdog import Watchdog, process_state
+
+
+class BrokerProcess:
+    """The broker with this ordinal, whichever process it is at the moment.
+
+    Invariant: while a process is running, the watchdog knows it.
+    """
+
+    def __init__(self, ordinal: int, arguments: Sequence[str], directory: Path, watchdog: Watchdog) -> None:
+        """``arguments`` follow ``skerry-broker``; ``directory`` holds ``data/`` and ``broker.log``."""
+        self.ordinal = ordinal
+        self.arguments = list(arguments)
+        self.data_directory = directory / "data"
+        self.log_path = directory / "broker.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+        self._watchdog = watchdog
+        self._log: IO[bytes] | None = None
+        directory.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the last process that ended by itself or was ended; None while one runs, or before the first."""
+        return self.process.poll() if self.process is not None else None
+
+    @property
+    def state(self) -> ProcessState:
+        pid = self.pid
+        if pid is None:
+            return ProcessState.GONE
+        kernel_state = process_state(pid)
+        if kernel_state in (None, "Z", "X"):
+            return ProcessState.GONE
+        return ProcessState.STOPPED if kernel_state == "T" else ProcessState.RUNNING
+
+    def start(self) -> None:
+        """Start it, on the directory it has. Does nothing while it runs."""
+        if self.pid is not None:
+            return
+        self._close_log()
+        self._log = self.log_path.open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "skerry_broker", *self.arguments, "--data-dir", str(self.data_directory)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the runner; it stops the brokers in order
+        )
+        self.starts += 1
+        self._watchdog.watch(self.process.pid)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal, if there is a process to send it to."""
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+    def reap(self) -> bool:
+        """True once the process is gone, and forgotten by the watchdog."""
+        if self.process is None:
+            return True
+        if self.process.poll() is None:
+            return False
+        self._watchdog.forget(self.process.pid)
+        self._close_log()
+        return True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the end of the process; True when it is gone."""
+        if self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout_s)
+        return self.reap()
+
+    def wipe(self) -> None:
+        """Remove the data directory. Raises RuntimeError while the process runs."""
+        if self.pid is not None:
+            raise RuntimeError(f"broker {self.ordinal} is running; its data directory is not wiped under it")
+        shutil.rmtree(self.data_directory, ignore_errors=True)
+
+    def log_tail(self, lines: int = 5) -> str:
+        """The last lines that it wrote, for error messages."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        return ""
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None

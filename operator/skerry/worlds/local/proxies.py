@@ -1,0 +1,120 @@
+"""The runner's handle on the fault proxy process: rules in, answers with their clock brackets out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from skerry.worlds.local.proxy import Answer, Command, Link, StallReport
+from skerry.worlds.local.rules import Rule
+from skerry.worlds.local.watchdog import Watchdog
+
+ANSWER_TIMEOUT_S = 5.0
+
+
+class ProxyError(Exception):
+    """The proxy did not do what it was asked; the sentence says what."""
+
+
+class FaultProxy:
+    """Started once per run; ``rules`` replaces all rules at once, so that doing it twice is doing it once."""
+
+    def __init__(self, watchdog: Watchdog, on_stall: Callable[[StallReport], None]) -> None:
+        self._watchdog = watchdog
+        self._on_stall = on_stall
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._next_id = 1
+        self._expired: list[str] = []
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def take_expired(self) -> list[str]:
+        """Faults whose deadline the proxy itself had to keep, since the last call."""
+        expired, self._expired = self._expired, []
+        return expired
+
+    async def start(self, links: tuple[Link, ...]) -> None:
+        """Start the process and open every link. Raises ProxyError."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "skerry.worlds.local.proxy",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._watchdog.watch(self._process.pid)
+        self._reader = asyncio.get_running_loop().create_task(self._read())
+        await self._ask("open", links=links)
+
+    async def set_rules(self, rules: tuple[Rule, ...]) -> Answer:
+        """These rules and no others hold from now on. Raises ProxyError."""
+        return await self._ask("rules", rules=rules)
+
+    async def stop(self) -> None:
+        """Close its input, which ends it; kill it if that does not."""
+        process = self._process
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        self._watchdog.forget(process.pid)
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
+
+    async def _ask(self, op: str, rules: tuple[Rule, ...] = (), links: tuple[Link, ...] = ()) -> Answer:
+        process = self._process
+        if process is None or process.returncode is not None:
+            raise ProxyError("the fault proxy is not running")
+        assert process.stdin is not None
+        command = Command(self._next_id, op, rules, links)
+        self._next_id += 1
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[command.id] = future
+        process.stdin.write(msgspec.json.encode(command) + b"\n")
+        try:
+            answer = await asyncio.wait_for(future, ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise ProxyError(f"the fault proxy did not answer {op!r} within {ANSWER_TIMEOUT_S:g} s") from None
+        finally:
+            self._waiting.pop(command.id, None)
+        if answer.error:
+            raise ProxyError(f"the fault proxy could not carry out {op!r}: {answer.error}")
+        return answer
+
+    async def _read(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
+        while line := await self._process.stdout.readline():
+            message = decoder.decode(line)
+            if message.get("event") == "stall":
+                self._on_stall(msgspec.convert(message, StallReport))
+                continue
+            answer = msgspec.convert(message, Answer)
+            self._expired += answer.expired
+            waiting = self._waiting.get(answer.id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(answer)
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(ProxyError("the fault proxy ended while it was being asked"))
