@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from skerry_broker.core.api import ClientRequest, ClientResponse, ErrorCode, FetchResponse
+from skerry_broker.core.api import ClientRequest, ClientResponse, ErrorCode, FetchResponse, ListOffsetsResponse
 from skerry_broker.core.records import Entry
 from skerry_broker.core.types import (
     Batch,
@@ -63,6 +63,8 @@ class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="appended"):
     match_index: int
     round: int
     hint_term: int = 0
+    counts: bool = True
+    """False: the sender's log was found corrupt (B17). It follows in memory, but no quorum may count it."""
 
 
 class SnapshotRequest(msgspec.Struct, frozen=True, array_like=True, tag="snapshot"):
@@ -375,6 +377,16 @@ class ServePeer(msgspec.Struct, frozen=True):
     reads: tuple[LogRead | None, ...]
 
 
+class ServeOffsets(msgspec.Struct, frozen=True):
+    """Reply with ``response`` completed by ``offset_at_time``: the first offset of ``partition`` below the high
+    watermark in it whose time is at or after ``at_wall_ms`` (None: there is none). Only the storage has an index."""
+
+    request_id: int
+    response: ListOffsetsResponse
+    partition: TopicPartition
+    at_wall_ms: int
+
+
 class SaveRaft(msgspec.Struct, frozen=True):
     """One atomic step of the metadata log: drop entries from ``truncate_from`` on, then append, then (if given)
     the hard state."""
@@ -494,7 +506,7 @@ DiskEffect = (
     | Checkpoint
 )
 
-Effect = Send | Reply | ServeClient | ServePeer | DiskEffect | StopNode | Fact
+Effect = Send | Reply | ServeClient | ServePeer | ServeOffsets | DiskEffect | StopNode | Fact
 
 
 # --- what a start finds, what a look inside shows -------------------------------------------------------
