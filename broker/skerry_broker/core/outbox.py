@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from skerry_broker.core.messages import Effect, Fact, PeerMessage, Send
+from skerry_broker.core.api import ClientResponse
+from skerry_broker.core.messages import Effect, Fact, PeerMessage, Reply, Send
 from skerry_broker.core.types import NO_BROKER
 
 
@@ -32,6 +33,9 @@ class Outbox:
             self._to_self.append(message)
         else:
             self._effects.append(Send(destination, message))
+
+    def put_reply(self, request_id: int, response: ClientResponse) -> None:
+        self._effects.append(Reply(request_id, response))
 
     def take_to_self(self) -> list[PeerMessage]:
         """The messages from this node to itself since the last call, in order."""
