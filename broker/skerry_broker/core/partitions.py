@@ -1,0 +1,223 @@
+"""All partition replicas of one broker, and the fetching between them and their leaders and followers.
+
+The node hands it what it applied from the metadata log, what arrived for a partition, and what the disk reported;
+it decides nothing about partitions itself, it only knows who must be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from skerry_broker.core.api import (
+    ErrorCode,
+    ErrorResponse,
+    FetchRequest,
+    ListOffsetsRequest,
+    ProduceRequest,
+)
+from skerry_broker.core.fetcher import FetchWaits, FollowerFetcher
+from skerry_broker.core.messages import AlterPartitionReply, ReplicaFetch, ReplicaFetched, ReplicaProgress
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.replica import PartitionReplica, PartitionView, ReplicaPorts
+from skerry_broker.core.status import PartitionStatus
+from skerry_broker.core.types import NO_BROKER, NodeConfig, RecoveredLog, TopicPartition
+
+FOREVER = 1 << 62
+
+
+class Partitions:
+    """The replicas that the applied metadata assigns to this broker.
+
+    Invariant 1: ``_fetchers[l]`` fetches exactly the partitions whose applied leader is ``l`` (another broker).
+    Invariant 2: ``_deadlines`` holds the present deadline of every replica.
+    """
+
+    def __init__(self, config: NodeConfig, logs: Iterable[RecoveredLog], ports: ReplicaPorts) -> None:
+        self._config = config
+        self._ports = ports
+        self._out: Outbox = ports.out
+        self._recovered = {log.partition: log for log in logs}
+        self.replicas: dict[TopicPartition, PartitionReplica] = {}
+        self._leaders: dict[TopicPartition, int] = {}
+        self._leader_epochs: dict[TopicPartition, int] = {}
+        self._fetchers: dict[int, FollowerFetcher] = {}
+        self._deadlines: dict[TopicPartition, int] = {}
+        self.waits = FetchWaits(self.replicas, ports.out)
+        self.intact = all(log.intact for log in self._recovered.values())
+
+    # --- metadata ---------------------------------------------------------------------------------------
+
+    def assign(self, now: int, partition: TopicPartition, topic_id: str, view: PartitionView, may_lead: bool) -> None:
+        """The applied metadata says this of a partition that this broker holds a replica of."""
+        replica = self.replicas.get(partition)
+        if replica is None:
+            found = self._recovered.pop(partition, None)
+            if found is not None and (found.topic_id != topic_id or not found.intact):
+                found = None  # a topic of the same name that is gone, or a lost disk: start over, empty
+            replica = PartitionReplica(self._config, partition, topic_id, found, self._ports)
+            self.replicas[partition] = replica
+        replica.become(now, view, may_lead=may_lead)
+        self._follow(now, partition, view)
+        self.touched(partition)
+
+    def unassign(self, now: int, partition: TopicPartition) -> None:
+        """The topic is gone, or this broker is no replica any more."""
+        replica = self.replicas.pop(partition, None)
+        if replica is None:
+            return
+        self._stop_following(now, partition)
+        self._deadlines.pop(partition, None)
+        replica.remove(now)
+
+    def _follow(self, now: int, partition: TopicPartition, view: PartitionView) -> None:
+        leader = view.leader
+        if self._leaders.get(partition, NO_BROKER) != leader:
+            self._stop_following(now, partition)
+        if leader in (NO_BROKER, self._config.broker_id):
+            return
+        if self._leaders.get(partition) == leader and self._leader_epochs[partition] == view.leader_epoch:
+            return
+        fetcher = self._fetchers.get(leader)
+        if fetcher is None:
+            fetcher = FollowerFetcher(self._config, leader, self.replicas, self._out)
+            self._fetchers[leader] = fetcher
+        fetcher.follow(now, partition)
+        self._leaders[partition] = leader
+        self._leader_epochs[partition] = view.leader_epoch
+
+    def _stop_following(self, now: int, partition: TopicPartition) -> None:
+        leader = self._leaders.pop(partition, None)
+        if leader is not None:
+            self._leader_epochs.pop(partition)
+            self._fetchers[leader].unfollow(now, partition)
+
+    def brokers_changed(self, now: int) -> None:
+        for partition, replica in self.replicas.items():
+            replica.brokers_changed(now)
+            self.touched(partition)
+
+    # --- requests and messages ----------------------------------------------------------------------------
+
+    def serve(
+        self, now: int, request_id: int, request: ProduceRequest | FetchRequest | ListOffsetsRequest, known: bool
+    ) -> None:
+        """A client's request for one partition; ``known``: the applied metadata has it (somewhere)."""
+        partition = TopicPartition(request.topic, request.partition)
+        replica = self.replicas.get(partition)
+        if replica is None:
+            code = ErrorCode.NOT_LEADER if known else ErrorCode.UNKNOWN_TOPIC
+            message = f"broker {self._config.broker_id} holds no replica of {partition}"
+            self._out.put_reply(request_id, ErrorResponse(code, message))
+            return
+        if isinstance(request, ProduceRequest):
+            replica.produce(now, request_id, request)
+        elif isinstance(request, FetchRequest):
+            replica.fetch(now, request_id, request)
+        else:
+            replica.list_offsets(now, request_id, request)
+        self.touched(partition)
+
+    def client_gone(self, request_id: int) -> None:
+        for replica in self.replicas.values():
+            replica.client_gone(request_id)
+
+    def fetch_arrived(self, now: int, follower: int, message: ReplicaFetch) -> None:
+        self.waits.arrived(now, follower, message)
+        for asked in message.partitions:
+            self.touched(asked.partition)
+
+    def progress_arrived(self, now: int, follower: int, message: ReplicaProgress) -> None:
+        for partition, leader_epoch, durable_end in message.partitions:
+            replica = self.replicas.get(partition)
+            if replica is not None:
+                replica.progress(now, follower, message.broker_epoch, leader_epoch, durable_end)
+                self.touched(partition)
+
+    def fetched(self, now: int, leader: int, message: ReplicaFetched) -> None:
+        fetcher = self._fetchers.get(leader)
+        if fetcher is not None:
+            fetcher.answered(now, message)
+            for answer in message.partitions:
+                self.touched(answer.partition)
+
+    def altered(self, now: int, reply: AlterPartitionReply) -> None:
+        replica = self.replicas.get(reply.partition)
+        if replica is not None:
+            replica.alter_reply(now, reply)
+            self.touched(reply.partition)
+
+    # --- disk and time --------------------------------------------------------------------------------------
+
+    def flushed(self, now: int, write_id: int) -> None:
+        for partition, replica in self.replicas.items():
+            replica.flushed(now, write_id)
+            self.touched(partition)
+
+    def disk_failed(self, now: int) -> None:
+        self._each(lambda replica: replica.disk_failed(now))
+
+    def lease_lost(self, now: int) -> None:
+        self._each(lambda replica: replica.lease_lost(now))
+
+    def advance_log_start(self, now: int, partition: TopicPartition, offset: int) -> None:
+        replica = self.replicas.get(partition)
+        if replica is not None:
+            replica.advance_log_start(now, offset)
+            self.touched(partition)
+
+    def tick(self, now: int) -> None:
+        due = [partition for partition, deadline in self._deadlines.items() if deadline <= now]
+        for partition in due:
+            self.replicas[partition].tick(now)
+            self.touched(partition)
+
+    def poll(self, now: int, broker_epoch: int) -> None:
+        """The end of a step: answer the fetches that something was found for, and fetch on."""
+        self.waits.poll(now)
+        for fetcher in self._fetchers.values():
+            fetcher.poll(now, broker_epoch)
+
+    @property
+    def next_deadline(self) -> int:
+        soonest = min(self._deadlines.values(), default=FOREVER)
+        waits = self.waits.next_deadline
+        if waits is not None and waits < soonest:
+            soonest = waits
+        for fetcher in self._fetchers.values():
+            deadline = fetcher.next_deadline
+            if deadline is not None and deadline < soonest:
+                soonest = deadline
+        return soonest
+
+    def touched(self, partition: TopicPartition) -> None:
+        """Keep invariant 2."""
+        replica = self.replicas.get(partition)
+        if replica is not None:
+            deadline = replica.next_deadline
+            self._deadlines[partition] = FOREVER if deadline is None else deadline
+
+    def _each(self, act: Callable[[PartitionReplica], None]) -> None:
+        for partition, replica in self.replicas.items():
+            act(replica)
+            self.touched(partition)
+
+    # --- what the heartbeat and the status tell ---------------------------------------------------------------
+
+    def unreachable_leaders(self, now: int) -> tuple[tuple[TopicPartition, int, int], ...]:
+        """(partition, leader epoch, ms) of every leader that has stopped answering this follower (I-LIV-3)."""
+        silent = {leader: fetcher.unreachable_ms(now) for leader, fetcher in self._fetchers.items()}
+        return tuple(
+            (partition, self._leader_epochs[partition], silent[leader])
+            for partition, leader in sorted(self._leaders.items())
+            if silent[leader] > 0
+        )
+
+    @property
+    def produces_pending(self) -> int:
+        return sum(replica.produces_pending for replica in self.replicas.values())
+
+    def describe(self, now: int, metadata: Mapping[TopicPartition, PartitionStatus]) -> tuple[PartitionStatus, ...]:
+        return tuple(
+            self.replicas[partition].describe(now, status) if partition in self.replicas else status
+            for partition, status in sorted(metadata.items())
+        )
