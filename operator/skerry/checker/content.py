@@ -1,0 +1,316 @@
+"""What one partition's log held, put together from everybody who saw some of it.
+
+Three columns over the offsets, each from sources of one kind:
+
+``acked``  what acknowledgements of acks=All writes said,
+``read``   what consumers were given (only committed records are ever given out),
+``final``  what the final read and, where it did not reach, a replica's segment files said after the run.
+
+An offset that is committed never changes, so all of them must agree; where they do not is written down here, and
+the properties decide what it means. ``settled`` is the three laid over each other, the strongest on top.
+Acknowledgements of weaker acks are no witness of the content: a new leader may drop what they promised.
+
+Columns are arrays of 64-bit integers, compared by slices in C: that is most of the checker's speed.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from skerry.history import PartitionKey, PartitionOperations
+from skerry.history.records import Fetch, Outcome, Produce, ReplicaDump
+
+HOLE = -(1 << 63)
+"""An offset that nobody said anything about."""
+_CHUNK = 1024
+_SLACK_OFFSETS = 1_000_000
+CONFLICTS_EXPLAINED_MAX = 100
+"""Looking for the earlier of two sources is a walk over the partition: only the first conflicts are worth it."""
+
+Column = array  # of "q"
+Source = Produce | Fetch | ReplicaDump
+
+
+class Conflict(NamedTuple):
+    """Two sources that put two values at one offset."""
+
+    offset: int
+    first: Source
+    first_value: int
+    second: Source
+    second_value: int
+
+
+class Stranger(NamedTuple):
+    """A record in the log that no acks=All acknowledgement put there; ``writer`` is None where nobody sent it."""
+
+    offset: int
+    value: int
+    writer: Produce | None
+
+
+def differences(left: Column[int], right: Column[int]) -> Iterator[int]:
+    """The indices at which two columns of the same length differ."""
+    for start in range(0, len(left), _CHUNK):
+        a, b = left[start : start + _CHUNK], right[start : start + _CHUNK]
+        if a != b:
+            for index, (x, y) in enumerate(zip(a, b, strict=True), start):
+                if x != y:
+                    yield index
+
+
+class Attempts:
+    """Who sent a value: batches hold consecutive values, so one sorted list per partition finds them."""
+
+    def __init__(self, produces: Iterable[Produce]) -> None:
+        self._operations = sorted(produces, key=_first_value)
+        self._firsts = [operation.first_value for operation in self._operations]
+
+    def find(self, value: int) -> Produce | None:
+        position = bisect_right(self._firsts, value) - 1
+        if position >= 0:
+            operation = self._operations[position]
+            if value < operation.first_value + operation.count:
+                return operation
+        return None
+
+
+class Content:
+    """The log of one partition, offsets ``start`` to ``end`` (exclusive).
+
+    Invariants:
+      1. All columns have ``end - start`` entries; entry i is offset ``start + i``.
+      2. ``final_end`` is the log's length after the run as the cluster itself reported it; -1: nobody asked.
+      3. Offsets that a log of this run cannot have reached are in ``implausible`` and in no column.
+    """
+
+    def __init__(self, operations: PartitionOperations) -> None:
+        self.key: PartitionKey = operations.key
+        self.operations = operations
+        self.committed: list[Produce] = [ack for ack in operations.acked if ack.acks == "All"]
+        """The acknowledged acks=All writes."""
+        self.dumps: list[ReplicaDump] = [dump for dump in operations.dumps if not dump.error]
+        self.acked_conflicts: list[Conflict] = []
+        self.read_conflicts: list[Conflict] = []
+        self.final_conflicts: list[Conflict] = []
+        self.implausible: list[Source] = []
+        self.final_read_end = -1
+        """The length that the final read found; -1: it never reached the end."""
+        self._span()
+        self.acked = self._new_column()
+        self._place_acks()
+        self.read = self._new_column()
+        self._place_reads((fetch for fetch in operations.fetched if fetch.values), self.read, self.read_conflicts)
+        self.final = self._new_column()
+        self._place_final()
+        self.settled = self._overlay()
+        self._attempts: Attempts | None = None
+        self._strangers: list[Stranger] | None = None
+
+    # --- questions ---------------------------------------------------------------------------------------
+
+    @property
+    def final_end(self) -> int:
+        if self.final_read_end >= 0:
+            return self.final_read_end
+        return self.dumped_end
+
+    @property
+    def dumped_end(self) -> int:
+        """The high watermark that the dumps were taken with; -1: there is no dump."""
+        return max((dump.high_watermark for dump in self.dumps), default=-1)
+
+    @property
+    def conflicting(self) -> bool:
+        """Two witnesses of committed records disagree somewhere."""
+        if self.acked_conflicts or self.read_conflicts or self.final_conflicts:
+            return True
+        columns = (self.acked, self.read, self.final)
+        return any(
+            column[index] != HOLE for column in columns for index in differences(self.settled, column)
+        )
+
+    @property
+    def attempts(self) -> Attempts:
+        if self._attempts is None:
+            self._attempts = Attempts(self.operations.produces)
+        return self._attempts
+
+    def strangers(self) -> list[Stranger]:
+        """Every record of the log that is not where an acks=All acknowledgement put it, by offset."""
+        if self._strangers is None:
+            find, settled = self.attempts.find, self.settled
+            self._strangers = [
+                Stranger(self.start + index, settled[index], find(settled[index]))
+                for index in differences(settled, self.acked)
+                if settled[index] != HOLE
+            ]
+        return self._strangers
+
+    def acknowledged_at(self, offset: int) -> Produce:
+        """The acks=All acknowledgement that spoke of this offset first."""
+        return next(a for a in self.committed if a.base_offset <= offset < a.base_offset + a.count)
+
+    def read_at(self, offset: int, value: int | None = None) -> Fetch | None:
+        """The first fetch that returned this offset (with this value)."""
+        for fetch in self.operations.fetched:
+            if fetch.base_offset <= offset < fetch.base_offset + len(fetch.values) and (
+                value is None or fetch.values[offset - fetch.base_offset] == value
+            ):
+                return fetch
+        return None
+
+    def source_at(self, offset: int) -> Source | None:
+        """Somebody who saw what ``settled`` has at this offset: a reader before a replica's file."""
+        value = self.settled[offset - self.start]
+        reader = self.read_at(offset, value)
+        if reader is not None:
+            return reader
+        for dump in self.dumps:
+            for batch in dump.batches:
+                if batch.base_offset <= offset < batch.base_offset + batch.count:
+                    if batch.first_value + offset - batch.base_offset == value:
+                        return dump
+                    break
+        return None
+
+    # --- building ----------------------------------------------------------------------------------------
+
+    def _span(self) -> None:
+        """Choose ``start`` and ``end``. A broken broker may acknowledge offset 10**15: no memory for that."""
+        pieces: list[tuple[int, int]] = [(a.base_offset, a.base_offset + a.count) for a in self.committed]
+        pieces += [(f.base_offset, f.base_offset + len(f.values)) for f in self.operations.fetched if f.values]
+        for dump in self.dumps:
+            pieces += [(b.base_offset, b.base_offset + b.count) for b in dump.batches]
+        self.start = min((first for first, _ in pieces), default=0)
+        sent = sum(operation.count * max(1, operation.attempts) for operation in self.operations.produces)
+        seen = sum(len(fetch.values) for fetch in self.operations.fetched)
+        self._limit = self.start + sent + seen + _SLACK_OFFSETS
+        self.end = max((end for _, end in pieces if end <= self._limit), default=self.start)
+
+    def _new_column(self) -> Column[int]:
+        return array("q", [HOLE]) * (self.end - self.start)
+
+    def _place_acks(self) -> None:
+        column, start, end = self.acked, self.start, self.end
+        for ack in self.committed:
+            index, count = ack.base_offset - start, ack.count
+            if index + count > end - start:
+                self.implausible.append(ack)
+            elif count == 1:
+                present = column[index]
+                if present == HOLE:
+                    column[index] = ack.first_value
+                elif present != ack.first_value:
+                    self._acked_conflict(index, ack, ack.first_value)
+            else:
+                values = array("q", range(ack.first_value, ack.first_value + count))
+                present_values = column[index : index + count]
+                if present_values == self._holes(count):
+                    column[index : index + count] = values
+                elif present_values != values:
+                    for position in range(count):
+                        if column[index + position] == HOLE:
+                            column[index + position] = values[position]
+                        elif column[index + position] != values[position]:
+                            self._acked_conflict(index + position, ack, values[position])
+
+    def _acked_conflict(self, index: int, ack: Produce, value: int) -> None:
+        offset = self.start + index
+        earlier = self.acknowledged_at(offset) if len(self.acked_conflicts) < CONFLICTS_EXPLAINED_MAX else ack
+        self.acked_conflicts.append(Conflict(offset, earlier, self.acked[index], ack, value))
+
+    def _holes(self, count: int) -> Column[int]:
+        return array("q", [HOLE]) * count
+
+    def _place_reads(self, fetches: Iterable[Fetch], column: Column[int], conflicts: list[Conflict]) -> None:
+        start, reached = self.start, 0  # nothing at or beyond index ``reached`` has been written yet
+        for fetch in fetches:
+            index = fetch.base_offset - start
+            after = index + len(fetch.values)
+            if after > len(column):
+                self.implausible.append(fetch)
+                continue
+            values = array("q", fetch.values)
+            if index >= reached:
+                column[index:after] = values
+                reached = after
+            elif column[index:after] != values:
+                for position, value in enumerate(values, index):
+                    if column[position] == HOLE:
+                        column[position] = value
+                    elif column[position] != value:
+                        explain = len(conflicts) < CONFLICTS_EXPLAINED_MAX
+                        earlier = self.read_at(start + position, column[position]) if explain else fetch
+                        conflicts.append(Conflict(start + position, earlier or fetch, column[position], fetch, value))
+                reached = max(reached, after)
+
+    def _place_final(self) -> None:
+        """The final read, and where it did not reach, the longest log that could be read from disk."""
+        final_fetches = [fetch for fetch in self.operations.fetched if fetch.final]
+        self._place_reads((fetch for fetch in final_fetches if fetch.values), self.final, [])
+        for fetch in final_fetches:
+            if not fetch.values and fetch.base_offset == fetch.high_watermark >= 0:
+                self.final_read_end = max(self.final_read_end, fetch.high_watermark)
+        for dump in sorted(self.dumps, key=lambda dump: (-dump.log_end_offset, dump.broker)):
+            self._place_dump(dump)
+
+    def _place_dump(self, dump: ReplicaDump) -> None:
+        column, start = self.final, self.start
+        for batch in dump.batches:
+            index = batch.base_offset - start
+            count = min(batch.count, dump.high_watermark - batch.base_offset)
+            if count <= 0:
+                break
+            if index + count > len(column):
+                self.implausible.append(dump)
+                break
+            if count == 1 and column[index] == batch.first_value:
+                continue
+            values = array("q", range(batch.first_value, batch.first_value + count))
+            if column[index : index + count] == values:
+                continue
+            for position, value in enumerate(values, index):
+                if column[position] == HOLE:
+                    column[position] = value
+                elif column[position] != value:
+                    explain = len(self.final_conflicts) < CONFLICTS_EXPLAINED_MAX
+                    earlier = self._source_in_final(start + position, column[position], dump) if explain else dump
+                    self.final_conflicts.append(Conflict(start + position, earlier, column[position], dump, value))
+
+    def _source_in_final(self, offset: int, value: int, otherwise: Source) -> Source:
+        """Who put this value into ``final``: the final read, or a dump."""
+        for fetch in self.operations.fetched:
+            if fetch.final and fetch.base_offset <= offset < fetch.base_offset + len(fetch.values):
+                return fetch
+        for dump in self.dumps:
+            if dump is not otherwise and dump_value(dump, offset) == value:
+                return dump
+        return otherwise
+
+    def _overlay(self) -> Column[int]:
+        settled = array("q", self.final)
+        for below in (self.read, self.acked):
+            for index in differences(settled, below):
+                if settled[index] == HOLE:
+                    settled[index] = below[index]
+        return settled
+
+
+def dump_value(dump: ReplicaDump, offset: int) -> int:
+    """What this replica holds at an offset; HOLE: nothing."""
+    for batch in dump.batches:
+        if batch.base_offset <= offset < batch.base_offset + batch.count:
+            return batch.first_value + offset - batch.base_offset
+    return HOLE
+
+
+def _first_value(operation: Produce) -> int:
+    return operation.first_value
+
+
+def is_definite_failure(operation: Produce) -> bool:
+    return operation.outcome is Outcome.FAILED

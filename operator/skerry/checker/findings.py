@@ -1,0 +1,90 @@
+"""Short ways to write a finding, so that a property reads as its rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from skerry.experiment.verdict import Finding, FindingKind, Verdict
+from skerry.history import PartitionKey
+
+OFFSETS_SHOWN_MAX = 32
+"""A finding names this many offsets; its message has the full count."""
+
+
+def held(rule: str, message: str, *, owed: str = "", kind: FindingKind = FindingKind.SAFETY) -> Finding:
+    """The rule held; ``message`` says over how much."""
+    return Finding(kind, rule, Verdict.PASS, message, owed=owed)
+
+
+def broken(
+    rule: str,
+    reason: str,
+    message: str,
+    key: PartitionKey | None = None,
+    *,
+    offsets: Iterable[int] = (),
+    witness: tuple[int, ...] = (),
+    owed: str = "",
+) -> Finding:
+    """A safety rule was broken; ``witness`` are the records that prove it."""
+    return Finding(
+        FindingKind.SAFETY,
+        rule,
+        Verdict.FAIL,
+        message,
+        reason=reason,
+        owed=owed,
+        topic=key.topic if key else "",
+        partition=key.partition if key else -1,
+        offsets=tuple(offsets)[:OFFSETS_SHOWN_MAX],
+        witness=witness,
+    )
+
+
+def undecided(
+    rule: str,
+    reason: str,
+    message: str,
+    key: PartitionKey | None = None,
+    *,
+    kind: FindingKind = FindingKind.SAFETY,
+    witness: tuple[int, ...] = (),
+    owed: str = "",
+) -> Finding:
+    """It cannot be told from this history whether the rule held."""
+    return Finding(
+        kind,
+        rule,
+        Verdict.INCONCLUSIVE,
+        message,
+        reason=reason,
+        owed=owed,
+        topic=key.topic if key else "",
+        partition=key.partition if key else -1,
+        witness=witness,
+    )
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """``1 record``, ``1,204 records``."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def offsets_text(offsets: list[int]) -> str:
+    """``offset 5``, ``offsets 118-120``, ``offsets 3, 7-9 and 12 more``. ``offsets`` are sorted and distinct."""
+    ranges: list[list[int]] = []
+    for offset in offsets:
+        if ranges and offset == ranges[-1][1] + 1:
+            ranges[-1][1] = offset
+        else:
+            ranges.append([offset, offset])
+    shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges[:4])
+    hidden = sum(b - a + 1 for a, b in ranges[4:])
+    return f"offset{'s' if len(offsets) > 1 else ''} {shown}" + (f" and {hidden} more" if hidden else "")
+
+
+def value_text(value: int) -> str:
+    """``process 3, record 17`` of the value that identifies it."""
+    if value < 0:
+        return f"value {value}"
+    return f"record {value & (1 << 40) - 1} of process {value >> 40}"

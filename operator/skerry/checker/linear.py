@@ -1,0 +1,199 @@
+"""Is there one order of all operations of a log that agrees with real time? Exact, in one pass.
+
+An offset's record never changes, so the log's content fixes the order of its appends: nothing is left to search. What
+remains is a chain of points in time, one per append, in the order of offsets, each inside its operation's interval:
+
+* at an append: not before it was invoked, not after it was answered, not before the append in front of it;
+* a *tail read* that saw length t sits between append t - 1 and append t, inside its own interval;
+* a read of records (or a high watermark) up to offset m sits after append m: it must have been answered after that.
+
+Put every point as early as it can be. That is earliest for all later points too, so if one of them does not fit, no
+placement fits (`latest` below: the latest invocation so far, the point in time the chain has been pushed to). A failure
+is always a pair: the operation that pushed, and one that was answered before.
+
+An append with unknown outcome whose record is in the log has no end. One whose record is not there is a *spare*: it may
+be the record at an offset that nobody saw (a hole). Spares have only a beginning, so giving the earliest invoked to the
+first hole is best. A hole without a spare cannot be: nobody can have written it. Compared with brute force on random
+histories by `tests/skerry/test_linear.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from operator import itemgetter
+from typing import NamedTuple
+
+from skerry.checker.content import HOLE, Content
+from skerry.history.records import Fetch, Outcome, Produce
+
+FOREVER_NS = 1 << 62
+
+
+class Violation(NamedTuple):
+    """``later`` stands behind (or sees) ``earlier`` in the log, but was answered before that was invoked.
+
+    ``earlier`` and ``later`` may be None: nobody wrote a hole; ``offset`` is where in the log it shows.
+    """
+
+    kind: str
+    """``order`` (two appends), ``stale-read``, ``future-read``, ``hole`` (nobody can have written this offset),
+    ``shrunk`` (the log ended shorter than it was seen)"""
+    offset: int
+    earlier: Produce | Fetch | None
+    later: Produce | Fetch | None
+
+
+_Append = tuple[int, int, int, int, Produce]
+"""(first offset, one past the last, invoked_ns, completed_ns, operation). Plain tuples: there are millions."""
+_Read = tuple[int, bool, int, int, Fetch]
+"""(length, tail, invoked_ns, completed_ns, operation): proves ``length`` records, so it sits after append
+``length - 1``; a tail read also sits before append ``length``."""
+
+
+def is_tail_read(fetch: Fetch) -> bool:
+    """A fetch without records at the high watermark: it revealed the length of the log."""
+    return not fetch.values and fetch.base_offset == fetch.high_watermark >= 0
+
+
+def first_violation(
+    content: Content, *, clock_error_ns: int = 0, log_start: int | None = None, holes_allowed: bool = False
+) -> Violation | None:
+    """The first place in the log where no order fits; None: the partition's history is linearizable.
+
+    The columns of ``content`` must not conflict (that is another property's finding). ``log_start``: where the log is
+    known to begin; None: where it was first seen. ``holes_allowed``: some appends were never recorded (a history that
+    was cut off), so an offset that nobody saw proves nothing.
+    """
+    reads = _reads(content)
+    length = max(content.end, reads[-1][0] if reads else 0)
+    if 0 <= content.dumped_end < length:
+        return Violation("shrunk", content.dumped_end, None, reads[-1][4] if reads else None)
+    if log_start is None:
+        log_start = content.start if content.end > content.start else length
+    appends = _appends(content, log_start, length, holes_allowed)
+    if isinstance(appends, Violation):
+        return appends
+    return _walk(appends, reads, clock_error_ns)
+
+
+def _reads(content: Content) -> list[_Read]:
+    reads: list[_Read] = []
+    for fetch in content.operations.fetched:
+        values = fetch.values
+        if values:
+            # A reader that was told of a higher watermark also knows that those records exist.
+            proven = max(fetch.base_offset + len(values), fetch.high_watermark)
+            reads.append((proven, False, fetch.invoked_ns, fetch.completed_ns, fetch))
+        elif fetch.high_watermark >= 0:
+            tail = fetch.base_offset == fetch.high_watermark
+            reads.append((fetch.high_watermark, tail, fetch.invoked_ns, fetch.completed_ns, fetch))
+    reads.sort(key=itemgetter(0, 1))  # at one length: reads of records, then tail reads
+    return reads
+
+
+def _appends(content: Content, log_start: int, length: int, holes_allowed: bool) -> list[_Append] | Violation:
+    """Every append of the log in the order of offsets; those that nobody acknowledged have no end."""
+    appends: list[_Append] = [
+        (ack.base_offset, ack.base_offset + ack.count, ack.invoked_ns, ack.completed_ns, ack)
+        for ack in content.committed
+    ]
+    appends += [
+        (stranger.offset, stranger.offset + 1, stranger.writer.invoked_ns, FOREVER_NS, stranger.writer)
+        for stranger in content.strangers()
+        if stranger.writer is not None
+    ]
+    if not holes_allowed:
+        for hole, spare in _filled_holes(content, log_start, length):
+            if spare is None:
+                return Violation("hole", hole, None, None)
+            appends.append((hole, hole + 1, spare.invoked_ns, FOREVER_NS, spare))
+    appends.sort(key=itemgetter(0))
+    return appends
+
+
+def _filled_holes(content: Content, log_start: int, length: int) -> Iterator[tuple[int, Produce | None]]:
+    """Each offset that nobody saw, with the earliest invoked record that may be there."""
+    settled, start = content.settled, content.start
+    inside = (start + index for index, value in enumerate(settled) if value == HOLE) if HOLE in settled else ()
+    spares: Iterator[Produce] | None = None
+    for offset in chain(range(log_start, start), inside, range(max(content.end, log_start), length)):
+        spares = spares or _spares(content)
+        yield offset, next(spares, None)
+
+
+def _spares(content: Content) -> Iterator[Produce]:
+    """Records that may be in the log though nobody saw them, one operation per record, earliest invoked first."""
+    present = set(content.settled)
+    candidates = [
+        operation
+        for operation in content.operations.produces
+        if operation.outcome is not Outcome.FAILED
+        and not (operation.outcome is Outcome.OK and operation.acks == "All" and operation.base_offset >= 0)
+    ]
+    candidates.sort(key=lambda operation: operation.invoked_ns)
+    for operation in candidates:
+        for value in range(operation.first_value, operation.first_value + operation.count):
+            if value not in present:
+                yield operation
+
+
+def _walk(appends: list[_Append], reads: list[_Read], clock_error_ns: int) -> Violation | None:
+    """The time pass. ``latest`` is the earliest instant at which the next point of the chain can be."""
+    latest = -FOREVER_NS
+    pusher: Produce | Fetch | None = None  # whose invocation ``latest`` is
+    groups = _groups(reads)
+    next_length, group = next(groups, (FOREVER_NS, []))
+
+    for base, after, invoked_ns, completed_ns, operation in appends:
+        if next_length < after:
+            # Reads up to here come first; those of a length inside this batch come when it has been invoked.
+            while next_length <= base:
+                latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
+                if violation:
+                    return violation
+                next_length, group = next(groups, (FOREVER_NS, []))
+            if invoked_ns > latest:
+                latest, pusher = invoked_ns, operation
+            while next_length < after:
+                latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
+                if violation:
+                    return violation
+                next_length, group = next(groups, (FOREVER_NS, []))
+        elif invoked_ns > latest:
+            latest, pusher = invoked_ns, operation
+        if latest > completed_ns + clock_error_ns:
+            kind = "stale-read" if isinstance(pusher, Fetch) else "order"
+            return Violation(kind, base, pusher, operation)
+    while group:
+        latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
+        if violation:
+            return violation
+        next_length, group = next(groups, (FOREVER_NS, []))
+    return None
+
+
+def _groups(reads: list[_Read]) -> Iterator[tuple[int, list[_Read]]]:
+    """Sorted reads by the length they prove."""
+    group: list[_Read] = []
+    for read in reads:
+        if group and read[0] != group[0][0]:
+            yield group[0][0], group
+            group = []
+        group.append(read)
+    if group:
+        yield group[0][0], group
+
+
+def _place_group(
+    group: list[_Read], latest: int, pusher: Produce | Fetch | None, clock_error_ns: int
+) -> tuple[int, Produce | Fetch | None, Violation | None]:
+    """All reads that prove one length. They do not bind each other; tail reads bind the next append."""
+    latest_after, pusher_after = latest, pusher
+    for length, tail, invoked_ns, completed_ns, operation in group:
+        if latest > completed_ns + clock_error_ns:
+            kind = "stale-read" if isinstance(pusher, Fetch) else "future-read"
+            return latest, pusher, Violation(kind, length - 1, pusher, operation)
+        if tail and invoked_ns > latest_after:
+            latest_after, pusher_after = invoked_ns, operation
+    return latest_after, pusher_after, None
