@@ -133,6 +133,9 @@ class BrokerHeartbeat(msgspec.Struct, frozen=True, array_like=True, tag="heartbe
     """(partition, last epoch, durable end): only while the controller needs it for an unclean election."""
     wants_shutdown: bool = False
     log_offline: bool = False
+    answered_age_ms: int = 0
+    """Since when the last answered heartbeat was sent: a broker that is heard but hears nothing (a one-way cut) has
+    no lease, and the controller can only learn it from here."""
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, tag="heartbeatreply"):
@@ -146,6 +149,9 @@ class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, tag="heartbea
     """All leaderships have been handed over; a broker that wants to shut down may go."""
     unknown_epoch: bool = False
     """This broker epoch is not the registered one: register again."""
+    granted: bool = True
+    """False: does not renew the lease (and does not end it), because this broker has not yet reported an entry as
+    applied that may have ended a leadership of its own."""
 
 
 class AlterPartition(msgspec.Struct, frozen=True, array_like=True, tag="alter"):
