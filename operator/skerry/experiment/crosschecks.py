@@ -1,0 +1,290 @@
+"""The rules of a document that span several fields. Each yields (path, sentence); the loader adds file and line.
+
+A rule here is one that the models cannot see because it needs two places of the document. The CRD repeats those that
+CEL can say cheaply (`schema`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+
+from skerry.experiment.base import alias_of, format_duration
+from skerry.experiment.document import Experiment, Fault
+from skerry.experiment.expectations import Available, InSyncReplicas, PromqlExpectation, Unavailable
+from skerry.experiment.faults import PartitionFault
+from skerry.experiment.targets import Target
+from skerry.experiment.vocabulary import Role
+
+Path = tuple[str | int, ...]
+Found = Iterator[tuple[Path, str]]
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """``; did you mean `x`?``, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not close:
+        folded = [name for name in known if name.casefold() == word.casefold()]
+        close = folded[:1]
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _unknown_fault(name: str, experiment: Experiment) -> str:
+    known = [fault.name for fault in experiment.spec.faults]
+    hint = did_you_mean(name, known) or f"; the faults are {', '.join(f'`{each}`' for each in known)}"
+    return f"no fault is named `{name}`{hint}"
+
+
+def unique_names(experiment: Experiment) -> Found:
+    for field, names in (
+        ("faults", [fault.name for fault in experiment.spec.faults]),
+        ("expect", [expectation.name for expectation in experiment.spec.expect]),
+    ):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield ("spec", field, index, "name"), f"`{name}` is already the name of {field}[{names.index(name)}]"
+
+
+def replication(experiment: Experiment) -> Found:
+    spec = experiment.spec
+    if spec.topic.replication_factor > spec.cluster.brokers:
+        yield (
+            ("spec", "topic", "replicationFactor"),
+            f"{spec.topic.replication_factor} replicas do not fit on {_brokers(experiment)}; "
+            "lower `replicationFactor` or raise `cluster.brokers`",
+        )
+    if spec.topic.min_in_sync_replicas > spec.topic.replication_factor:
+        yield (
+            ("spec", "topic", "minInSyncReplicas"),
+            f"{spec.topic.min_in_sync_replicas} in-sync replicas are more than the {spec.topic.replication_factor} of "
+            "`replicationFactor`: no write could ever be acknowledged; lower it",
+        )
+
+
+def ordinals_and_partitions(experiment: Experiment) -> Found:
+    """Every ordinal names a broker that exists, every partition one of the topic; counts can be met."""
+    brokers, partitions = experiment.spec.cluster.brokers, experiment.spec.topic.partitions
+    for path, value in _named(experiment, "ordinal"):
+        if value >= brokers:
+            yield path, f"there is no broker {value}: `cluster.brokers` is {brokers}, so ordinals are {_range(brokers)}"
+    for path, value in _named(experiment, "partition"):
+        if value >= partitions:
+            yield (
+                path,
+                f"there is no partition {value}: `topic.partitions` is {partitions}, "
+                f"so partitions are {_range(partitions)}",
+            )
+    for path, target in _all_targets(experiment):
+        available = {
+            Role.PARTITION_FOLLOWER: experiment.spec.topic.replication_factor - 1,
+            Role.IN_SYNC_FOLLOWER: experiment.spec.topic.replication_factor - 1,
+            Role.NON_CONTROLLER: brokers - 1,
+        }.get(target.role or Role.ALL, brokers)
+        if (target.count_max or 0) > available:
+            yield path, f"{target.count_max} x {target.role} cannot be found: there are at most {available}"
+
+
+def following(experiment: Experiment) -> Found:
+    faults = {fault.name: fault for fault in experiment.spec.faults}
+    for index, fault in enumerate(experiment.spec.faults):
+        path: Path = ("spec", "faults", index, "following")
+        if fault.following is None:
+            continue
+        if fault.following == fault.name:
+            yield path, f"`{fault.name}` cannot follow itself"
+        elif fault.following not in faults:
+            yield path, _unknown_fault(fault.following, experiment)
+        else:
+            chain = [fault.name]
+            while (next_name := faults[chain[-1]].following) in faults and next_name not in chain:
+                assert next_name is not None
+                chain.append(next_name)
+            # Said once, at the fault of the cycle that comes first in the document.
+            if next_name == fault.name and all(_index(experiment, name) >= index for name in chain):
+                circle = " -> ".join(f"`{name}`" for name in [*chain, fault.name])
+                yield path, f"the faults wait for each other ({circle}), so none would ever begin"
+
+
+def ends_in_time(experiment: Experiment) -> Found:
+    timeout_ns = experiment.spec.timeout_ns
+    for index, fault in enumerate(experiment.spec.faults):
+        end_ns = earliest_start_ns(experiment, fault) + fault.span_ns
+        if end_ns >= timeout_ns:
+            field = next(f for f in ("duration", fault.kind) if f != "duration" or fault.duration_ns is not None)
+            yield (
+                ("spec", "faults", index, field),
+                f"`{fault.name}` ends {format_duration(end_ns)} after the steady state at the earliest, "
+                f"and `timeout` is {format_duration(timeout_ns)}; shorten the fault or raise `timeout`",
+            )
+
+
+def earliest_start_ns(experiment: Experiment, fault: Fault) -> int:
+    """After the steady state, if every fault before it takes effect at once. A cycle counts each fault once."""
+    total, seen = 0, set[str]()
+    current: Fault | None = fault
+    while current is not None and current.name not in seen:
+        seen.add(current.name)
+        total += current.start_after_ns
+        current = next((f for f in experiment.spec.faults if f.name == current.following), None) if current else None
+    return total
+
+
+def faults_of_expectations(experiment: Experiment) -> Found:
+    for index, expectation in enumerate(experiment.spec.expect):
+        path: Path = ("spec", "expect", index, expectation.rule)
+        for attribute, name in expectation.body.faults_named():
+            if all(fault.name != name for fault in experiment.spec.faults):
+                yield (*path, alias_of(attribute)), _unknown_fault(name, experiment)
+        for attribute, side in expectation.body.sides():
+            if side.fault is None:
+                continue
+            named = [fault for fault in experiment.spec.faults if fault.name == side.fault]
+            if not named:
+                yield (*path, alias_of(attribute), "fault"), _unknown_fault(side.fault, experiment)
+                continue
+            body = named[0].body
+            if isinstance(body, PartitionFault) and body.groups is None:
+                yield (
+                    (*path, alias_of(attribute), "fault"),
+                    f"`{side.fault}` cuts `links` and has no groups; name the side with `ordinal`",
+                )
+                continue
+            groups = len(body.target_groups()) if isinstance(body, PartitionFault) else 1
+            if side.group_index >= groups:
+                yield (
+                    (*path, alias_of(attribute), "group"),
+                    f"`{side.fault}` has {groups} group{'s' if groups > 1 else ''}, so `group` is {_range(groups)}",
+                )
+
+
+def expectations_can_hold(experiment: Experiment) -> Found:
+    spec = experiment.spec
+    for index, expectation in enumerate(spec.expect):
+        body = expectation.body
+        path: Path = ("spec", "expect", index, expectation.rule)
+        if isinstance(body, InSyncReplicas):
+            for field, size in (("equals", body.equals), ("atLeast", body.at_least)):
+                if size is not None and size > spec.topic.replication_factor:
+                    yield (
+                        (*path, field),
+                        f"an ISR of {size} cannot be: `topic.replicationFactor` is {spec.topic.replication_factor}",
+                    )
+        if isinstance(body, PromqlExpectation) and spec.prometheus_url is None:
+            yield path, "`promql` needs `spec.prometheusUrl`; set it, or use `metric`, which needs no Prometheus"
+        if isinstance(body, Available | Unavailable) and body.when is not None:
+            low = body.when.alive_at_least
+            if low is not None and low > spec.cluster.brokers:
+                yield (
+                    (*path, "when", "aliveAtLeast"),
+                    f"{low} brokers can never be alive: `cluster.brokers` is {spec.cluster.brokers}",
+                )
+
+
+def placement(experiment: Experiment) -> Found:
+    spec = experiment.spec
+    if spec.prepare is None:
+        return
+    seen: dict[int, int] = {}
+    for index, leader in enumerate(spec.prepare.leaders):
+        path: Path = ("spec", "prepare", "leaders", index)
+        if leader.partition in seen:
+            yield path, f"partition {leader.partition} already has a leader in leaders[{seen[leader.partition]}]"
+        seen.setdefault(leader.partition, index)
+
+
+def other_means_someone(experiment: Experiment) -> Found:
+    """Faults that name every broker one by one leave nobody for `Other`."""
+    for index, fault in enumerate(experiment.spec.faults):
+        groups = fault.body.target_groups()
+        targets = [target for group in groups for target in group]
+        named = {target.ordinal for target in targets if target.ordinal is not None}
+        roles = sum(target.count_max or 0 for target in targets if target.role not in (None, Role.OTHER))
+        if any(target.role is Role.OTHER for target in targets):
+            if len(named) + roles >= experiment.spec.cluster.brokers:
+                yield (
+                    ("spec", "faults", index, fault.kind),
+                    f"`Other` would be nobody: the other targets already name all {_brokers(experiment)}",
+                )
+        # Sides need different brokers; `links` may name the same pair in both directions.
+        elif isinstance(fault.body, PartitionFault) and fault.body.groups is not None:
+            ordinals = [target.ordinal for target in targets if target.ordinal is not None]
+            twice = sorted({ordinal for ordinal in ordinals if ordinals.count(ordinal) > 1})
+            if twice:
+                yield ("spec", "faults", index, fault.kind, "groups"), f"broker {twice[0]} stands on two sides"
+
+
+RULES: tuple[Callable[[Experiment], Found], ...] = (
+    unique_names,
+    replication,
+    ordinals_and_partitions,
+    following,
+    ends_in_time,
+    faults_of_expectations,
+    expectations_can_hold,
+    placement,
+    other_means_someone,
+)
+
+
+def problems(experiment: Experiment) -> list[tuple[Path, str]]:
+    """Everything that is wrong between the fields, in the order of the rules."""
+    return [found for rule in RULES for found in rule(experiment)]
+
+
+def _named(experiment: Experiment, attribute: str) -> Iterator[tuple[Path, int]]:
+    """Every `ordinal` (or `partition`) of the document that was given, with its path."""
+    spec = experiment.spec
+    for path, target in _all_targets(experiment):
+        value = getattr(target, attribute)
+        if value is not None:
+            yield (*path, attribute), value
+    if spec.prepare is not None:
+        if attribute == "ordinal" and spec.prepare.controller is not None:
+            yield ("spec", "prepare", "controller", "ordinal"), spec.prepare.controller.ordinal
+        for index, leader in enumerate(spec.prepare.leaders):
+            yield ("spec", "prepare", "leaders", index, attribute), getattr(leader, attribute)
+    for index, expectation in enumerate(spec.expect):
+        here: Path = ("spec", "expect", index, expectation.rule)
+        for field, side in expectation.body.sides():
+            if attribute == "ordinal" and side.ordinal is not None:
+                yield (*here, alias_of(field), "ordinal"), side.ordinal
+        if attribute == "partition":
+            partition = getattr(expectation.body, "partition", None)
+            if partition is not None:
+                yield (*here, "partition"), partition
+
+
+def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Target]]:
+    for index, fault in enumerate(experiment.spec.faults):
+        here: Path = ("spec", "faults", index, fault.kind)
+        body = fault.body
+        if isinstance(body, PartitionFault) and body.links is not None:
+            for number, link in enumerate(body.links):
+                yield (*here, "links", number, "from"), link.from_
+                yield (*here, "links", number, "to"), link.to
+            continue
+        nested = "groups" if isinstance(body, PartitionFault) else "between" if fault.kind == "slow" else ""
+        for group_index, group in enumerate(body.target_groups()):
+            for target_index, target in enumerate(group):
+                if nested:
+                    yield (*here, nested, group_index, target_index), target
+                elif fault.kind == "restart":
+                    yield (*here, "targets", target_index), target
+                else:
+                    yield (*here, "target"), target
+    for index, expectation in enumerate(experiment.spec.expect):
+        for field, target in expectation.body.targets():
+            yield ("spec", "expect", index, expectation.rule, field), target
+
+
+def _index(experiment: Experiment, name: str) -> int:
+    return next(index for index, fault in enumerate(experiment.spec.faults) if fault.name == name)
+
+
+def _range(count: int) -> str:
+    return "0" if count == 1 else f"0 to {count - 1}"
+
+
+def _brokers(experiment: Experiment) -> str:
+    count = experiment.spec.cluster.brokers
+    return "1 broker" if count == 1 else f"{count} brokers"

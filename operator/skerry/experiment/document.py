@@ -1,0 +1,311 @@
+"""The ChaosExperiment document: `Experiment` and what it is made of, apart from faults' and expectations' bodies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, Strict, model_validator
+
+from skerry.experiment.base import (
+    NAME_PATTERN,
+    Duration,
+    FaultName,
+    Flag,
+    Model,
+    Ordinal,
+    PartitionIndex,
+    PositiveDuration,
+    Text,
+    alias_of,
+    exactly_one,
+)
+from skerry.experiment.expectations import (
+    EXPECTATIONS,
+    Available,
+    EpochsGrowAtMost,
+    ExpectationBody,
+    Failover,
+    InSyncReplicas,
+    IsrRecovery,
+    LeaderChange,
+    MaxWriteGap,
+    MetricExpectation,
+    NoLeaderChange,
+    PromqlExpectation,
+    StepsDown,
+    Throughput,
+    TopicCreateRefused,
+    Unavailable,
+    WritesAccepted,
+    WritesRefused,
+)
+from skerry.experiment.faults import (
+    FAULTS,
+    ClockFault,
+    DiskFault,
+    FaultBody,
+    KillFault,
+    PartitionFault,
+    PauseFault,
+    RestartFault,
+    SlowFault,
+    WipeFault,
+)
+from skerry.experiment.vocabulary import Acks, Allowance, TimingPreset
+
+API_VERSION = "skerry.dev/v1alpha1"
+KIND = "ChaosExperiment"
+
+TIMEOUT_DEFAULT_NS = 240_000_000_000
+RETAIN_DEFAULT_NS = 900_000_000_000
+OCCURRENCES_MAX = 200
+"""Of one fault."""
+
+
+class Cluster(Model):
+    """The system under test."""
+
+    stateful_set: Annotated[str, Strict(), Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=52)] | None = (
+        None
+    )
+    """Kubernetes: an existing StatefulSet of this namespace. Other worlds start brokers of their own."""
+    brokers: Annotated[int, Strict(), Field(ge=1, le=99)] = 3
+    """sim, local: how many to start. kubernetes: how many must be there."""
+    timing: TimingPreset = TimingPreset.DEFAULT
+    """Relaxed: three times slower, for busy machines. Scales the brokers' timing and every duration limit of the
+    expectations."""
+
+
+class Topic(Model):
+    """The topic that the workload writes to; created if it is absent."""
+
+    name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9._-]+$", min_length=1, max_length=200)] = "orders"
+    partitions: Annotated[int, Strict(), Field(ge=1, le=999)] = 3
+    replication_factor: Annotated[int, Strict(), Field(ge=1, le=99)] = 3
+    min_in_sync_replicas: Annotated[int, Strict(), Field(ge=1, le=99)] = 2
+
+
+class Workload(Model):
+    """What is written and read while the faults happen."""
+
+    producers: Annotated[int, Strict(), Field(ge=1, le=256)] = 4
+    consumers: Annotated[int, Strict(), Field(ge=0, le=256)] = 2
+    rate_per_second: Annotated[int, Strict(), Field(ge=1, le=1_000_000)] = 400
+    """Records per second of all producers together; open loop: a slow answer does not slow the next request down."""
+    acks: Acks = Acks.ALL
+    idempotent: Flag = True
+    record_bytes: Annotated[int, Strict(), Field(ge=16, le=1_000_000)] = 256
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Workload:
+        if self.idempotent and self.acks is not Acks.ALL:
+            raise ValueError(f"`idempotent: true` needs `acks: All`, and acks is {self.acks}; change one of them")
+        return self
+
+
+class Place(Model):
+    ordinal: Ordinal
+
+
+class LeaderPlace(Model):
+    partition: PartitionIndex
+    ordinal: Ordinal
+
+
+class Placement(Model):
+    """Where controller and leaders are to be before the first fault."""
+
+    controller: Place | None = None
+    leaders: Annotated[tuple[LeaderPlace, ...], Field(max_length=64)] = ()
+
+
+class Repeat(Model):
+    """The fault happens again and again."""
+
+    times: Annotated[int, Strict(), Field(ge=2, le=OCCURRENCES_MAX)] | None = None
+    """How often in all."""
+    until_ns: PositiveDuration | None = None
+    """No occurrence begins later than this after the first one was due."""
+    every_ns: PositiveDuration
+    """From start to start."""
+    jitter_ns: Duration = 0
+    """Each start but the first is late by a random time up to this, drawn from the run's seed."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Repeat:
+        exactly_one(self, ("times", "until_ns"), "how long it repeats")
+        if self.until_ns is not None and self.until_ns // self.every_ns + 1 > OCCURRENCES_MAX:
+            raise ValueError(f"would happen more than {OCCURRENCES_MAX} times; raise `every` or lower `until`")
+        return self
+
+    @property
+    def count(self) -> int:
+        """How many occurrences, the first included."""
+        return self.times if self.times is not None else (self.until_ns or 0) // self.every_ns + 1
+
+
+class Fault(Model):
+    """One fault: when it happens, and exactly one of the bodies that say what."""
+
+    name: FaultName
+    start_after_ns: Duration = 0
+    """After the steady state; with `following`, after that fault took effect. Default 0s."""
+    following: FaultName | None = None
+    """The fault that this one waits for."""
+    duration_ns: PositiveDuration | None = None
+    """How long it lasts from the moment it took effect. Kill, wipe and power cuts have `downFor` instead."""
+    repeat: Repeat | None = None
+    partition: PartitionFault | None = None
+    slow: SlowFault | None = None
+    kill: KillFault | None = None
+    restart: RestartFault | None = None
+    pause: PauseFault | None = None
+    wipe: WipeFault | None = None
+    disk: DiskFault | None = None
+    clock: ClockFault | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Fault:
+        kind = exactly_one(self, tuple(FAULTS), "the fault")
+        lasts = self.body.lasts_ns()
+        if lasts is None and self.duration_ns is None:
+            raise ValueError(f"`duration` is missing: how long does the {kind} last?")
+        if lasts is not None and self.duration_ns is not None:
+            instead = "`downFor`" if hasattr(self.body, "down_for_ns") else "`pauseBetween`"
+            raise ValueError(f"`duration` has no meaning for {kind}; its own field {instead} says how long")
+        if self.repeat and self.repeat.every_ns < self.lasts_ns + self.repeat.jitter_ns:
+            raise ValueError(
+                "`repeat.every` is shorter than the fault lasts (with its jitter): occurrences would overlap; raise it"
+            )
+        return self
+
+    @property
+    def kind(self) -> str:
+        """The field of the body: `partition`, `kill` ..."""
+        return next(kind for kind in FAULTS if getattr(self, kind) is not None)
+
+    @property
+    def body(self) -> FaultBody:
+        body = getattr(self, self.kind)
+        assert isinstance(body, FaultBody)
+        return body
+
+    @property
+    def lasts_ns(self) -> int:
+        """From effect to heal, of one occurrence."""
+        lasts = self.body.lasts_ns()
+        return lasts if lasts is not None else self.duration_ns or 0
+
+    @property
+    def span_ns(self) -> int:
+        """From the start of the first occurrence to the heal of the last, at most."""
+        if self.repeat is None:
+            return self.lasts_ns
+        return self.repeat.every_ns * (self.repeat.count - 1) + self.repeat.jitter_ns + self.lasts_ns
+
+
+ExpectationName = Annotated[str, Strict(), Field(pattern=NAME_PATTERN, min_length=1, max_length=80)]
+
+
+class Expectation(Model):
+    """One expectation: its name in the report, and exactly one of the rules."""
+
+    name: ExpectationName
+    leader_change: LeaderChange | None = None
+    no_leader_change: NoLeaderChange | None = None
+    failover: Failover | None = None
+    isr_recovery: IsrRecovery | None = None
+    writes_refused: WritesRefused | None = None
+    writes_accepted: WritesAccepted | None = None
+    topic_create_refused: TopicCreateRefused | None = None
+    max_write_gap: MaxWriteGap | None = None
+    throughput: Throughput | None = None
+    in_sync_replicas: InSyncReplicas | None = None
+    epochs_grow_at_most: EpochsGrowAtMost | None = None
+    steps_down: StepsDown | None = None
+    available: Available | None = None
+    unavailable: Unavailable | None = None
+    metric: MetricExpectation | None = None
+    promql: PromqlExpectation | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Expectation:
+        exactly_one(self, RULE_ATTRIBUTES, "the rule")
+        return self
+
+    @property
+    def rule(self) -> str:
+        """The field of the rule as written: `leaderChange`, `writesRefused` ..."""
+        return alias_of(next(name for name in RULE_ATTRIBUTES if getattr(self, name) is not None))
+
+    @property
+    def body(self) -> ExpectationBody:
+        body = next(getattr(self, name) for name in RULE_ATTRIBUTES if getattr(self, name) is not None)
+        assert isinstance(body, ExpectationBody)
+        return body
+
+
+RULE_ATTRIBUTES = tuple(name for name in Expectation.model_fields if name != "name")
+assert tuple(alias_of(name) for name in RULE_ATTRIBUTES) == tuple(EXPECTATIONS)
+
+
+class Spec(Model):
+    """What is broken, what runs meanwhile, and what must be true."""
+
+    hypothesis: Annotated[str, Strict(), Field(min_length=1, max_length=1000)]
+    """What you believe, in one sentence; it stands at the top of the report."""
+    cluster: Cluster = Cluster()
+    topic: Topic = Topic()
+    workload: Workload = Workload()
+    prepare: Placement | None = None
+    """Optional placement before the faults."""
+    seed: Annotated[int, Strict(), Field(ge=0, le=2**53 - 1)] | None = None
+    """Of everything random in the run. Default: chosen by the runner and printed."""
+    timeout_ns: PositiveDuration = TIMEOUT_DEFAULT_NS
+    """The whole run; when it is over everything is healed and the verdict is Inconclusive. Default 4m."""
+    retain_ns: Duration = RETAIN_DEFAULT_NS
+    """How long the workload pod keeps serving report and history. Default 15m."""
+    dry_run: Flag = False
+    """Targets and predicted effect only; nothing is injected."""
+    prometheus_url: Annotated[str, Strict(), Field(pattern=r"^https?://[^\s]+$", max_length=300)] | None = None
+    """For `promql` expectations."""
+    allow: Annotated[tuple[Allowance, ...], Field(max_length=2)] = ()
+    """What the plan may do on purpose: QuorumLoss, BelowMinIsr. The guard refuses a plan that needs one which is not
+    listed."""
+    faults: Annotated[tuple[Fault, ...], Field(min_length=1, max_length=16)]
+    expect: Annotated[tuple[Expectation, ...], Field(max_length=32)] = ()
+
+
+class Metadata(Model):
+    """What Kubernetes keeps about the object; only the name matters here."""
+
+    model_config = ConfigDict(extra="ignore")
+    name: Annotated[str, Strict(), Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=50)]
+    """Part of the names of Kubernetes objects."""
+    namespace: Text | None = None
+
+
+class Experiment(Model):
+    """A whole document."""
+
+    api_version: Literal["skerry.dev/v1alpha1"]
+    kind: Literal["ChaosExperiment"]
+    metadata: Metadata
+    spec: Spec
+    status: Any = None
+    """Ignored; so that a document can be read back from the cluster."""
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    def limit_ns(self, ns: int) -> int:
+        """A duration limit of an expectation, scaled by `cluster.timing`."""
+        return ns * self.spec.cluster.timing.factor
+
+    def fault(self, name: str) -> Fault:
+        """:raises KeyError: no fault has this name."""
+        for fault in self.spec.faults:
+            if fault.name == name:
+                return fault
+        raise KeyError(name)

@@ -1,0 +1,15 @@
+"""`failover`: from the fault to the new leader, by the brokers' own metrics."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import FaultName, PartitionIndex, PositiveDuration
+from skerry.experiment.expectations.base import ExpectationBody
+
+
+class Failover(ExpectationBody):
+    """Failover = earliest leader elected after the fault's effect - effect, from the exported timestamps; the client's
+    longest gap is printed beside it."""
+
+    partition: PartitionIndex
+    at_most_ns: PositiveDuration
+    of: FaultName

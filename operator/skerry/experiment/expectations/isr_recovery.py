@@ -1,0 +1,15 @@
+"""`isrRecovery`: from the heal to a whole ISR, by the brokers' own metrics."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import FaultName, PartitionIndex, PositiveDuration
+from skerry.experiment.expectations.base import ExpectationBody
+
+
+class IsrRecovery(ExpectationBody):
+    """ISR recovery = the ISR is all assigned replicas again - the fault is healed, from the exported timestamps."""
+
+    partition: PartitionIndex | None = None
+    """Default: every partition of the topic."""
+    at_most_ns: PositiveDuration
+    of: FaultName

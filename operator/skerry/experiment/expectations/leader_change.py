@@ -1,0 +1,14 @@
+"""`leaderChange`: leadership moves, in time."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import FaultName, PositiveDuration
+from skerry.experiment.expectations.base import OfPartitionOrController
+
+
+class LeaderChange(OfPartitionOrController):
+    """A higher leader epoch (controller: term) with another leader is committed in time."""
+
+    within_ns: PositiveDuration
+    """Counted from the moment the fault took effect."""
+    of: FaultName

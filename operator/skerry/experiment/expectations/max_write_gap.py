@@ -1,0 +1,14 @@
+"""`maxWriteGap`: how long writers had to wait."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import PartitionIndex, PositiveDuration
+from skerry.experiment.expectations.base import Windowed
+
+
+class MaxWriteGap(Windowed):
+    """The longest time between two acknowledgements of a partition is at most this."""
+
+    at_most_ns: PositiveDuration
+    partition: PartitionIndex | None = None
+    """Default: every partition of the topic."""

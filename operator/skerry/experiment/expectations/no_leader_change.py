@@ -1,0 +1,12 @@
+"""`noLeaderChange`: leadership stays where it is."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import FaultName
+from skerry.experiment.expectations.base import OfPartitionOrController
+
+
+class NoLeaderChange(OfPartitionOrController):
+    """No higher leader epoch (controller: term) is committed while the fault is in effect."""
+
+    during: FaultName

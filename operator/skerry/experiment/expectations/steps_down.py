@@ -1,0 +1,16 @@
+"""`stepsDown`: a leader that was replaced learns it, and follows."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import FaultName, PositiveDuration
+from skerry.experiment.expectations.base import ExpectationBody
+from skerry.experiment.targets import Target
+
+
+class StepsDown(ExpectationBody):
+    """After the heal the broker follows the new leader epoch in time, having truncated what diverged."""
+
+    target: Target
+    """As it was at the moment the fault began: `PartitionLeader` is the old leader."""
+    within_ns: PositiveDuration
+    after_heal_of: FaultName

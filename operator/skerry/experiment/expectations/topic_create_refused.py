@@ -1,0 +1,16 @@
+"""`topicCreateRefused`: no metadata is written without the quorum."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import PositiveDuration
+from skerry.experiment.expectations.base import ExpectationBody
+from skerry.experiment.targets import Side
+
+
+class TopicCreateRefused(ExpectationBody):
+    """No topic creation that is sent to that side only succeeds, from `within` after the fault took effect until it
+    ends."""
+
+    by: Side
+    within_ns: PositiveDuration = 1_500_000_000
+    """Default 1500ms."""

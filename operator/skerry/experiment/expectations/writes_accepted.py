@@ -1,0 +1,20 @@
+"""`writesAccepted`: the right side of a fault goes on."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import PartitionIndex, PositiveDuration
+from skerry.experiment.expectations.base import ExpectationBody
+from skerry.experiment.targets import Side
+from skerry.experiment.vocabulary import Acks
+
+
+class WritesAccepted(ExpectationBody):
+    """At least one produce is acknowledged by a broker of that side, while the fault is in effect and no later than
+    `within` after it took effect."""
+
+    by: Side
+    within_ns: PositiveDuration
+    acks: Acks | None = None
+    """Default: as the workload."""
+    partition: PartitionIndex | None = None
+    """Default: any partition of the topic."""

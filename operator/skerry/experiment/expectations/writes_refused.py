@@ -1,0 +1,20 @@
+"""`writesRefused`: the wrong side of a fault acknowledges nothing."""
+
+from __future__ import annotations
+
+from skerry.experiment.base import PartitionIndex, PositiveDuration
+from skerry.experiment.expectations.base import ExpectationBody
+from skerry.experiment.targets import Side
+from skerry.experiment.vocabulary import Acks
+
+
+class WritesRefused(ExpectationBody):
+    """Every produce that is sent to that side only, once `within` has passed since the fault took effect and until it
+    ends, is refused (or not answered)."""
+
+    by: Side
+    within_ns: PositiveDuration
+    acks: Acks | None = None
+    """Of the probes. Default: as the workload."""
+    partition: PartitionIndex | None = None
+    """Default: every partition of the topic."""

@@ -1,0 +1,58 @@
+"""`partition`: brokers that cannot reach each other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from skerry.experiment.base import Model, exactly_one
+from skerry.experiment.faults.base import FaultBody
+from skerry.experiment.targets import Target
+from skerry.experiment.vocabulary import Connections, CutAction, Plane, Role
+
+
+class Link(Model):
+    """Packets from one to the other; the opposite direction stays whole."""
+
+    from_: Annotated[Target, Field(alias="from")]
+    to: Target
+
+
+class PartitionFault(FaultBody):
+    """Brokers of different groups cannot reach each other on the named planes. Clients still reach all of them unless
+    `Client` is named."""
+
+    groups: (
+        Annotated[
+            tuple[Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)], ...],
+            Field(min_length=2, max_length=8),
+        ]
+        | None
+    ) = None
+    """The sides, each a list of targets. Every broker of one is cut from every broker of the others."""
+    links: Annotated[tuple[Link, ...], Field(min_length=1, max_length=64)] | None = None
+    """One-way cuts of packets. A NetworkPolicy cannot do that: it needs the packet method."""
+    planes: Annotated[tuple[Plane, ...], Field(min_length=1, max_length=3)] = (Plane.RAFT, Plane.REPLICATION)
+    """Which of the brokers' networks. Default: Raft and Replication, so that clients still reach both sides."""
+    connections: Connections = Connections.ALL
+    """New: no connection can be opened. All: open ones are cut too."""
+    action: CutAction = CutAction.DROP
+    """Drop: silence. Reject: refused at once."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PartitionFault:
+        exactly_one(self, ("groups", "links"), "what is cut")
+        if len(set(self.planes)) != len(self.planes):
+            raise ValueError("`planes` names one plane twice; name each once")
+        targets = [target for group in self.target_groups() for target in group]
+        if self.groups and sum(target.role is Role.OTHER for target in targets) > 1:
+            raise ValueError("only one target may be `Other` (the brokers that nothing else names)")
+        if self.groups and any(target.role is Role.ALL for target in targets):
+            raise ValueError("`All` cannot be a side: nobody would be left on the other; use `Other`")
+        return self
+
+    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+        if self.groups is not None:
+            return self.groups
+        return tuple((target,) for link in self.links or () for target in (link.from_, link.to))

@@ -1,0 +1,36 @@
+"""`restart`: brokers stop and start again, one by one or together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from skerry.experiment.base import Duration
+from skerry.experiment.faults.base import FaultBody
+from skerry.experiment.targets import Target
+from skerry.experiment.vocabulary import RestartHow, RestartOrder
+
+
+class RestartFault(FaultBody):
+    """Each named broker is stopped and started again. Healed when all have registered."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)]
+    how: RestartHow
+    """Graceful: SIGTERM, leadership is handed over. Kill: SIGKILL."""
+    order: RestartOrder = RestartOrder.ONE_BY_ONE
+    """OneByOne: the next one stops when the one before has registered again. Together: all at the same moment."""
+    pause_between_ns: Duration = 0
+    """OneByOne: waited after a broker has registered and before the next one stops."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RestartFault:
+        if self.order is RestartOrder.TOGETHER and self.pause_between_ns:
+            raise ValueError("`pauseBetween` has no meaning for `order: Together`; remove it")
+        return self
+
+    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+        return (self.targets,)
+
+    def lasts_ns(self) -> int:
+        return 0

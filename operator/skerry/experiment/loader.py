@@ -1,0 +1,219 @@
+"""YAML text -> `Experiment`, or every problem in it as a sentence with its line.
+
+The text is composed into nodes first, because only nodes know their lines and repeat a key that was written twice (a
+plain `safe_load` silently keeps the last one). Anchors and aliases are refused: they are how small files become huge ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import yaml
+from pydantic import ValidationError
+
+from skerry.experiment import crosschecks
+from skerry.experiment.document import Experiment
+from skerry.experiment.sentences import sentence_of
+
+DOCUMENT_BYTES_MAX = 256 * 1024
+DEPTH_MAX = 40
+
+Path = tuple[str | int, ...]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong: ``str(problem)`` is ``file:line: path: sentence``."""
+
+    source: str
+    line: int
+    """The first line is 1; 0: the document as a whole."""
+    path: str
+    sentence: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.line}" if self.line else self.source
+        return f"{where}: {self.path}: {self.sentence}" if self.path else f"{where}: {self.sentence}"
+
+
+class DocumentError(ValueError):
+    """The document is wrong. ``problems`` holds all that was found, in the order of the lines; never empty."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def load_document(text: str, source_name: str = "document") -> Experiment:
+    """Read one document.
+
+    :param text: YAML, one ChaosExperiment.
+    :param source_name: shown in front of every problem, as `name:line`.
+    :raises DocumentError: anything is wrong with it.
+    """
+    return _Loader(source_name).load(text)
+
+
+class _Loader:
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def load(self, text: str) -> Experiment:
+        root = self._compose(text)
+        self._raise_if([*self._unsafe_nodes(root, 0)])
+        self._raise_if([*self._duplicate_keys(root, ())])
+        try:
+            data = yaml.SafeLoader("").construct_document(root)
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            # For example a key that is itself a mapping, or 2026-13-45 as a date.
+            self._fail(_line(root), f"cannot be read as plain values: {_first_line(error)}")
+        if not isinstance(data, dict):
+            self._fail(_line(root), f"must be a mapping with apiVersion, kind, metadata and spec; it is {_kind(data)}")
+        try:
+            experiment = Experiment.model_validate(data)
+        except ValidationError as error:
+            found = [self._problem(root, path, text) for path, text in sentence_of(error, data)]
+            raise self._error(found) from None
+        self._raise_if([self._problem(root, path, text) for path, text in crosschecks.problems(experiment)])
+        return experiment
+
+    def _compose(self, text: str) -> yaml.Node:
+        if len(text.encode("utf-8", "replace")) > DOCUMENT_BYTES_MAX:
+            self._fail(0, f"is larger than {DOCUMENT_BYTES_MAX // 1024} KiB; an experiment is a page of text")
+        try:
+            roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = mark.line + 1 if mark else 0
+            raise self._error([Problem(self.source, line, "", _yaml_sentence(error, text, line))]) from None
+        except yaml.reader.ReaderError as error:
+            line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else 0
+            self._fail(
+                line, f"is not text: it holds the character U+{_code(error.character):04X}; save it as plain UTF-8"
+            )
+        except RecursionError:
+            self._fail(0, f"is nested more than {DEPTH_MAX} levels deep; an experiment is not")
+        if not roots or (len(roots) == 1 and _is_null(roots[0])):
+            self._fail(0, "is empty; it must hold one ChaosExperiment (apiVersion, kind, metadata, spec)")
+        if len(roots) > 1:
+            self._fail(
+                _line(roots[1]),
+                f"holds {len(roots)} documents; put each experiment in a file of its own (a suite is a directory)",
+            )
+        return roots[0]
+
+    def _unsafe_nodes(self, node: yaml.Node, depth: int, seen: set[int] | None = None) -> Iterator[Problem]:
+        """Aliases (the same node object twice), merge keys, own tags, and excessive depth."""
+        seen = set() if seen is None else seen
+        if id(node) in seen:
+            yield Problem(self.source, _line(node), "", "uses a YAML anchor (`&name`, `*name`); write the value out")
+            return
+        seen.add(id(node))
+        if depth > DEPTH_MAX:
+            yield Problem(
+                self.source, _line(node), "", f"is nested more than {DEPTH_MAX} levels deep; an experiment is not"
+            )
+            return
+        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] in ("binary", "set", "omap"):
+            yield Problem(self.source, _line(node), "", f"has the YAML tag `{node.tag}`; write a plain value")
+            return
+        for child in _children(node):
+            yield from self._unsafe_nodes(child, depth + 1, seen)
+
+    def _duplicate_keys(self, node: yaml.Node, path: Path) -> Iterator[Problem]:
+        if isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                name = str(key.value)
+                if name in first:
+                    yield Problem(
+                        self.source,
+                        _line(key),
+                        path_text((*path, name)),
+                        f"is written twice (first on line {first[name]}); keep one",
+                    )
+                first.setdefault(name, _line(key))
+                yield from self._duplicate_keys(value, (*path, name))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, child in enumerate(node.value):
+                yield from self._duplicate_keys(child, (*path, index))
+
+    def _problem(self, root: yaml.Node, path: Path, sentence: str) -> Problem:
+        return Problem(self.source, line_of(root, path), path_text(path), sentence)
+
+    def _error(self, found: list[Problem]) -> DocumentError:
+        unique = list(dict.fromkeys(found))
+        return DocumentError(sorted(unique, key=lambda problem: problem.line))
+
+    def _raise_if(self, found: list[Problem]) -> None:
+        if found:
+            raise self._error(found)
+
+    def _fail(self, line: int, sentence: str) -> Any:
+        raise DocumentError([Problem(self.source, line, "", sentence)]) from None
+
+
+def path_text(path: Path) -> str:
+    """``spec.faults[0].duration``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def line_of(root: yaml.Node, path: Path) -> int:
+    """The line of the key (or list item) at ``path``, or of the nearest thing around it that exists."""
+    node, line = root, _line(root)
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            entry = next(((key, value) for key, value in node.value if key.value == part), None)
+            if entry is None:
+                return line
+            line, node = _line(entry[0]), entry[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = _line(node)
+        else:
+            return line
+    return line
+
+
+def _children(node: yaml.Node) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield key
+            yield value
+    elif isinstance(node, yaml.SequenceNode):
+        yield from node.value
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _kind(value: object) -> str:
+    return "a list" if isinstance(value, list) else "a single value"
+
+
+def _code(character: object) -> int:
+    return ord(character) if isinstance(character, str) else int(str(character))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _yaml_sentence(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
+    lines = text.splitlines()
+    shown = lines[line - 1] if 0 < line <= len(lines) else ""
+    if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in str(error.problem):
+        return "is indented with a tab, which YAML forbids; use spaces"
+    if error.problem and "undefined alias" in error.problem:
+        return f"{error.problem}; write the value out"
+    detail = ", ".join(part for part in (error.context, error.problem) if part)
+    return f"is not YAML: {detail}"

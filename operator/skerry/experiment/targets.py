@@ -1,0 +1,74 @@
+"""Whom a fault or an expectation means: a role, resolved from the brokers' own status, or an ordinal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, Strict, model_validator
+
+from skerry.experiment.base import FaultName, Model, Ordinal, PartitionIndex, exactly_one
+from skerry.experiment.vocabulary import Role
+
+PARTITION_ROLES = frozenset({Role.PARTITION_LEADER, Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER})
+SINGLE_ROLES = frozenset({Role.PARTITION_LEADER, Role.CONTROLLER})
+EVERYONE_ROLES = frozenset({Role.OTHER, Role.ALL})
+
+
+class Target(Model):
+    """Brokers by role or by ordinal."""
+
+    role: Role | None = None
+    """What the broker is when the fault begins; looked up at that moment, and again when it moved in between."""
+    ordinal: Ordinal | None = None
+    """One broker by its number, 0 is the first."""
+    partition: PartitionIndex | None = None
+    """Of which partition of the topic; only with PartitionLeader, PartitionFollower and InSyncFollower, and required
+    there."""
+    count: Annotated[int, Strict(), Field(ge=1, le=99)] | None = None
+    """How many of those that have the role, lowest ordinals first. Default: 1; everyone for Other and All."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Target:
+        exactly_one(self, ("role", "ordinal"), "the broker")
+        if self.role in PARTITION_ROLES:
+            if self.partition is None:
+                raise ValueError(f"role {self.role} needs `partition`: the leader of which partition is meant?")
+        elif self.partition is not None:
+            raise ValueError(f"`partition` has no meaning for {self.role or 'an ordinal'}; remove it")
+        if self.count is not None and (self.role is None or self.role in SINGLE_ROLES):
+            raise ValueError(f"`count` has no meaning for {self.role or 'an ordinal'}: there is one; remove it")
+        return self
+
+    @property
+    def count_max(self) -> int | None:
+        """How many to take at most; None: everyone with the role."""
+        if self.count is not None:
+            return self.count
+        return None if self.role in EVERYONE_ROLES else 1
+
+    def __str__(self) -> str:
+        if self.ordinal is not None:
+            return f"broker {self.ordinal}"
+        of = "" if self.partition is None else f" of partition {self.partition}"
+        return f"{'' if self.count is None else f'{self.count} x '}{self.role}{of}"
+
+
+class Side(Model):
+    """One side of a fault, or one broker: at whom a probe writes."""
+
+    fault: FaultName | None = None
+    """Brokers of this fault's `group`, as they were resolved when it began."""
+    group: Annotated[int, Strict(), Field(ge=0, le=7)] | None = None
+    """Which of the fault's groups, the first is 0; default 0. The victims of other faults are group 0."""
+    ordinal: Ordinal | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Side:
+        exactly_one(self, ("fault", "ordinal"), "the side")
+        if self.group is not None and self.fault is None:
+            raise ValueError("`group` needs `fault`: the group of which fault is meant?")
+        return self
+
+    @property
+    def group_index(self) -> int:
+        return self.group or 0
