@@ -45,6 +45,8 @@ class CutMode(IntEnum):
     """What is sent waits for the heal."""
     DROP = 3
     """What is sent is lost."""
+    REJECT = 4
+    """What is sent is lost, and the sender is told at once (a firewall that answers with a reset)."""
 
 
 class LinkFaults(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ class Link:
         "held",
         "last_arrival_ns",
         "mode",
+        "ordered",
         "plane",
         "rng",
         "slowed",
@@ -98,6 +101,8 @@ class Link:
         self.destination = destination
         self.plane = plane
         self.rng = rng
+        self.ordered = plane is not Plane.CLIENT
+        """Clients use several connections at once: between them there is no order."""
         self.generation = 0
         """Grows when the connection breaks; what was sent under an older one does not arrive."""
         self.connected = True
@@ -145,6 +150,7 @@ class Network:
         self._size = size
         self._links: dict[tuple[int, int, Plane], Link] = {}
         self._receivers: dict[int, Receiver] = {}
+        self._silent: set[int] = set()
         self.delivered = 0
         self.lost = 0
 
@@ -153,13 +159,19 @@ class Network:
     def attach(self, place: int, receiver: Receiver) -> None:
         """From now on what is sent to ``place`` reaches ``receiver``."""
         self._receivers[place] = receiver
+        self._silent.discard(place)
 
     def is_up(self, place: int) -> bool:
         return place in self._receivers
 
-    def detach(self, place: int) -> None:
-        """Nobody is there: its connections break, what is on the way to it vanishes."""
+    def detach(self, place: int, *, silent: bool = False) -> None:
+        """Nobody is there: its connections break, what is on the way to it vanishes.
+
+        ``silent``: the whole machine is gone; nothing answers there, not even with a refusal.
+        """
         self._receivers.pop(place, None)
+        if silent:
+            self._silent.add(place)
         for link in self._links.values():
             if link.destination == place:
                 self._break(link)
@@ -206,6 +218,15 @@ class Network:
         link = self._links.get((source, destination, plane))
         return link is None or not link.blocked
 
+    def refuses(self, source: int, destination: int, plane: Plane) -> bool:
+        """A connection from source to destination is refused, and the refusal gets back."""
+        link = self.link(source, destination, plane)
+        if link.blocked:
+            return link.mode is CutMode.REJECT
+        if destination in self._receivers or destination in self._silent:
+            return False
+        return self.reachable(destination, source, plane)
+
     def reset(self, a: int, b: int, plane: Plane) -> None:
         """Break the connection between two places."""
         self._break(self.link(a, b, plane))
@@ -221,27 +242,28 @@ class Network:
     # --- carrying -------------------------------------------------------------------------------------------
 
     def send(self, source: int, destination: int, plane: Plane, payload: object) -> bool:
-        """Put ``payload`` on its way. False: nobody is at ``destination`` now, and it is lost."""
-        if destination not in self._receivers:
-            self.lost += 1
-            return False
+        """Put ``payload`` on its way. False: it is lost, because the connection was refused, and the sender knows."""
         link = self._links.get((source, destination, plane))
         if link is None:
             link = self.link(source, destination, plane)
+        if destination not in self._receivers:
+            self.lost += 1
+            return not self.refuses(source, destination, plane)
         if link.mode is not None and link.blocked:
             if link.mode is CutMode.HOLD:
                 link.held.append(payload)
-            else:
-                self.lost += 1
-            return True
+                return True
+            self.lost += 1
+            return link.mode is not CutMode.REJECT
         if link.faults is not None:
             self._carry(link, payload)
             return True
         scheduler = self._scheduler
         arrival_ns = scheduler.now_ns + self._delay_ns + int(link.rng.random() * self._jitter_ns)
-        if arrival_ns < link.last_arrival_ns:
-            arrival_ns = link.last_arrival_ns
-        link.last_arrival_ns = arrival_ns
+        if link.ordered:
+            if arrival_ns < link.last_arrival_ns:
+                arrival_ns = link.last_arrival_ns
+            link.last_arrival_ns = arrival_ns
         scheduler.post(arrival_ns, self._arrive, (link, link.generation, payload))
         return True
 
@@ -268,7 +290,7 @@ class Network:
             arrival_ns += RETRANSMIT_NS
         if faults.reorder and rng.random() < faults.reorder:
             arrival_ns += int(rng.random() * 20_000_000)
-        else:
+        elif link.ordered:
             arrival_ns = max(arrival_ns, link.last_arrival_ns)
             link.last_arrival_ns = arrival_ns
         self._scheduler.post(arrival_ns, self._arrive, (link, link.generation, payload))
@@ -278,7 +300,7 @@ class Network:
 
     def _arrive(self, flight: tuple[Link, int, object]) -> None:
         link, generation, payload = flight
-        if generation != link.generation or (link.mode is CutMode.DROP):
+        if generation != link.generation or link.mode is CutMode.DROP or link.mode is CutMode.REJECT:
             self.lost += 1
             return
         receiver = self._receivers.get(link.destination)

@@ -1,0 +1,467 @@
+"""One simulated broker process and the machine under it: the driver of one core `Node`.
+
+It follows the contract in `skerry_broker.core`: one event at a time, effects in order, ``Flushed`` after a sync, `Tick`
+when the deadline has passed. Where the contract leaves freedom, the seed decides: how long a sync takes, what comes
+first after a pause, what a crash leaves of the writes in flight.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from skerry.worlds.sim.clock import NodeClock
+from skerry.worlds.sim.disk import Disk
+from skerry.worlds.sim.disk_files import ContractBroken
+from skerry.worlds.sim.network import CLIENTS, Network
+from skerry.worlds.sim.scheduler import NS_PER_MS, Scheduler
+from skerry.worlds.sim.trace import Trace
+from skerry_broker.core.api import ClientRequest, ClientResponse, FetchResponse
+from skerry_broker.core.messages import (
+    REPLICATION_MESSAGES,
+    AdvanceLogStart,
+    AppendLog,
+    AssignEpoch,
+    Checkpoint,
+    ClientGone,
+    CreateLog,
+    DeleteLog,
+    DiskEffect,
+    DiskFailed,
+    Effect,
+    Event,
+    Fact,
+    FetchedPartition,
+    Flushed,
+    FormatDisk,
+    FromClient,
+    FromPeer,
+    PeerMessage,
+    PeerRefused,
+    Recovered,
+    ReplicaFetched,
+    Reply,
+    ResetLog,
+    SaveRaft,
+    SaveSnapshot,
+    Send,
+    ServeClient,
+    ServePeer,
+    ShutdownRequested,
+    StopNode,
+    Tick,
+    TruncateLog,
+    WallClock,
+)
+from skerry_broker.core.status import NodeStatus
+from skerry_broker.core.types import NodeConfig, Plane, Rng, Voter
+
+DISK_EFFECTS = (
+    AppendLog,
+    SaveRaft,
+    Checkpoint,
+    TruncateLog,
+    AssignEpoch,
+    CreateLog,
+    DeleteLog,
+    ResetLog,
+    AdvanceLogStart,
+    SaveSnapshot,
+    FormatDisk,
+)
+TICKS_WITHOUT_TIME_MAX = 1000
+"""More ticks than this without a step of time is a machine that never sleeps."""
+
+
+class Machine(Protocol):
+    """What the simulator needs of a core node."""
+
+    def step(self, now: int, event: Event, /) -> list[Effect]: ...
+
+    @property
+    def next_deadline(self) -> int | None: ...
+
+    def status(self, now: int, /) -> NodeStatus: ...
+
+
+NodeFactory = Callable[[NodeConfig, Recovered, Rng, int], Machine]
+
+
+class ClientCall(NamedTuple):
+    """A request on its way to a broker; ``key`` is the caller's."""
+
+    key: object
+    request: ClientRequest
+
+
+class ClientCancel(NamedTuple):
+    key: object
+
+
+class ClientAnswer(NamedTuple):
+    key: object
+    response: ClientResponse
+
+
+class Watcher(Protocol):
+    """Sees everything that a broker does, before it takes effect. It raises nothing; it notes violations."""
+
+    def started(self, host: NodeHost) -> None: ...
+
+    def stopped(self, host: NodeHost) -> None: ...
+
+    def effect(self, host: NodeHost, event: Event, effect: Effect) -> None: ...
+
+    def stepped(self, host: NodeHost, event: Event) -> None: ...
+
+    def broken(self, host: NodeHost, rule: str, message: str) -> None: ...
+
+
+class DiskSpeed(NamedTuple):
+    """A sync takes ``sync_ns`` plus up to ``jitter_ns``."""
+
+    sync_ns: int = 200_000
+    jitter_ns: int = 800_000
+
+
+class NodeHost:
+    def __init__(
+        self,
+        config: NodeConfig,
+        factory: NodeFactory,
+        *,
+        scheduler: Scheduler,
+        network: Network,
+        trace: Trace,
+        clock: NodeClock,
+        disk: Disk,
+        rng: random.Random,
+        node_rng: random.Random,
+        watcher: Watcher,
+        codec: Callable[[PeerMessage], PeerMessage] | None = None,
+    ) -> None:
+        self.broker_id = config.broker_id
+        self.config = config
+        self.clock = clock
+        self.disk = disk
+        self.node: Machine | None = None
+        self.starts = 0
+        self.paused = False
+        self.stop_reason: str | None = None
+        """Why the last process ended by itself."""
+        self.disk_speed = DiskSpeed()
+        self.fail_next_sync: str | None = None
+        """``raft`` or ``logs``: what the next sync damages."""
+        self.facts: dict[str, float] = {}
+        self.on_stop: Callable[[NodeHost], None] | None = None
+        """Called after the process ended by itself."""
+        self.requests: dict[int, ClientRequest] = {}
+        """The unanswered ones, by request id."""
+        self._factory = factory
+        self._scheduler = scheduler
+        self._network = network
+        self._trace = trace
+        self._rng = rng
+        self._node_rng = node_rng
+        self._watcher = watcher
+        self._codec = codec
+        self._callers: dict[int, object] = {}
+        self._request_ids: dict[object, int] = {}
+        self._next_request_id = 0
+        self._inbox: list[Event] = []
+        self._wake_ns: int | None = None
+        self._idle_ticks = 0
+        self._last_tick_ns = -1
+        self._syncing = False
+        self._refusing: set[tuple[int, Plane]] = set()
+        carry: Callable[[Any], None] = self._carry_out
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            Send: self._send,
+            Reply: self._reply,
+            ServeClient: self._serve_client,
+            ServePeer: self._serve_peer,
+            Fact: self._fact,
+            StopNode: self._stop_node,
+            **dict.fromkeys(DISK_EFFECTS, carry),
+        }
+
+    # --- life -----------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        return self.node is not None
+
+    @property
+    def voter(self) -> Voter:
+        return Voter(self.broker_id, self.disk.directory_id)
+
+    def start(self) -> None:
+        """Start the process: recover the disk, build the node, feed it the wall clock."""
+        assert self.node is None, f"broker {self.broker_id} runs already"
+        self.starts += 1
+        self.paused = False
+        self.stop_reason = None
+        incarnation = f"b{self.broker_id}.{self.starts}"
+        recovered = self.disk.recover(incarnation)
+        self._trace.record(self._scheduler.now_ns, self.broker_id, ("start", incarnation))
+        now = self.clock.local(self._scheduler.now_ns)
+        self.node = self._factory(self.config, recovered, self._node_rng, now)
+        self._watcher.started(self)
+        self._network.attach(self.broker_id, self.receive)
+        self.step(WallClock(self.clock.wall_minus_monotonic(self._scheduler.now_ns)))
+
+    def halt(self, *, power: bool = False) -> None:
+        """The process is gone: nothing of it remains but the disk. Losing writes is the caller's decision."""
+        if self.node is None:
+            return
+        self._trace.record(self._scheduler.now_ns, self.broker_id, ("halt", power))
+        self._watcher.stopped(self)
+        self.node = None
+        self.paused = False
+        self._inbox.clear()
+        self._callers.clear()
+        self._request_ids.clear()
+        self.requests.clear()
+        self._wake_ns = None
+        self._syncing = False
+        self.fail_next_sync = None
+        self._network.detach(self.broker_id, silent=power)
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on; whether the due timer or the waiting messages come first is not for the process to choose."""
+        if not self.paused:
+            return
+        self.paused = False
+        if self._rng.random() < 0.5:
+            self._tick_if_due()
+        inbox, self._inbox = self._inbox, []
+        for event in inbox:
+            self.step(event)
+        self._arm()
+
+    def request_shutdown(self) -> None:
+        self.feed(ShutdownRequested())
+
+    def wall_clock_changed(self) -> None:
+        self.feed(WallClock(self.clock.wall_minus_monotonic(self._scheduler.now_ns)))
+
+    # --- stepping -------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """Step now, or when the pause is over."""
+        if self.node is None:
+            return
+        if self.paused:
+            self._inbox.append(event)
+        else:
+            self.step(event)
+
+    def step(self, event: Event) -> None:
+        node = self.node
+        if node is None:
+            return
+        now_ns = self._scheduler.now_ns
+        self._trace.record(now_ns, self.broker_id, event)
+        watcher = self._watcher
+        handlers = self._handlers
+        try:
+            for effect in node.step(self.clock.local(now_ns), event):
+                watcher.effect(self, event, effect)
+                handlers[type(effect)](effect)
+                if self.node is None:
+                    return
+        except ContractBroken as error:
+            watcher.broken(self, "disk-contract", str(error))
+            self.halt()
+            return
+        disk = self.disk
+        if disk.written_id > disk.durable_id and not self._syncing:
+            self._begin_sync()
+        self._arm()
+        watcher.stepped(self, event)
+
+    def rearm(self) -> None:
+        """The clock changed its rate: the deadline comes at another true time."""
+        self._wake_ns = None
+        self._arm()
+
+    def _arm(self) -> None:
+        if self.node is None or self.paused:
+            return
+        deadline = self.node.next_deadline
+        if deadline is None:
+            return
+        wake_ns = max(self.clock.true(deadline), self._scheduler.now_ns)
+        if self._wake_ns is None or wake_ns < self._wake_ns:
+            self._wake_ns = wake_ns
+            self._scheduler.post(wake_ns, self._wake, (self.starts, wake_ns))
+
+    def _wake(self, token: tuple[int, int]) -> None:
+        starts, wake_ns = token
+        if starts != self.starts or wake_ns != self._wake_ns or self.node is None:
+            return
+        self._wake_ns = None
+        if not self.paused:
+            self._tick_if_due()
+            self._arm()
+
+    def _tick_if_due(self) -> None:
+        node = self.node
+        if node is None or node.next_deadline is None:
+            return
+        now_ns = self._scheduler.now_ns
+        if node.next_deadline > self.clock.local(now_ns):
+            return
+        self._idle_ticks = self._idle_ticks + 1 if now_ns == self._last_tick_ns else 0
+        self._last_tick_ns = now_ns
+        if self._idle_ticks > TICKS_WITHOUT_TIME_MAX:
+            self._watcher.broken(self, "never-sleeps", f"{TICKS_WITHOUT_TIME_MAX} ticks at one instant")
+            self.halt()
+            return
+        self.step(Tick())
+
+    # --- what arrives ---------------------------------------------------------------------------------------
+
+    def receive(self, source: int, payload: object) -> None:
+        if isinstance(payload, ClientCall):
+            self._next_request_id += 1
+            request_id = self._next_request_id
+            self._callers[request_id] = payload.key
+            self._request_ids[payload.key] = request_id
+            self.requests[request_id] = payload.request
+            self.feed(FromClient(request_id, payload.request))
+        elif isinstance(payload, FromPeer):
+            self.feed(payload)
+        elif isinstance(payload, ClientCancel):
+            gone = self._request_ids.pop(payload.key, None)
+            if gone is not None:
+                self._callers.pop(gone, None)
+                self.requests.pop(gone, None)
+                self.feed(ClientGone(gone))
+        else:
+            raise TypeError(f"broker {self.broker_id} received {payload!r:.200} from {source}")
+
+    def refused(self, broker_id: int, plane: Plane) -> None:
+        self.feed(PeerRefused(broker_id, plane))
+
+    @property
+    def callers(self) -> Iterable[object]:
+        """The keys of all calls that this process has not answered."""
+        return self._callers.values()
+
+    # --- effects --------------------------------------------------------------------------------------------
+
+    def _send(self, effect: Send) -> None:
+        self._send_message(effect.destination, effect.message)
+
+    def _send_message(self, destination: int, message: PeerMessage) -> None:
+        if self._codec is not None:
+            message = self._codec(message)
+        plane = Plane.REPLICATION if isinstance(message, REPLICATION_MESSAGES) else Plane.RAFT
+        if not self._network.send(self.broker_id, destination, plane, FromPeer(self.voter, message)):
+            self.was_refused(destination, plane)
+
+    def was_refused(self, destination: int, plane: Plane) -> None:
+        """A connection was reset or refused: the process learns it in a moment, once."""
+        if (destination, plane) not in self._refusing:
+            self._refusing.add((destination, plane))
+            self._scheduler.post(
+                self._scheduler.now_ns + NS_PER_MS // 2, self._tell_refused, (self.starts, destination, plane)
+            )
+
+    def _tell_refused(self, token: tuple[int, int, Plane]) -> None:
+        starts, destination, plane = token
+        self._refusing.discard((destination, plane))
+        if starts == self.starts:
+            self.refused(destination, plane)
+
+    def _reply(self, effect: Reply) -> None:
+        self._answer(effect.request_id, effect.response)
+
+    def _serve_client(self, effect: ServeClient) -> None:
+        response = effect.response
+        self._answer(
+            effect.request_id,
+            FetchResponse(
+                response.high_watermark,
+                response.log_start_offset,
+                response.leader_epoch,
+                response.leader,
+                self.disk.read(effect.read),
+            ),
+        )
+
+    def _answer(self, request_id: int, response: ClientResponse) -> None:
+        key = self._callers.pop(request_id, None)
+        self.requests.pop(request_id, None)
+        if key is None:
+            return
+        self._request_ids.pop(key, None)
+        self._network.send(self.broker_id, CLIENTS, Plane.CLIENT, ClientAnswer(key, response))
+
+    def _serve_peer(self, effect: ServePeer) -> None:
+        message = effect.message
+        filled = tuple(
+            part
+            if read is None
+            else FetchedPartition(
+                part.partition,
+                part.leader_epoch,
+                part.error,
+                part.high_watermark,
+                part.log_start_offset,
+                part.log_end_offset,
+                part.diverging,
+                self.disk.read(read),
+            )
+            for part, read in zip(message.partitions, effect.reads, strict=True)
+        )
+        self._send_message(effect.destination, ReplicaFetched(message.request_id, filled))
+
+    def _fact(self, effect: Fact) -> None:
+        self.facts[effect.name] = self.facts.get(effect.name, 0.0) + effect.value
+
+    def _stop_node(self, effect: StopNode) -> None:
+        self.stop_reason = effect.reason
+        if effect.clean_broker_epoch is not None:
+            self.disk.sync_all()
+            self.disk.clean_shutdown_epoch = effect.clean_broker_epoch
+        else:
+            self.disk.crash(keep_all=True)
+        self.halt()
+        if self.on_stop is not None:
+            self.on_stop(self)
+
+    def _carry_out(self, effect: DiskEffect) -> None:
+        self.disk.carry_out(effect)
+
+    # --- the disk -------------------------------------------------------------------------------------------
+
+    def _begin_sync(self) -> None:
+        self._syncing = True
+        speed = self.disk_speed
+        done_ns = self._scheduler.now_ns + speed.sync_ns + int(self._rng.random() * speed.jitter_ns)
+        self._scheduler.post(done_ns, self._synced, (self.starts, self.disk.written_id))
+
+    def _synced(self, token: tuple[int, int]) -> None:
+        starts, write_id = token
+        if starts != self.starts or self.node is None:
+            return
+        failing, self.fail_next_sync = self.fail_next_sync, None
+        if failing is not None:
+            raft = failing == "raft"
+            self.disk.sync_failed(write_id, raft=raft)
+            self.feed(DiskFailed(raft, "fsync: Input/output error"))
+            if raft or self.node is None:
+                # A node without its metadata log stops; nothing more of it is durable.
+                return
+        self.disk.synced(write_id)
+        if self.disk.written_id > self.disk.durable_id:
+            self._begin_sync()
+        else:
+            self._syncing = False
+        self.feed(Flushed(write_id))
