@@ -1,7 +1,8 @@
 """YAML text -> `Experiment`, or every problem in it as a sentence with its line.
 
 The text is composed into nodes first, because only nodes know their lines and repeat a key that was written twice (a
-plain `safe_load` silently keeps the last one). Anchors and aliases are refused: they are how small files become huge ones.
+plain `safe_load` silently keeps the last one). Anchors and aliases are refused: they are how small files
+become huge ones.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from skerry.experiment.sentences import sentence_of
 
 DOCUMENT_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 40
+TOO_DEEP = f"is nested more than {DEPTH_MAX} levels deep; an experiment is not"
 
 Path = tuple[str | int, ...]
 
@@ -89,11 +91,9 @@ class _Loader:
             raise self._error([Problem(self.source, line, "", _yaml_sentence(error, text, line))]) from None
         except yaml.reader.ReaderError as error:
             line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else 0
-            self._fail(
-                line, f"is not text: it holds the character U+{_code(error.character):04X}; save it as plain UTF-8"
-            )
+            self._fail(line, f"holds the character U+{_code(error.character):04X}; save it as plain UTF-8 text")
         except RecursionError:
-            self._fail(0, f"is nested more than {DEPTH_MAX} levels deep; an experiment is not")
+            self._fail(0, TOO_DEEP)
         if not roots or (len(roots) == 1 and _is_null(roots[0])):
             self._fail(0, "is empty; it must hold one ChaosExperiment (apiVersion, kind, metadata, spec)")
         if len(roots) > 1:
@@ -111,9 +111,7 @@ class _Loader:
             return
         seen.add(id(node))
         if depth > DEPTH_MAX:
-            yield Problem(
-                self.source, _line(node), "", f"is nested more than {DEPTH_MAX} levels deep; an experiment is not"
-            )
+            yield Problem(self.source, _line(node), "", TOO_DEEP)
             return
         if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] in ("binary", "set", "omap"):
             yield Problem(self.source, _line(node), "", f"has the YAML tag `{node.tag}`; write a plain value")

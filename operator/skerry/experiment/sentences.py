@@ -38,9 +38,16 @@ _PATTERNS = {
 
 def sentence_of(error: ValidationError, data: object) -> Iterator[tuple[Path, str]]:
     """(path, sentence) of every problem in ``error``; ``data`` is what was validated."""
-    for detail in error.errors(include_url=False, include_context=True):
+    details = error.errors(include_url=False, include_context=True)
+    for detail in details:
         path = tuple(part for part in detail["loc"] if part != "[key]")
+        if detail["type"] == "too_short" and any(_inside(other["loc"], path) for other in details):
+            continue  # pydantic drops wrong entries before it counts: the entry's own problem says it better
         yield path, _sentence(detail, path, _value_at(data, path))
+
+
+def _inside(inner: Path, outer: Path) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _sentence(detail: ErrorDetails, path: Path, value: object) -> str:
@@ -92,9 +99,8 @@ def _shown(value: object) -> str:
     if isinstance(value, str | int | float):
         text = str(value)
         text = text if len(text) <= 60 else text[:57] + "..."
-        return (
-            f'the text "{text}"' if isinstance(value, str) and (not text or text.lstrip("-").isdigit()) else f"`{text}`"
-        )
+        looks_like_a_number = isinstance(value, str) and (not text or text.lstrip("-").isdigit())
+        return f'the text "{text}"' if looks_like_a_number else f"`{text}`"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
