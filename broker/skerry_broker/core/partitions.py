@@ -40,6 +40,7 @@ class Partitions:
         self.replicas: dict[TopicPartition, PartitionReplica] = {}
         self._leaders: dict[TopicPartition, int] = {}
         self._leader_epochs: dict[TopicPartition, int] = {}
+        self._leaderless: set[TopicPartition] = set()
         self._fetchers: dict[int, FollowerFetcher] = {}
         self._deadlines: dict[TopicPartition, int] = {}
         self.waits = FetchWaits(self.replicas, ports.out)
@@ -57,6 +58,10 @@ class Partitions:
             replica = PartitionReplica(self._config, partition, topic_id, found, self._ports)
             self.replicas[partition] = replica
         replica.become(now, view, may_lead=may_lead)
+        if view.leader == NO_BROKER:
+            self._leaderless.add(partition)
+        else:
+            self._leaderless.discard(partition)
         self._follow(now, partition, view)
         self.touched(partition)
 
@@ -66,6 +71,7 @@ class Partitions:
         if replica is None:
             return
         self._stop_following(now, partition)
+        self._leaderless.discard(partition)
         self._deadlines.pop(partition, None)
         replica.remove(now)
 
@@ -211,6 +217,10 @@ class Partitions:
             for partition, leader in sorted(self._leaders.items())
             if silent[leader] > 0
         )
+
+    def leaderless_log_ends(self) -> tuple[tuple[TopicPartition, int, int], ...]:
+        """(partition, last epoch, durable end) of every replica here whose partition has no leader (unclean elections)."""
+        return tuple((partition, *self.replicas[partition].log_end) for partition in sorted(self._leaderless))
 
     @property
     def produces_pending(self) -> int:

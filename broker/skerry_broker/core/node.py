@@ -1,0 +1,490 @@
+"""The whole broker as one machine: ``step(now, event) -> effects``.
+
+The node is a switchboard: it knows which part an event is for and in which order the parts must hear of its
+consequences. After every event it *settles*: messages to itself are delivered, a snapshot that was installed replaces
+the metadata, committed entries are applied, the parts hear of the changes, until nothing is left to tell.
+Decisions are made elsewhere: consensus in `raft`, the cluster's in `controller`, this broker's standing in `session`, a
+partition's in `replica`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from skerry_broker.core.api import (
+    ClientRequest,
+    CreateTopicRequest,
+    DeleteTopicRequest,
+    DoneResponse,
+    ElectLeaderRequest,
+    ErrorCode,
+    ErrorResponse,
+    FetchRequest,
+    InitProducerRequest,
+    ListOffsetsRequest,
+    MetadataRequest,
+    ProduceRequest,
+    TransferControllerRequest,
+)
+from skerry_broker.core.controller import Controller
+from skerry_broker.core.describe import metadata_response, partition_statuses, partition_view
+from skerry_broker.core.messages import (
+    AlterPartition,
+    AlterPartitionReply,
+    AlterResult,
+    AppendReply,
+    AppendRequest,
+    BrokerHeartbeat,
+    ClientGone,
+    DiskFailed,
+    Effect,
+    Event,
+    Flushed,
+    FromClient,
+    FromPeer,
+    HeartbeatReply,
+    Identify,
+    Identity,
+    JoinRequest,
+    LogStartAdvanced,
+    PeerRefused,
+    Recovered,
+    RegisterReply,
+    RegisterRequest,
+    ReplicaFetch,
+    ReplicaFetched,
+    ReplicaProgress,
+    ShutdownRequested,
+    SnapshotRequest,
+    StopNode,
+    Tick,
+    TimeoutNow,
+    VoteReply,
+    VoteRequest,
+    WallClock,
+)
+from skerry_broker.core.metadata import BrokerUpdated, Change, ClusterMetadata, PartitionState, PartitionUpdated
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.partitions import Partitions
+from skerry_broker.core.raft import Raft
+from skerry_broker.core.replica import BrokerView, ReplicaPorts
+from skerry_broker.core.session import BrokerSession, ReplicaReport
+from skerry_broker.core.shutdown import Shutdown
+from skerry_broker.core.status import BrokerStatus, NodeStatus
+from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, TopicPartition, Voter
+
+CONSENSUS = (
+    VoteRequest,
+    VoteReply,
+    AppendRequest,
+    AppendReply,
+    SnapshotRequest,
+    TimeoutNow,
+    Identify,
+    Identity,
+    JoinRequest,
+)
+MS = 1_000_000
+
+
+class Node:
+    """One broker.
+
+    Invariant 1: the controller exists exactly while this replica is Raft leader and has applied the no-op of its term.
+    Invariant 2: when ``step`` returns, everything committed is applied and every part has heard of it.
+    Invariant 3: after StopNode nothing more is emitted.
+    """
+
+    def __init__(self, config: NodeConfig, recovered: Recovered, rng: Rng, now: int) -> None:
+        """``recovered`` is all that survived. Raises ValueError when the timing breaks an inequality."""
+        problems = config.timing.problems()
+        if problems:
+            raise ValueError("; ".join(problems))
+        self.config = config
+        self.self_voter = Voter(config.broker_id, recovered.directory_id)
+        self._out = Outbox(config.broker_id)
+        self._rng = rng
+        self._incarnation = recovered.incarnation
+        self._wall_offset_ns = 0
+        self._stopped = False
+        self._log_offline = False
+        self._raft = Raft(config, recovered, rng, self._out, now)
+        self._metadata = ClusterMetadata()
+        self._controller: Controller | None = None
+        self._controller_term = -1
+        self._confirmed_round = 0
+        self._elected_ns = now
+        self._known_controller = NO_BROKER
+        self._controller_contact: tuple[int, int] | None = None
+        self._brokers: dict[int, BrokerView] = {}
+        self._shutdown: Shutdown | None = None
+        self._transfers: list[tuple[int, int, int]] = []
+        self._lease_held = False
+        ports = ReplicaPorts(
+            out=self._out,
+            lease=lambda at: self._session.lease_valid(at),
+            alter=self._send_alter,
+            wake=lambda partition: self._partitions.waits.wake(partition),
+            brokers=self._brokers,
+            broker_epoch=lambda: self._session.broker_epoch,
+        )
+        self._partitions = Partitions(config, recovered.logs, ports)
+        self._session = BrokerSession(
+            config,
+            self.self_voter,
+            recovered.incarnation,
+            recovered.clean_shutdown_epoch,
+            self._partitions.intact,
+            self._out.send,
+            self._replica_report,
+            now,
+        )
+        self._handlers: dict[type, Callable[[int, Any], None]] = {
+            Tick: self._on_tick,
+            FromPeer: self._on_peer,
+            FromClient: self._on_client,
+            ClientGone: self._on_client_gone,
+            Flushed: self._on_flushed,
+            DiskFailed: self._on_disk_failed,
+            PeerRefused: self._on_refused,
+            WallClock: self._on_wall_clock,
+            LogStartAdvanced: self._on_log_start,
+            ShutdownRequested: self._on_shutdown,
+        }
+        self._peer_handlers: dict[type, Callable[[int, Voter, Any], None]] = {
+            **dict.fromkeys(CONSENSUS, self._raft.step),
+            AppendRequest: self._on_append,
+            RegisterRequest: self._on_register,
+            BrokerHeartbeat: self._on_heartbeat,
+            AlterPartition: self._on_alter,
+            RegisterReply: lambda at, source, reply: self._session.on_registered(at, reply),
+            HeartbeatReply: lambda at, source, reply: self._session.on_heartbeat_reply(at, reply),
+            AlterPartitionReply: lambda at, source, reply: self._partitions.altered(at, reply),
+            ReplicaFetch: lambda at, source, fetch: self._partitions.fetch_arrived(at, source.broker_id, fetch),
+            ReplicaFetched: lambda at, source, answer: self._partitions.fetched(at, source.broker_id, answer),
+            ReplicaProgress: lambda at, source, done: self._partitions.progress_arrived(at, source.broker_id, done),
+        }
+        if recovered.snapshot is not None:
+            self._metadata.load(recovered.snapshot.image)
+            self._tell_everything(now)
+
+    # --- the driver's side ----------------------------------------------------------------------------------
+
+    def step(self, now: int, event: Event) -> list[Effect]:
+        """Everything that follows from one event, in the order in which it must be carried out."""
+        if self._stopped:
+            return []
+        self._handlers[type(event)](now, event)
+        if not self._stopped:
+            self._settle(now)
+        return self._out.take()
+
+    @property
+    def next_deadline(self) -> int:
+        """When ``Tick`` is due, in ns."""
+        soonest = min(self._raft.next_deadline, self._session.next_deadline, self._partitions.next_deadline)
+        if self._controller is not None:
+            soonest = min(soonest, self._controller.next_deadline)
+        if self._lease_held:
+            soonest = min(soonest, self._session.lease_until)
+        if self._shutdown is not None:
+            soonest = min(soonest, self._shutdown.next_deadline)
+        for _, _, deadline in self._transfers:
+            soonest = min(soonest, deadline)
+        return soonest
+
+    # --- events ---------------------------------------------------------------------------------------------
+
+    def _on_tick(self, now: int, event: Tick) -> None:
+        if self._raft.next_deadline <= now:
+            self._raft.tick(now)
+        if self._session.next_deadline <= now:
+            self._session.tick(now)
+        if self._controller is not None and self._controller.next_deadline <= now:
+            self._controller.tick(now)
+        self._partitions.tick(now)
+
+    def _on_peer(self, now: int, event: FromPeer) -> None:
+        self._peer_handlers[type(event.message)](now, event.source, event.message)
+
+    def _on_client(self, now: int, event: FromClient) -> None:
+        request_id, request = event.request_id, event.request
+        match request:
+            case ProduceRequest() | FetchRequest() | ListOffsetsRequest():
+                known = TopicPartition(request.topic, request.partition) in self._metadata.partitions
+                self._partitions.serve(now, request_id, request, known)
+            case MetadataRequest():
+                response = metadata_response(self._metadata, self._controller_id, request.topics)
+                self._out.put_reply(request_id, response)
+            case TransferControllerRequest():
+                self._transfer(now, request_id, request)
+            case _:
+                self._ask_controller(now, request_id, request)
+
+    def _ask_controller(self, now: int, request_id: int, request: ClientRequest) -> None:
+        controller = self._controller
+        if controller is None:
+            self._refuse_controller(request_id)
+            return
+        match request:
+            case CreateTopicRequest():
+                controller.create_topic(now, request_id, request)
+            case DeleteTopicRequest():
+                controller.delete_topic(now, request_id, request)
+            case InitProducerRequest():
+                controller.init_producer(now, request_id, request)
+            case ElectLeaderRequest():
+                controller.elect_leader(now, request_id, request)
+
+    def _refuse_controller(self, request_id: int) -> None:
+        message = f"broker {self.config.broker_id} is not the controller"
+        self._out.put_reply(request_id, ErrorResponse(ErrorCode.NOT_CONTROLLER, message, leader=self._controller_id))
+
+    def _transfer(self, now: int, request_id: int, request: TransferControllerRequest) -> None:
+        if self._controller is None:
+            self._refuse_controller(request_id)
+        elif request.broker_id == self.config.broker_id:
+            self._out.put_reply(request_id, DoneResponse())
+        elif self._raft.transfer(now, request.broker_id):
+            self._transfers.append((request_id, request.broker_id, now + request.timeout_ms * MS))
+        else:
+            message = f"broker {request.broker_id} is no other voter of the metadata quorum"
+            self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
+
+    def _on_client_gone(self, now: int, event: ClientGone) -> None:
+        self._partitions.client_gone(event.request_id)
+        self._transfers = [transfer for transfer in self._transfers if transfer[0] != event.request_id]
+        if self._controller is not None:
+            self._controller.client_gone(event.request_id)
+
+    def _on_flushed(self, now: int, event: Flushed) -> None:
+        self._raft.flushed(now, event.write_id)
+        self._partitions.flushed(now, event.write_id)
+
+    def _on_disk_failed(self, now: int, event: DiskFailed) -> None:
+        if event.raft:
+            # A metadata replica that cannot remember must not speak (I-SAF-9); its successor starts from the disk.
+            self._stop(StopNode(f"the metadata log's disk failed: {event.reason}"))
+        elif not self._log_offline:
+            self._log_offline = True
+            self._partitions.disk_failed(now)
+
+    def _on_refused(self, now: int, event: PeerRefused) -> None:
+        self._raft.suspect(now, event.broker_id)
+        if self._controller is not None:
+            self._controller.peer_refused(now, event.broker_id)
+
+    def _on_wall_clock(self, now: int, event: WallClock) -> None:
+        self._wall_offset_ns = event.offset_ns
+
+    def _on_log_start(self, now: int, event: LogStartAdvanced) -> None:
+        self._partitions.advance_log_start(now, event.partition, event.offset)
+
+    def _on_shutdown(self, now: int, event: ShutdownRequested) -> None:
+        if self._shutdown is None:
+            self._shutdown = Shutdown(self.config.timing, now)
+            self._session.begin_shutdown(now)
+
+    # --- messages that only a controller answers ----------------------------------------------------------------
+
+    def _on_append(self, now: int, source: Voter, message: AppendRequest) -> None:
+        self._raft.step(now, source, message)
+        if message.term == self._raft.term:
+            self._controller_contact = (source.broker_id, now)
+
+    def _on_register(self, now: int, source: Voter, message: RegisterRequest) -> None:
+        if self._controller is not None:
+            self._controller.register(now, source, message)
+
+    def _on_heartbeat(self, now: int, source: Voter, message: BrokerHeartbeat) -> None:
+        if self._controller is not None:
+            self._controller.heartbeat(now, source, message)
+
+    def _on_alter(self, now: int, source: Voter, message: AlterPartition) -> None:
+        if self._controller is not None:
+            self._controller.alter_partition(now, source, message)
+            return
+        reply = AlterPartitionReply(
+            message.partition, message.leader_epoch, message.partition_epoch, AlterResult.NOT_CONTROLLER
+        )
+        self._out.send(source.broker_id, reply)
+
+    # --- settling -----------------------------------------------------------------------------------------------
+
+    def _settle(self, now: int) -> None:
+        """Tell every part what follows, until nothing follows any more (invariant 2)."""
+        while True:
+            changed = self._follow_raft(now)
+            lease_held = self._session.lease_valid(now)
+            if self._lease_held and not lease_held:
+                self._partitions.lease_lost(now)
+            self._lease_held = lease_held
+            self._partitions.poll(now, self._session.broker_epoch)
+            to_self = self._out.take_to_self()
+            for message in to_self:
+                self._peer_handlers[type(message)](now, self.self_voter, message)
+            if not to_self and not changed:
+                break
+        if self._transfers:
+            self._answer_transfers(now)
+        if self._shutdown is not None:
+            self._go_on_shutting_down(now)
+
+    def _follow_raft(self, now: int) -> bool:
+        """Apply what was committed and keep invariant 1; True when anything changed."""
+        raft, changed = self._raft, False
+        controller = self._controller
+        if controller is not None and (not raft.is_leader or raft.term != self._controller_term):
+            self._controller = None
+            controller.step_down(now)
+            changed = True
+        snapshot = raft.take_installed_snapshot()
+        if snapshot is not None:
+            self._metadata.load(snapshot.image)
+            self._tell_everything(now)
+            changed = True
+        for entry in raft.take_committed():
+            changes = self._metadata.apply(entry)
+            self._tell(now, changes)
+            self._session.on_applied(now, self._metadata, changes)
+            if self._controller is not None:
+                self._controller.applied(now, entry, changes)
+            changed = True
+        if self._metadata.applied_index - raft.snapshot_index >= self.config.raft_entries_max_before_snapshot:
+            raft.compact(now, self._metadata.applied_index, self._metadata.image())
+        if self._controller_id != self._known_controller:
+            self._known_controller = self._controller_id
+            self._elected_ns = now
+            self._session.controller_changed(now, self._known_controller)
+            changed = True
+        if self._controller is None and raft.leader_ready:
+            self._activate_controller(now)
+            changed = True
+        if self._controller is not None and raft.confirmed_round > self._confirmed_round:
+            self._confirmed_round = raft.confirmed_round
+            self._controller.round_confirmed(now, self._confirmed_round)
+            changed = True
+        return changed
+
+    def _activate_controller(self, now: int) -> None:
+        self._controller_term = self._raft.term
+        self._confirmed_round = 0
+        self._controller = Controller(
+            self.config,
+            self._metadata,
+            self._out,
+            self._rng,
+            now,
+            term=self._raft.term,
+            propose=self._raft.propose,
+            begin_round=self._raft.begin_round,
+            wall_ns=self._wall_ns,
+            send=self._out.send,
+            elected_ns=self._elected_ns,
+            previous=self._controller_contact,
+        )
+
+    def _tell(self, now: int, changes: Sequence[Change]) -> None:
+        """Partitions hear of brokers first: who may join an ISR depends on it."""
+        brokers = [change for change in changes if isinstance(change, BrokerUpdated)]
+        for change in brokers:
+            current = change.current
+            self._brokers[change.broker_id] = BrokerView(current.broker_epoch, current.electable)
+        for update in changes:
+            if isinstance(update, PartitionUpdated):
+                self._tell_partition(now, update.partition, update.current)
+        if brokers:
+            self._partitions.brokers_changed(now)
+
+    def _tell_everything(self, now: int) -> None:
+        """The metadata was replaced whole."""
+        self._brokers.clear()
+        for broker in self._metadata.brokers.values():
+            self._brokers[broker.broker_id] = BrokerView(broker.broker_epoch, broker.electable)
+        for partition in sorted(set(self._partitions.replicas) - set(self._metadata.partitions)):
+            self._partitions.unassign(now, partition)
+        for partition, state in self._metadata.partitions.items():
+            self._tell_partition(now, partition, state)
+        self._partitions.brokers_changed(now)
+        self._session.on_applied(now, self._metadata, ())
+
+    def _tell_partition(self, now: int, partition: TopicPartition, state: PartitionState | None) -> None:
+        if state is None or self.config.broker_id not in state.replicas:
+            self._partitions.unassign(now, partition)
+        else:
+            self._partitions.assign(now, partition, state.topic_id, partition_view(state), self._may_lead)
+
+    @property
+    def _may_lead(self) -> bool:
+        """Only this process's own registration gives it leaderships: a leader never acts twice in an epoch (B10)."""
+        own = self._metadata.brokers.get(self.config.broker_id)
+        return own is not None and own.incarnation == self._incarnation
+
+    def _answer_transfers(self, now: int) -> None:
+        waiting = []
+        for request_id, broker_id, deadline in self._transfers:
+            if self._controller_id == broker_id:
+                self._out.put_reply(request_id, DoneResponse())
+            elif now >= deadline:
+                message = f"leadership was not transferred to broker {broker_id} in time"
+                self._out.put_reply(request_id, ErrorResponse(ErrorCode.TIMED_OUT, message))
+            else:
+                waiting.append((request_id, broker_id, deadline))
+        self._transfers = waiting
+
+    def _go_on_shutting_down(self, now: int) -> None:
+        assert self._shutdown is not None
+        others = [voter.broker_id for voter in self._raft.voters if voter != self.self_voter]
+        target = self._shutdown.transfer_target(now, self._session.may_stop, self._raft.is_leader, others)
+        if target is not None:
+            self._raft.transfer(now, target)
+        if self._shutdown.over(now, self._session.may_stop, self._raft.is_leader and bool(others)):
+            epoch = self._session.broker_epoch
+            self._stop(StopNode("shut down in order", clean_broker_epoch=epoch if epoch >= 0 else None))
+
+    def _stop(self, effect: StopNode) -> None:
+        self._out.put(effect)
+        self._stopped = True
+
+    # --- what the parts ask of the node ---------------------------------------------------------------------------
+
+    @property
+    def _controller_id(self) -> int:
+        leader = self._raft.leader
+        return NO_BROKER if leader is None else leader.broker_id
+
+    def _send_alter(self, message: AlterPartition) -> None:
+        if self._controller_id != NO_BROKER:
+            self._out.send(self._controller_id, message)
+
+    def _wall_ns(self, now: int) -> int:
+        return now + self._wall_offset_ns
+
+    def _replica_report(self, now: int) -> ReplicaReport:
+        return ReplicaReport(
+            self._partitions.unreachable_leaders(now), self._partitions.leaderless_log_ends(), self._log_offline
+        )
+
+    def status(self, now: int) -> NodeStatus:
+        """What this node shows of itself."""
+        brokers = tuple(
+            BrokerStatus(broker.broker_id, broker.broker_epoch, broker.fenced, broker.leaving)
+            for _, broker in sorted(self._metadata.brokers.items())
+        )
+        return NodeStatus(
+            broker_id=self.config.broker_id,
+            directory_id=self.self_voter.directory_id,
+            cluster_id=self._raft.cluster_id,
+            incarnation=self._incarnation,
+            broker_epoch=self._session.broker_epoch,
+            controller=self._controller_id,
+            lease_remaining_ns=self._session.lease_until - now if self._session.broker_epoch >= 0 else 0,
+            fenced=self._session.fenced,
+            shutting_down=self._shutdown is not None,
+            log_offline=self._log_offline,
+            raft=self._raft.status(),
+            brokers=brokers,
+            partitions=self._partitions.describe(now, partition_statuses(self._metadata)),
+            produces_pending=self._partitions.produces_pending,
+        )
