@@ -16,6 +16,7 @@ from skerry_broker.errors import PortInUse
 from skerry_broker.frames import FrameConnection, Session
 from skerry_broker.metrics import Metrics
 from skerry_broker.wire import (
+    HEADER,
     HELLO_BYTES_MAX,
     PREFACE,
     PROTOCOL,
@@ -222,6 +223,7 @@ class _Greeting(FrameConnection):
             self._refuse(f"this is the {self._listener.plane.value} port, not the {hello.plane.value} port")
         else:
             self.reader.bytes_max = self._listener.bytes_max
+            self.bytes_received -= HEADER.size + len(payload)  # counted from after the Hello
             session = self._listener.gate(hello, self)
             if isinstance(session, str):
                 self._refuse(session)
