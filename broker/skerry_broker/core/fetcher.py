@@ -1,53 +1,236 @@
-"""Both ends of the replica fetch (skeleton: signatures first)."""
+"""Both ends of the replica fetch: the follower's loop, and the leader's long poll."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skerry_broker.core.messages import ReplicaFetch, ReplicaFetched
+from skerry_broker.core.api import ErrorCode
+from skerry_broker.core.messages import (
+    FetchedPartition,
+    FetchPartition,
+    LogRead,
+    ReplicaFetch,
+    ReplicaFetched,
+    ReplicaProgress,
+    ServePeer,
+)
 from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.replica import PartitionReplica
+from skerry_broker.core.replica_log import NEVER
 from skerry_broker.core.types import NodeConfig, TopicPartition
+
+_MS = 1_000_000
+BACKOFF_NS = 25 * _MS
+"""Before a partition that was refused is asked for again: often the leader has yet to apply its election."""
+LATE_NS = 300 * _MS
+"""A fetch unanswered so long after its wait is taken for lost and sent anew."""
 
 
 class FollowerFetcher:
-    """Follower side, one per leader broker: one fetch in flight for all partitions followed from it."""
+    """Follower side, one per leader broker: at most one fetch in flight for all partitions followed from it.
+
+    Invariant: an answer is used only if it is the answer to the fetch in flight, and each partition of it only if
+    that replica still stands where it asked from (KAFKA-7786).
+    """
 
     def __init__(
         self, config: NodeConfig, leader: int, replicas: Mapping[TopicPartition, PartitionReplica], out: Outbox
-    ) -> None: ...
+    ) -> None:
+        self._config = config
+        self._leader = leader
+        self._replicas = replicas
+        self._out = out
+        self._followed: dict[TopicPartition, int] = {}  # partition -> not to be asked for before
+        self._asked: dict[TopicPartition, FetchPartition] = {}  # of the fetch in flight
+        self._reported: dict[TopicPartition, int] = {}  # durable end that the leader was told in this epoch
+        self._request_id = 0
+        self._in_flight = False
+        self._late_at = NEVER
+        self._silent_from = NEVER
 
     def follow(self, now: int, partition: TopicPartition) -> None:
-        """Also after every change of the leader epoch."""
+        """Also after every change of the leader epoch. A fetch in flight does not hold it up: the leader is asked
+        again at once, and the former answer will be stale."""
+        self._followed[partition] = now
+        self._reported.pop(partition, None)
+        self._in_flight = False
+        self._late_at = NEVER
 
-    def unfollow(self, now: int, partition: TopicPartition) -> None: ...
+    def unfollow(self, now: int, partition: TopicPartition) -> None:
+        self._followed.pop(partition, None)
+        self._asked.pop(partition, None)
+        self._reported.pop(partition, None)
+        if not self._followed:
+            self._in_flight = False
+            self._late_at = self._silent_from = NEVER
 
     def poll(self, now: int, broker_epoch: int) -> None:
-        """Send the next fetch and the progress that is due, if any. Call at the end of a step that touched it."""
+        """Send the next fetch and the progress that is due, if any. Call at the end of every step."""
+        if not self._followed:
+            return
+        if self._in_flight and now >= self._late_at:
+            self._in_flight = False
+        if not self._in_flight:
+            self._fetch(now, broker_epoch)
+        else:
+            self._report(broker_epoch)
 
-    def answered(self, now: int, message: ReplicaFetched) -> None: ...
+    def _fetch(self, now: int, broker_epoch: int) -> None:
+        positions = []
+        for partition, not_before in self._followed.items():
+            replica = self._replicas.get(partition)
+            if replica is None or not_before > now:
+                continue
+            position = replica.fetch_position()
+            if position is None:  # offline, or about to be told of another leader
+                self._followed[partition] = now + BACKOFF_NS
+            else:
+                positions.append(position)
+        if not positions:
+            return
+        timing = self._config.timing
+        wait_ms = timing.fetch_wait_ms
+        if len(positions) < len(self._followed):
+            wait_ms = min(wait_ms, BACKOFF_NS // _MS)  # the others must not wait for this long poll
+        self._request_id += 1
+        self._in_flight = True
+        self._late_at = now + wait_ms * _MS + LATE_NS
+        if self._silent_from == NEVER:
+            self._silent_from = now + wait_ms * _MS
+        self._asked = {position.partition: position for position in positions}
+        for position in positions:
+            self._reported[position.partition] = position.durable_end
+        self._out.send(
+            self._leader,
+            ReplicaFetch(self._request_id, broker_epoch, tuple(positions), wait_ms, self._config.fetch_bytes_max),
+        )
+
+    def _report(self, broker_epoch: int) -> None:
+        """Tell what has become durable since the fetch in flight was sent: the leader waits for it."""
+        progress = []
+        for partition, reported in self._reported.items():
+            replica = self._replicas.get(partition)
+            if replica is None or replica.following is None or not replica.following.verified:
+                continue
+            durable_end = replica.log.counted_end
+            if durable_end > reported:
+                progress.append((partition, replica.following.epoch, durable_end))
+        if progress:
+            for partition, _, durable_end in progress:
+                self._reported[partition] = durable_end
+            self._out.send(self._leader, ReplicaProgress(broker_epoch, tuple(progress)))
+
+    def answered(self, now: int, message: ReplicaFetched) -> None:
+        if message.request_id != self._request_id:
+            return
+        self._silent_from = NEVER
+        if not self._in_flight:
+            return
+        self._in_flight = False
+        self._late_at = NEVER
+        asked = self._asked
+        self._asked = {}
+        for answer in message.partitions:
+            position = asked.get(answer.partition)
+            replica = self._replicas.get(answer.partition)
+            if position is None or replica is None or answer.partition not in self._followed:
+                continue
+            if answer.error is not ErrorCode.NONE and answer.error is not ErrorCode.OFFSET_OUT_OF_RANGE:
+                self._followed[answer.partition] = now + BACKOFF_NS
+            else:
+                replica.fetched(now, position, answer)
 
     def unreachable_ms(self, now: int) -> int:
-        """How long the leader has been silent beyond the wait that was allowed to it; 0 while it answers (I-LIV-3)."""
-        raise NotImplementedError
+        """How long the leader has been silent beyond the wait that was allowed to it; 0 while it answers (I-LIV-3).
+
+        The wait is not held against it: with 200 ms of round trip every long poll would look like a failure.
+        """
+        return max(now - self._silent_from, 0) // _MS
 
     @property
     def next_deadline(self) -> int | None:
-        raise NotImplementedError
+        if not self._followed:
+            return None
+        if self._in_flight:
+            return self._late_at
+        return min(self._followed.values())
+
+
+class _Parked:
+    __slots__ = ("deadline", "message")
+
+    def __init__(self, message: ReplicaFetch, deadline: int) -> None:
+        self.message = message
+        self.deadline = deadline
 
 
 class FetchWaits:
-    """Leader side: parks the replica fetches that have nothing to tell yet, at most one per follower."""
+    """Leader side: parks the replica fetches that have nothing to tell yet, at most one per follower.
 
-    def __init__(self, replicas: Mapping[TopicPartition, PartitionReplica], out: Outbox) -> None: ...
+    A parked fetch is answered when one of its partitions got data or lost its leader (`wake`), or when its wait is
+    over; so a follower learns a higher high watermark within its wait at the latest.
+    """
 
-    def arrived(self, now: int, follower: int, message: ReplicaFetch) -> None: ...
+    def __init__(self, replicas: Mapping[TopicPartition, PartitionReplica], out: Outbox) -> None:
+        self._replicas = replicas
+        self._out = out
+        self._parked: dict[int, _Parked] = {}
+        self._woken: set[TopicPartition] = set()
 
-    def wake(self, partition: TopicPartition) -> None: ...
+    def arrived(self, now: int, follower: int, message: ReplicaFetch) -> None:
+        self._parked.pop(follower, None)
+        answers: list[tuple[FetchedPartition, LogRead | None] | None] = []
+        bytes_each = self._bytes_each(message)
+        for asked in message.partitions:
+            replica = self._replicas.get(asked.partition)
+            if replica is None:
+                answers.append((_unknown(asked), None))
+            else:
+                answers.append(replica.replica_fetch(now, follower, message.broker_epoch, asked, bytes_each))
+        if message.wait_ms > 0 and all(answer is None for answer in answers):
+            self._parked[follower] = _Parked(message, now + message.wait_ms * _MS)
+            return
+        self._answer(follower, message, answers)
+
+    def wake(self, partition: TopicPartition) -> None:
+        if self._parked:
+            self._woken.add(partition)
 
     def poll(self, now: int) -> None:
         """Answer what was woken or is overdue. Call at the end of every step and at ``next_deadline``."""
+        if not self._parked:
+            self._woken.clear()
+            return
+        woken = self._woken
+        for follower, parked in list(self._parked.items()):
+            if parked.deadline <= now or any(asked.partition in woken for asked in parked.message.partitions):
+                del self._parked[follower]
+                self._answer(follower, parked.message, [None] * len(parked.message.partitions))
+        woken.clear()
+
+    def _answer(
+        self, follower: int, message: ReplicaFetch, answers: list[tuple[FetchedPartition, LogRead | None] | None]
+    ) -> None:
+        fetched: list[FetchedPartition] = []
+        reads: list[LogRead | None] = []
+        bytes_each = self._bytes_each(message)
+        for asked, answer in zip(message.partitions, answers, strict=True):
+            if answer is None:
+                replica = self._replicas.get(asked.partition)
+                answer = (_unknown(asked), None) if replica is None else replica.replica_answer(asked, bytes_each)
+            fetched.append(answer[0])
+            reads.append(answer[1])
+        self._out.put(ServePeer(follower, ReplicaFetched(message.request_id, tuple(fetched)), tuple(reads)))
+
+    @staticmethod
+    def _bytes_each(message: ReplicaFetch) -> int:
+        """The core does not know how large a read will be: an even share for each partition, so that none starves."""
+        return max(message.bytes_max // max(len(message.partitions), 1), 1)
 
     @property
     def next_deadline(self) -> int | None:
-        raise NotImplementedError
+        return min((parked.deadline for parked in self._parked.values()), default=None)
+
+
+def _unknown(asked: FetchPartition) -> FetchedPartition:
+    return FetchedPartition(asked.partition, asked.leader_epoch, ErrorCode.UNKNOWN_TOPIC, -1, -1, -1)
