@@ -93,6 +93,8 @@ class Disk(msgspec.Struct, frozen=True, tag="disk"):
     fsync_error: bool = False
     bit_flip: bool = False
     slow_by_ns: int = 0
+    down_for_ns: int = 0
+    """Of a power cut."""
 
 
 class ClockShift(msgspec.Struct, frozen=True, tag="clock"):

@@ -44,6 +44,12 @@ class BrokerView(msgspec.Struct, frozen=True):
     timing: str = ""
     """The preset it runs with, when it says so."""
     partitions: tuple[BrokerSample, ...] = ()
+    log_offline: bool = False
+    """Its disk has failed."""
+    fsync_ns: int = -1
+    """How long its last fsync took; -1: not measured."""
+    clock_offset_ns: int | None = None
+    """Its wall clock minus the runner's; None: not measured."""
 
 
 class LinkKind(StrEnum):

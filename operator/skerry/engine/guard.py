@@ -1,0 +1,142 @@
+"""The guard: what a fault will do to the controller quorum and to the minimum ISR, before it is injected.
+
+A quorum holds while some broker is alive and can talk, both ways and on the Raft plane, to enough live brokers to make a
+majority with itself. A partition takes `acks: All` writes while some live member of its ISR inside that majority can
+replicate, both ways, to enough other live members. A slow network takes nobody away.
+
+The prediction is for a cluster that behaves; whether it did is what the run is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from skerry.engine.faults import ClockShift, Cut, Disk, ResolvedFault, Restart, Slow
+from skerry.experiment.vocabulary import Allowance, Plane
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """Who is gone, and which ordered pairs cannot talk on which plane."""
+
+    down: frozenset[int] = frozenset()
+    cut: frozenset[tuple[int, int, Plane]] = frozenset()
+
+    def talks(self, a: int, b: int, plane: Plane) -> bool:
+        """Both ways: a request and its answer arrive."""
+        return not ({a, b} & self.down) and (a, b, plane) not in self.cut and (b, a, plane) not in self.cut
+
+    def merged(self, other: Effect) -> Effect:
+        return Effect(self.down | other.down, self.cut | other.cut)
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    quorum: bool
+    voters_connected: int
+    """The most brokers that can make a quorum together."""
+    majority: int
+    below_min_isr: tuple[int, ...]
+    """Partitions that will not take `acks: All` writes."""
+    isr: dict[int, int]
+    """Per partition the ISR that its best leader can keep."""
+
+    @property
+    def sentence(self) -> str:
+        quorum = (
+            f"quorum holds ({self.voters_connected} connected, {self.majority} needed)"
+            if self.quorum
+            else f"quorum is lost ({self.voters_connected} connected, {self.majority} needed)"
+        )
+        if not self.below_min_isr:
+            return f"{quorum}; every partition keeps its minimum ISR (smallest: {min(self.isr.values(), default=0)})"
+        return f"{quorum}; below minimum ISR: {_partitions(self.below_min_isr)}"
+
+
+def effects_of(fault: ResolvedFault) -> tuple[Effect, ...]:
+    """The states that the cluster goes through: one, except for brokers that restart one after the other."""
+    if isinstance(fault, Slow | ClockShift):
+        return (Effect(),)
+    if isinstance(fault, Cut):
+        return (Effect(cut=frozenset((a, b, plane) for a, b in fault.links for plane in fault.planes)),)
+    if isinstance(fault, Restart) and not fault.together:
+        return tuple(Effect(down=frozenset({ordinal})) for ordinal in fault.ordinals)
+    if isinstance(fault, Disk) and not (fault.torn_write or fault.lose_unsynced or fault.bit_flip or fault.fsync_error):
+        return (Effect(),)  # slow, not gone
+    return (Effect(down=frozenset(fault.ordinals)),)
+
+
+def predict(
+    effect: Effect, brokers: int, replicas: Mapping[int, Sequence[int]], min_in_sync_replicas: int
+) -> Prediction:
+    """:param replicas: per partition those that can be in its ISR (at run time: that are in it)."""
+    majority = brokers // 2 + 1
+    reach = {
+        hub: frozenset({hub} | {peer for peer in range(brokers) if peer != hub and effect.talks(hub, peer, Plane.RAFT)})
+        for hub in range(brokers)
+        if hub not in effect.down
+    }
+    quorums = [reached for reached in reach.values() if len(reached) >= majority]
+    isr = {
+        partition: max((_isr_kept(effect, members, reached) for reached in quorums), default=0)
+        for partition, members in sorted(replicas.items())
+    }
+    return Prediction(
+        quorum=bool(quorums),
+        voters_connected=max(map(len, reach.values()), default=0),
+        majority=majority,
+        below_min_isr=tuple(partition for partition, size in isr.items() if size < min_in_sync_replicas),
+        isr=isr,
+    )
+
+
+def predict_all(
+    active: Iterable[ResolvedFault],
+    added: ResolvedFault,
+    brokers: int,
+    replicas: Mapping[int, Sequence[int]],
+    min_in_sync_replicas: int,
+) -> tuple[Prediction, ...]:
+    """One prediction for each state that ``added`` leads through while the ``active`` faults last."""
+    standing = Effect()
+    for fault in active:
+        for effect in effects_of(fault):
+            standing = standing.merged(effect)  # of a rolling restart it is unknown who is down: assume the worst
+    return tuple(
+        predict(standing.merged(effect), brokers, replicas, min_in_sync_replicas) for effect in effects_of(added)
+    )
+
+
+def refusals(predictions: Iterable[Prediction], allow: Sequence[Allowance]) -> list[str]:
+    """Sentences for what would happen and is not allowed; empty: go ahead."""
+    found = list(predictions)
+    sentences = []
+    lost = next((each for each in found if not each.quorum), None)
+    if lost is not None and Allowance.QUORUM_LOSS not in allow:
+        sentences.append(
+            f"it would take the quorum ({lost.voters_connected} brokers connected, {lost.majority} needed); "
+            "if that is meant, add `QuorumLoss` to `allow`"
+        )
+    below = sorted({partition for each in found for partition in each.below_min_isr})
+    # Without a quorum nobody leads, so the partitions' state is the same fact told twice.
+    if below and Allowance.BELOW_MIN_ISR not in allow and (lost is None or Allowance.QUORUM_LOSS not in allow):
+        sentences.append(
+            f"it would leave {_partitions(below)} below the minimum ISR; if that is meant, add `BelowMinIsr` to `allow`"
+        )
+    return sentences
+
+
+def _isr_kept(effect: Effect, members: Sequence[int], reached: frozenset[int]) -> int:
+    candidates = [ordinal for ordinal in members if ordinal in reached and ordinal not in effect.down]
+    return max(
+        (
+            1 + sum(effect.talks(leader, peer, Plane.REPLICATION) for peer in candidates if peer != leader)
+            for leader in candidates
+        ),
+        default=0,
+    )
+
+
+def _partitions(indices: Sequence[int]) -> str:
+    shown = ", ".join(map(str, indices[:8])) + (" ..." if len(indices) > 8 else "")
+    return f"partition{'s' if len(indices) > 1 else ''} {shown}"

@@ -1,0 +1,77 @@
+"""One picture of the cluster from what each broker says of itself: who leads, who is in sync, who is the controller."""
+
+from __future__ import annotations
+
+import msgspec
+
+from skerry.engine.observation import BrokerView, Observation
+from skerry.history.records import BrokerSample
+
+
+class PartitionPicture(msgspec.Struct, frozen=True):
+    leader: int
+    """-1: nobody, as far as anyone reachable knows."""
+    leader_epoch: int
+    isr: tuple[int, ...]
+    replicas: tuple[int, ...]
+    """Brokers that hold a replica, by their own word, and the members of the ISR."""
+    sampled_ns: int
+    """When the sample that says so was asked."""
+
+
+class Picture(msgspec.Struct, frozen=True):
+    partitions: dict[int, PartitionPicture]
+    controller: int
+    """-1: nobody."""
+    term: int
+    sampled_ns: int
+    """The newest sample in it; -1: none."""
+
+
+def picture_of(observation: Observation, topic: str, oldest_ns: int = -1) -> Picture:
+    """Merge the samples that were asked at ``oldest_ns`` or later.
+
+    Brokers apply metadata at different moments, so the highest epoch wins; among those who know it the leader itself is
+    believed first (its ISR is the newest), then the controller, then the lowest ordinal.
+    """
+    views = sorted(
+        (view for view in observation.brokers if view.reachable and view.sampled_ns >= oldest_ns),
+        key=lambda view: view.ordinal,
+    )
+    controller, term = _controller(views)
+    partitions: dict[int, PartitionPicture] = {}
+    indices = sorted({sample.partition for view in views for sample in view.partitions if sample.topic == topic})
+    for index in indices:
+        samples = [
+            (view, sample)
+            for view in views
+            for sample in view.partitions
+            if sample.topic == topic and sample.partition == index
+        ]
+        view, best = max(samples, key=lambda pair: _credibility(pair[0], pair[1], controller))
+        holders = {view.ordinal for view, sample in samples if sample.high_watermark >= 0 or sample.role}
+        partitions[index] = PartitionPicture(
+            leader=best.leader,
+            leader_epoch=best.leader_epoch,
+            isr=tuple(sorted(best.isr)),
+            replicas=tuple(sorted(holders | set(best.isr))),
+            sampled_ns=view.sampled_ns,
+        )
+    return Picture(partitions, controller, term, max((view.sampled_ns for view in views), default=-1))
+
+
+def _credibility(view: BrokerView, sample: BrokerSample, controller: int) -> tuple[int, bool, bool, int]:
+    return sample.leader_epoch, view.ordinal == sample.leader, view.ordinal == controller, -view.ordinal
+
+
+def _controller(views: list[BrokerView]) -> tuple[int, int]:
+    """(controller, term): a broker that says that it leads the quorum, in the highest term; else what most believe."""
+    leading = [(view.term, view.ordinal) for view in views if view.raft_role == "Leader"]
+    if leading:
+        term, ordinal = max(leading)
+        return ordinal, term
+    believed = [(view.term, view.controller) for view in views if view.controller >= 0]
+    if not believed:
+        return -1, max((view.term for view in views), default=-1)
+    term, ordinal = max(believed)
+    return ordinal, term
