@@ -383,6 +383,7 @@ class Raft:
         self._election_at = now + (self._timeout_ns // 2 if suspected else self._timeout_ns)
         self.role = Role.PRE_CANDIDATE
         self.leader = None
+        self._soliciting = False
         self._votes = {state.me: True}
         if quorum.won(state.voters.voters, self._votes):
             self._campaign(now)
@@ -461,7 +462,7 @@ class Raft:
             expected = state.term + 1 if message.granted else state.term
             if self.role is not Role.PRE_CANDIDATE or message.term != expected:
                 return
-        elif not self._soliciting or message.term != state.term:
+        elif self.role is not Role.CANDIDATE or not self._soliciting or message.term != state.term:
             return
         self._votes[source] = message.granted
         voters = state.voters.voters
