@@ -194,6 +194,11 @@ class Node:
             soonest = min(soonest, deadline)
         return soonest
 
+    @property
+    def commit_index(self) -> int:
+        """Of the metadata log; everything up to it is applied. Cheap: an observer may ask after every step."""
+        return self._raft.commit_index
+
     # --- events ---------------------------------------------------------------------------------------------
 
     def _on_tick(self, now: int, event: Tick) -> None:
