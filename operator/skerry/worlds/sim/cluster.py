@@ -9,7 +9,7 @@ import msgspec
 
 from skerry.worlds.sim.clock import NodeClock
 from skerry.worlds.sim.disk import Disk
-from skerry.worlds.sim.network import CLIENTS, CutMode, LinkFaults, Network
+from skerry.worlds.sim.network import CutMode, LinkFaults, Network
 from skerry.worlds.sim.node_host import NodeFactory, NodeHost, Watcher
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S, Scheduler
 from skerry.worlds.sim.streams import Streams
@@ -29,7 +29,7 @@ class CodecBroken(AssertionError):
 
 def through_the_wire(message: PeerMessage) -> PeerMessage:
     """Encode and decode as the transport does. Raises `CodecBroken` when something else comes out."""
-    decoded = _decode(_encode(message))
+    decoded: PeerMessage = _decode(_encode(message))
     if decoded != message:
         raise CodecBroken(f"{message!r:.300} became {decoded!r:.300}")
     return decoded
@@ -64,8 +64,8 @@ class Cluster:
         self.trace = Trace(keep_events)
         self.network = Network(self.scheduler, streams, size=payload_bytes)
         self.broker_ids = tuple(range(brokers))
-        self.on_connection_lost: Callable[[object], None] | None = None
-        """Told the key of every client call whose broker died with it."""
+        self.on_broker_died: Callable[[int], None] | None = None
+        """Told the broker whose process has just ended, when its kernel is there to reset its connections."""
         self._disks_made = 0
         self.hosts: list[NodeHost] = []
         clocks = streams.stream("clocks")
@@ -96,7 +96,7 @@ class Cluster:
                 watcher=watcher,
                 codec=through_the_wire if codec else None,
             )
-            host.on_stop = self._ended
+            host.on_halt = self._ended
             self.hosts.append(host)
 
     def _new_directory_id(self) -> str:
@@ -129,10 +129,8 @@ class Cluster:
         """SIGKILL. ``keep_all`` False: writes still queued in the process are lost, from some point on."""
         host = self.hosts[broker_id]
         if host.running:
-            self._connections_die(host)
             host.halt()
             host.disk.crash(keep_all=keep_all)
-            self._refuse_everyone(broker_id)
 
     def power_cut(self, broker_id: int, *, lose_all: bool = False) -> None:
         """The machine is gone: unsynced writes are lost per file, and nobody is told."""
@@ -160,16 +158,11 @@ class Cluster:
         self.note("resume", broker_id)
         self.hosts[broker_id].resume()
 
-    def _ended(self, host: NodeHost) -> None:
-        self._refuse_everyone(host.broker_id)
-
-    def _connections_die(self, host: NodeHost) -> None:
-        if self.on_connection_lost is None:
-            return
-        broker_id = host.broker_id
-        for key in list(host.callers):
-            if self.network.reachable(broker_id, CLIENTS, Plane.CLIENT):
-                self.scheduler.post(self.now_ns + NS_PER_MS // 2, self.on_connection_lost, key)
+    def _ended(self, broker_id: int, power: bool) -> None:
+        if not power:
+            self._refuse_everyone(broker_id)
+            if self.on_broker_died is not None:
+                self.on_broker_died(broker_id)
 
     def _refuse_everyone(self, broker_id: int) -> None:
         """The kernel resets the connections of a dead process; every peer that can be reached learns it."""

@@ -8,7 +8,7 @@ first after a pause, what a crash leaves of the writes in flight.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from skerry.worlds.sim.clock import NodeClock
@@ -17,7 +17,7 @@ from skerry.worlds.sim.disk_files import ContractBroken
 from skerry.worlds.sim.network import CLIENTS, Network
 from skerry.worlds.sim.scheduler import NS_PER_MS, Scheduler
 from skerry.worlds.sim.trace import Trace
-from skerry_broker.core.api import ClientRequest, ClientResponse, FetchResponse
+from skerry_broker.core.api import ClientRequest, ClientResponse, FetchResponse, ListOffsetsResponse
 from skerry_broker.core.messages import (
     REPLICATION_MESSAGES,
     AdvanceLogStart,
@@ -47,6 +47,7 @@ from skerry_broker.core.messages import (
     SaveSnapshot,
     Send,
     ServeClient,
+    ServeOffsets,
     ServePeer,
     ShutdownRequested,
     StopNode,
@@ -81,6 +82,11 @@ class Machine(Protocol):
 
     @property
     def next_deadline(self) -> int | None: ...
+
+    @property
+    def commit_index(self) -> int:
+        """Of the metadata log; asked after every step."""
+        ...
 
     def status(self, now: int, /) -> NodeStatus: ...
 
@@ -154,8 +160,8 @@ class NodeHost:
         self.fail_next_sync: str | None = None
         """``raft`` or ``logs``: what the next sync damages."""
         self.facts: dict[str, float] = {}
-        self.on_stop: Callable[[NodeHost], None] | None = None
-        """Called after the process ended by itself."""
+        self.on_halt: Callable[[int, bool], None] | None = None
+        """Called with (broker id, power cut) after the process ended, for whatever reason."""
         self.requests: dict[int, ClientRequest] = {}
         """The unanswered ones, by request id."""
         self._factory = factory
@@ -181,6 +187,7 @@ class NodeHost:
             Reply: self._reply,
             ServeClient: self._serve_client,
             ServePeer: self._serve_peer,
+            ServeOffsets: self._serve_offsets,
             Fact: self._fact,
             StopNode: self._stop_node,
             **dict.fromkeys(DISK_EFFECTS, carry),
@@ -227,6 +234,8 @@ class NodeHost:
         self._syncing = False
         self.fail_next_sync = None
         self._network.detach(self.broker_id, silent=power)
+        if self.on_halt is not None:
+            self.on_halt(self.broker_id, power)
 
     def pause(self) -> None:
         self.paused = True
@@ -348,11 +357,6 @@ class NodeHost:
     def refused(self, broker_id: int, plane: Plane) -> None:
         self.feed(PeerRefused(broker_id, plane))
 
-    @property
-    def callers(self) -> Iterable[object]:
-        """The keys of all calls that this process has not answered."""
-        return self._callers.values()
-
     # --- effects --------------------------------------------------------------------------------------------
 
     def _send(self, effect: Send) -> None:
@@ -395,6 +399,16 @@ class NodeHost:
             ),
         )
 
+    def _serve_offsets(self, effect: ServeOffsets) -> None:
+        response = effect.response
+        found = self.disk.offset_at_time(effect.partition, effect.at_wall_ms, response.high_watermark)
+        self._answer(
+            effect.request_id,
+            ListOffsetsResponse(
+                response.log_start_offset, response.high_watermark, response.leader_epoch, response.leader, found
+            ),
+        )
+
     def _answer(self, request_id: int, response: ClientResponse) -> None:
         key = self._callers.pop(request_id, None)
         self.requests.pop(request_id, None)
@@ -433,8 +447,6 @@ class NodeHost:
         else:
             self.disk.crash(keep_all=True)
         self.halt()
-        if self.on_stop is not None:
-            self.on_stop(self)
 
     def _carry_out(self, effect: DiskEffect) -> None:
         self.disk.carry_out(effect)
