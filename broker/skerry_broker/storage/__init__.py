@@ -1,7 +1,7 @@
 """The data directory of one broker: what survives a crash, and when it is known to.
 
     lock                     held (flock) while a process owns the directory
-    meta.json                directory id, broker id, format version, cluster id once bound; its presence commits the format
+    meta.json                directory id, broker id, format version, cluster id once bound; written last
     clean-shutdown           left by an orderly stop, removed when the directory is opened
     raft/log                 the metadata log: a base frame (snapshot, hard state, entries), then one frame per step
     topics/<topic>-<n>/      one replica
@@ -24,15 +24,16 @@ append before it, durable or not.
 write up to n is durable, partition writes up to n are only written; a power cut may take the last 100 ms of them, or
 whatever the operating system held.
 
-**After an error.** Nothing is retried (fsyncgate: an fsync that failed may succeed next time without the data). A failed
-partition write takes all partition logs offline, as they share a disk; a failed raft write takes everything offline.
-`on_failed` comes before any `on_flushed` that a lost write would belong to, so an owner that has been told must not take a
-later Flushed as covering partition writes.
+**After an error.** Nothing is retried (fsyncgate: an fsync that failed may succeed next time without the data). A
+failed partition write takes all partition logs offline, as they share a disk; a failed raft write takes everything
+offline. `on_failed` comes before any `on_flushed` that a lost write would belong to, so an owner that has been told
+must not take a later Flushed as covering partition writes.
 
 **Recovery** trusts checksums. A torn tail (an incomplete or bad last batch, nothing valid after it, above the recovery
-point) is cut off. Anything else that is bad is a lost disk: the replica starts empty with ``intact`` False and the files are
-kept for inspection. Each sequence of file operations is ordered so that a crash between any two of them leaves a
-prefix of the log that holds everything reported durable; `tests/broker/test_storage_crash.py` crashes at each of them.
+point) is cut off. Anything else that is bad is a lost disk: the replica starts empty with ``intact`` False and the
+files are kept for inspection. Each sequence of file operations is ordered so that a crash between any two of them
+leaves a prefix of the log that holds everything reported durable; `tests/broker/test_storage_crash.py` crashes at
+each of them.
 """
 
 from skerry_broker.storage.errors import (

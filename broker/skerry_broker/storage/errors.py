@@ -17,3 +17,7 @@ class DirectoryMismatch(StorageError):
 
 class StorageOffline(StorageError):
     """A read that cannot be answered: the log is offline, corrupt, or gone."""
+
+
+class LogCorrupt(StorageOffline):
+    """The bytes on disk are not what was written: such a replica must not serve or lead (Jepsen NATS 2.12.1)."""
