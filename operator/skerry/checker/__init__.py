@@ -1,1 +1,27 @@
-""""""
+"""History -> findings: what is checked always, and what this document asked for.
+
+How it works. A checker never sees a broker: it has the history, the table of what is owed, and the document.
+
+* ``content`` puts together, per partition, what the log held according to acknowledgements, readers, the final read and
+  the replicas' segment files. All of them must agree, because a committed offset never changes.
+* ``properties`` are what must hold of every run, one file each. No field of a document turns one off. What a weaker
+  request is not owed is in the table (``owed``), which every finding quotes.
+* ``linear`` decides whether one order of all operations agrees with real time; exactly, in one pass.
+* ``expectations`` are the document's own limits, one file per kind, judged by the wider bound of every bracket.
+
+The verdict is the worst finding, with one exception to "worst": expectations of a fault that was not verified are
+Inconclusive (``NotVerified``), whatever they measured; safety findings always stand.
+
+What has not been shown is never a Pass. A property that crashes or says nothing is Inconclusive (``CheckerCrashed``,
+``CheckerSilent``); so are an empty or cut-off history, a run without an acknowledgement, a final read that did not
+reach the end, a replica that was not dumped, a metric without a sample, an expectation that nothing could answer.
+
+An operation that timed out is *unknown*, not failed: it may have happened and may still happen. Only a definite error
+means "not written".
+"""
+
+from skerry.checker.judge import check, document_of, verdict_of
+from skerry.checker.properties import PROPERTIES
+from skerry.checker.property import Property
+
+__all__ = ["PROPERTIES", "Property", "check", "document_of", "verdict_of"]

@@ -129,9 +129,7 @@ class Content:
         if self.acked_conflicts or self.read_conflicts or self.final_conflicts:
             return True
         columns = (self.acked, self.read, self.final)
-        return any(
-            column[index] != HOLE for column in columns for index in differences(self.settled, column)
-        )
+        return any(column[index] != HOLE for column in columns for index in differences(self.settled, column))
 
     @property
     def attempts(self) -> Attempts:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from skerry.checker.content import Content
 from skerry.history import History
+from skerry.history.records import HistoryRecord
 
 
 class Evidence:
@@ -18,6 +19,10 @@ class Evidence:
     def contents(self) -> tuple[Content, ...]:
         """One per partition, by topic and partition."""
         return tuple(Content(operations) for operations in self.history.partitions.values())
+
+    def witness(self, *records: HistoryRecord | None) -> tuple[int, ...]:
+        """The indices of these records in the history; None is left out, and nothing is named twice."""
+        return tuple(dict.fromkeys(self.history.index_of(*(r for r in records if r is not None))))
 
     @property
     def clock_error_ns(self) -> int:

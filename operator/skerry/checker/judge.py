@@ -1,0 +1,49 @@
+"""The whole judgement of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import undecided
+from skerry.checker.owed_by_run import owed_by_run
+from skerry.checker.properties import PROPERTIES
+from skerry.checker.property import Property, run_property
+from skerry.experiment import DocumentError, Experiment, Finding, FindingKind, Verdict, load_document, worst
+from skerry.history import History
+
+
+def check(
+    history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] = PROPERTIES
+) -> list[Finding]:
+    """Every property and every expectation, each with at least one finding, in the order of the report.
+
+    ``experiment``: None takes the document that the history itself carries; if that cannot be read, what is owed is the
+    least, no expectation is judged, and a finding says so. Never raises.
+    """
+    findings: list[Finding] = []
+    if experiment is None:
+        experiment, problem = document_of(history)
+        if problem is not None:
+            findings.append(problem)
+    evidence = Evidence(history)
+    owed = owed_by_run(history, experiment)
+    for rule in properties:
+        findings += run_property(rule, evidence, owed)
+    return findings
+
+
+def document_of(history: History) -> tuple[Experiment | None, Finding | None]:
+    """The document in the header, or a finding that says why there is none."""
+    if history.header is None:
+        return None, None  # `recording` says so
+    try:
+        return load_document(history.header.document, source_name=history.header.experiment), None
+    except DocumentError as error:
+        message = f"the history's own document cannot be read, so no expectation is judged: {error}".splitlines()[0]
+        return None, undecided("document", "DocumentUnreadable", message, kind=FindingKind.RUN)
+
+
+def verdict_of(findings: Sequence[Finding]) -> Verdict:
+    """The worst finding's. (Expectations of a fault that was not verified are Inconclusive already.)"""
+    return worst(finding.verdict for finding in findings)

@@ -1,0 +1,48 @@
+"""A write that definitely failed never shows up.
+
+An error is definite or unknown. After a definite one the client may send the record again as a new one, so a broker
+that keeps the first has written it twice in effect. (Timed out is unknown, not failed: such a record may be there.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.content import is_definite_failure
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import broken, held, offsets_text, plural
+from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+
+NAME = "aborted-read"
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    failures, good = 0, True
+    for content in evidence.contents:
+        failures += sum(1 for operation in content.operations.produces if is_definite_failure(operation))
+        aborted = [s for s in content.strangers() if s.writer is not None and is_definite_failure(s.writer)]
+        if not aborted:
+            continue
+        good = False
+        writer, offsets = aborted[0].writer, [stranger.offset for stranger in aborted]
+        reason = f" ({writer.error})" if writer and writer.error else ""
+        message = (
+            f"partition {content.key}, {offsets_text(offsets)}: {plural(len(aborted), 'record')} of writes that were "
+            f"answered as definitely failed{reason}"
+        )
+        yield broken(
+            NAME,
+            "AbortedRead",
+            message,
+            content.key,
+            offsets=offsets,
+            witness=evidence.witness(writer, content.source_at(offsets[0])),
+            owed=ALWAYS,
+        )
+    if good:
+        yield held(NAME, f"{plural(failures, 'write')} failed definitely, none of them is in a log")
+
+
+PROPERTY = Property(NAME, __doc__, check)

@@ -1,0 +1,61 @@
+"""How long writers had to wait: measured, never judged.
+
+Per partition the longest time without an acknowledgement between the first and the last one, and how the operations
+ended. Limits on it are expectations (`maxWriteGap`, `available`), because what is acceptable depends on the fault. A
+run in which nothing was acknowledged is Inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import held, plural, undecided
+from skerry.checker.owed import Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+from skerry.history import PartitionOperations
+from skerry.history.records import Outcome
+
+NAME = "availability"
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    outcomes: Counter[Outcome] = Counter()
+    gaps = []
+    for key, operations in evidence.history.partitions.items():
+        outcomes.update(operation.outcome for operation in operations.produces)
+        gap_ns, at_ns = longest_gap(operations)
+        if at_ns >= 0:
+            gaps.append((gap_ns, at_ns, key))
+    if not outcomes[Outcome.OK]:
+        message = (
+            f"none of {plural(outcomes.total(), 'write')} was acknowledged; a run that wrote nothing proves nothing"
+        )
+        yield undecided(NAME, "NothingAcknowledged", message)
+        return
+    text = (
+        f"{outcomes[Outcome.OK]:,} writes acknowledged, {outcomes[Outcome.FAILED]:,} failed, "
+        f"{outcomes[Outcome.UNKNOWN]:,} unknown"
+    )
+    if gaps:
+        gap_ns, at_ns, key = max(gaps)
+        text += f"; longest time without an acknowledgement {gap_ns / 1e6:.0f} ms ({key}, from {at_ns / 1e9:.2f} s)"
+    yield held(NAME, text)
+
+
+def longest_gap(operations: PartitionOperations) -> tuple[int, int]:
+    """(length, begin) of the longest time between two acknowledgements; begin -1: there was none at all."""
+    times = sorted(op.completed_ns for op in operations.produces if op.outcome is Outcome.OK and op.directed_to < 0)
+    if not times:
+        return 0, -1
+    best, begin = 0, times[0]
+    for before, after in pairwise(times):
+        if after - before > best:
+            best, begin = after - before, before
+    return best, begin
+
+
+PROPERTY = Property(NAME, __doc__, check)

@@ -1,0 +1,69 @@
+"""Along the offsets of a log the leader epochs never go down.
+
+In every replica's segment files, and in the acknowledgements of acks=All writes (those answered as duplicates left out:
+they carry the epoch of the answer, not of the record).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+
+from skerry.checker.content import Content
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import broken, held, plural
+from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+from skerry.history.records import Produce
+
+NAME = "epochs-non-decreasing"
+_by_offset = attrgetter("base_offset")
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    steps, good = 0, True
+    for content in evidence.contents:
+        acks = [ack for ack in content.committed if ack.leader_epoch >= 0 and not ack.duplicate]
+        acks.sort(key=_by_offset)
+        steps += len(acks) + sum(len(dump.batches) for dump in content.dumps)
+        for finding in (_falling_ack(evidence, content, acks), _falling_dump(evidence, content)):
+            if finding is not None:
+                good = False
+                yield finding
+    if good:
+        yield held(NAME, f"{plural(steps, 'batch', 'batches')} in acknowledgements and dumps")
+
+
+def _falling_ack(evidence: Evidence, content: Content, acks: list[Produce]) -> Finding | None:
+    highest: Produce | None = None
+    for ack in acks:
+        if highest is not None and ack.leader_epoch < highest.leader_epoch:
+            message = (
+                f"partition {content.key}: offset {ack.base_offset} was acknowledged in epoch {ack.leader_epoch}, "
+                f"offset {highest.base_offset} before it in epoch {highest.leader_epoch}"
+            )
+            offsets = (highest.base_offset, ack.base_offset)
+            witness = evidence.witness(highest, ack)
+            return broken(NAME, "EpochWentDown", message, content.key, offsets=offsets, witness=witness, owed=ALWAYS)
+        highest = ack
+    return None
+
+
+def _falling_dump(evidence: Evidence, content: Content) -> Finding | None:
+    for dump in content.dumps:
+        for before, batch in zip(dump.batches, dump.batches[1:], strict=False):
+            if batch.leader_epoch < before.leader_epoch:
+                message = (
+                    f"partition {content.key}: broker {dump.broker} has epoch {batch.leader_epoch} at offset "
+                    f"{batch.base_offset} behind epoch {before.leader_epoch} at offset {before.base_offset}"
+                )
+                offsets = (before.base_offset, batch.base_offset)
+                witness = evidence.witness(dump)
+                return broken(
+                    NAME, "EpochWentDown", message, content.key, offsets=offsets, witness=witness, owed=ALWAYS
+                )
+    return None
+
+
+PROPERTY = Property(NAME, __doc__, check)

@@ -1,0 +1,116 @@
+"""One offset has one record: no two acknowledgements, and no acknowledgement and a reader, disagree about it.
+
+For acks=All that holds for ever. For acks=Leader a later leader may drop the record and use the offset again, so there
+it holds within one leader epoch, and against every acks=All record of an earlier epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from skerry.checker.content import HOLE, Content, Source, differences
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import broken, held, offsets_text, plural, value_text
+from skerry.checker.owed import Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+from skerry.history.records import Produce
+
+NAME = "inconsistent-offset"
+
+
+class _Clash(NamedTuple):
+    offset: int
+    first: Source | None
+    first_value: int
+    second: Source | None
+    second_value: int
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    offsets, good = 0, True
+    for content in evidence.contents:
+        offsets += sum(ack.count for ack in content.operations.acked)
+        clashes = [*_between_acks(content), *_ack_against_reader(content), *_weak(content)]
+        if clashes:
+            good = False
+            first = min(clashes, key=lambda clash: clash.offset)
+            row = next((owed.row_of(s).name for s in (first.first, first.second) if isinstance(s, Produce)), "")
+            where = sorted({clash.offset for clash in clashes})
+            message = (
+                f"partition {content.key}, {offsets_text(where)}: offset {first.offset} was said to hold "
+                f"{value_text(first.first_value)} and {value_text(first.second_value)}"
+            )
+            yield broken(
+                NAME,
+                "TwoRecordsAtOneOffset",
+                message,
+                content.key,
+                offsets=where,
+                witness=evidence.witness(first.first, first.second),
+                owed=row,
+            )
+    if good:
+        yield held(NAME, f"{plural(offsets, 'acknowledged offset')}, one record each")
+
+
+def _between_acks(content: Content) -> Iterator[_Clash]:
+    for conflict in content.acked_conflicts:
+        yield _Clash(*conflict)
+
+
+def _ack_against_reader(content: Content) -> Iterator[_Clash]:
+    found = 0
+    for column in (content.read, content.final):
+        for index in differences(content.acked, column):
+            if HOLE not in (content.acked[index], column[index]):
+                offset = content.start + index
+                found += 1
+                if found > 100:  # enough to name; the walk for each is long
+                    yield _Clash(offset, None, content.acked[index], None, column[index])
+                    continue
+                ack = content.acknowledged_at(offset)
+                seen = content.read_at(offset, column[index]) or content.source_at(offset)
+                yield _Clash(offset, ack, content.acked[index], seen, column[index])
+
+
+def _weak(content: Content) -> Iterator[_Clash]:
+    """acks=Leader: (offset, epoch) has one record, and nobody writes over a committed record of an older epoch."""
+    weak = [ack for ack in content.operations.acked if ack.acks != "All" and not ack.duplicate]
+    if not weak:
+        return
+    places: dict[tuple[int, int], tuple[int, Produce]] = {}
+    for ack in (*content.committed, *weak):
+        if ack.duplicate:
+            continue  # answered later, perhaps by another leader: its epoch is not the record's
+        for offset, value in enumerate(range(ack.first_value, ack.first_value + ack.count), ack.base_offset):
+            earlier = places.setdefault((offset, ack.leader_epoch), (value, ack))
+            if earlier[0] != value and (ack.acks != "All" or earlier[1].acks != "All"):
+                yield _Clash(offset, earlier[1], earlier[0], ack, value)
+    for dump in content.dumps:
+        for batch in dump.batches:
+            for step in range(batch.count):
+                value, offset = batch.first_value + step, batch.base_offset + step
+                known = places.get((offset, batch.leader_epoch))
+                if known and known[0] != value and known[1].acks != "All":
+                    yield _Clash(offset, known[1], known[0], dump, value)
+    yield from _weak_over_committed(content, weak)
+
+
+def _weak_over_committed(content: Content, weak: list[Produce]) -> Iterator[_Clash]:
+    committed = {offset: ack for ack in content.committed for offset in range(ack.base_offset, _after(ack))}
+    for ack in weak:
+        for offset in range(ack.base_offset, _after(ack)):
+            other = committed.get(offset)
+            if other is not None and ack.leader_epoch > other.leader_epoch >= 0:
+                values = (other.first_value + offset - other.base_offset, ack.first_value + offset - ack.base_offset)
+                if values[0] != values[1]:
+                    yield _Clash(offset, other, values[0], ack, values[1])
+
+
+def _after(ack: Produce) -> int:
+    return ack.base_offset + ack.count
+
+
+PROPERTY = Property(NAME, __doc__, check)

@@ -1,0 +1,71 @@
+"""A batch of an idempotent producer is in the log whole and in one piece, or not at all.
+
+Whatever its outcome was: of a batch that timed out either all records are there, side by side, or none. (That no
+acknowledged batch is missing between two others is `lost-write`.)
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from skerry.checker.content import Content
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import broken, held, plural, value_text
+from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+from skerry.history.records import Outcome, Produce
+
+NAME = "producer-gap"
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    batches, good = 0, True
+    for content in evidence.contents:
+        owing = [op for op in content.operations.produces if op.idempotent and owed.owes(op, Guarantee.ORDERED)]
+        batches += len(owing)
+        torn = _torn(content, owed)
+        if torn:
+            good = False
+            operation, offsets = torn[0]
+            message = (
+                f"partition {content.key}: a batch of {plural(operation.count, 'record')} "
+                f"({value_text(operation.first_value)} and following) is in the log in part, at offsets "
+                f"{', '.join(map(str, offsets[:8]))}; {plural(len(torn), 'such batch', 'such batches')}"
+            )
+            yield broken(
+                NAME,
+                "TornBatch",
+                message,
+                content.key,
+                offsets=offsets,
+                witness=evidence.witness(operation, content.source_at(offsets[0])),
+                owed=owed.row_of(operation).name,
+            )
+    if good:
+        yield held(NAME, f"{plural(batches, 'batch', 'batches')} of idempotent producers, none torn")
+
+
+def _torn(content: Content, owed: Owed) -> list[tuple[Produce, list[int]]]:
+    """Batches that no acknowledgement placed, and that are there in part. Acknowledged ones are `lost-write`'s."""
+    places: dict[int, tuple[Produce, list[tuple[int, int]]]] = {}
+    by_first: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for offset, value, writer in content.strangers():
+        if writer is None or writer.outcome is Outcome.OK or writer.count == 1:
+            continue
+        if writer.idempotent and owed.owes(writer, Guarantee.ORDERED):
+            by_first[writer.first_value].append((offset, value))
+            places[writer.first_value] = (writer, by_first[writer.first_value])
+    torn = []
+    for writer, found in places.values():
+        found.sort()
+        whole = [(found[0][0] + step, writer.first_value + step) for step in range(writer.count)]
+        # A batch at the very end of what was seen may go on where nobody looked.
+        seen_to_the_end = content.final_end >= 0 or found[-1][0] < content.end - 1
+        if found != whole and seen_to_the_end:
+            torn.append((writer, [offset for offset, _ in found]))
+    return torn
+
+
+PROPERTY = Property(NAME, __doc__, check)

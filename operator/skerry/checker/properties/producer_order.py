@@ -1,0 +1,58 @@
+"""The acknowledged records of an idempotent producer are in the log in the order in which it sent them.
+
+Per producer and partition. Values number a producer's records, so in the order of offsets they grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import broken, held, plural, value_text
+from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+from skerry.history.records import Produce
+
+NAME = "producer-order"
+_by_offset = attrgetter("base_offset")
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    writes, good = 0, True
+    producers: set[int] = set()
+    for content in evidence.contents:
+        last: dict[int, Produce] = {}
+        swapped: list[tuple[Produce, Produce]] = []
+        ordered = [ack for ack in content.committed if ack.idempotent and owed.owes(ack, Guarantee.ORDERED)]
+        ordered.sort(key=_by_offset)
+        for ack in ordered:
+            before = last.get(ack.process)
+            if before is not None and before.first_value > ack.first_value and before.base_offset < ack.base_offset:
+                swapped.append((before, ack))
+            last[ack.process] = ack
+        writes += len(ordered)
+        producers.update(last)
+        if swapped:
+            good = False
+            before, after = swapped[0]
+            message = (
+                f"partition {content.key}: {value_text(after.first_value)} was sent before "
+                f"{value_text(before.first_value)}, and is behind it in the log (offsets {after.base_offset} and "
+                f"{before.base_offset}); {plural(len(swapped), 'such pair')}"
+            )
+            yield broken(
+                NAME,
+                "OutOfOrder",
+                message,
+                content.key,
+                offsets=(before.base_offset, after.base_offset),
+                witness=evidence.witness(before, after),
+                owed=owed.row_of(after).name,
+            )
+    if good:
+        yield held(NAME, f"{plural(writes, 'acknowledged write')} of {plural(len(producers), 'idempotent producer')}")
+
+
+PROPERTY = Property(NAME, __doc__, check)

@@ -1,0 +1,50 @@
+"""The recording itself is good enough to judge by.
+
+It has a header and a footer, was not cut off or aborted, holds at least one acknowledged write, and the final read
+reached the end of every partition that was written to. Otherwise the run is Inconclusive, whatever else holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import held, plural, undecided
+from skerry.checker.owed import Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding, FindingKind
+
+NAME = "recording"
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    problems = list(_problems(evidence))
+    for reason, message in problems:
+        yield undecided(NAME, reason, message, kind=FindingKind.RUN)
+    if not problems:
+        history = evidence.history
+        seconds = (history.footer.ended_ns if history.footer else 0) / 1e9
+        yield held(NAME, f"{plural(len(history.records), 'record')}, {seconds:.1f} s, complete", kind=FindingKind.RUN)
+
+
+def _problems(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    history = evidence.history
+    if not history.records:
+        yield "EmptyHistory", "the history is empty: nothing was recorded"
+        return
+    if history.header is None:
+        yield "NoHeader", "the history has no header, so nobody knows what was run"
+    if history.cut_off:
+        yield "HistoryCutOff", "the last line of the history breaks off: its writer was stopped"
+    if history.footer is None:
+        yield "HistoryCutOff", "the history has no footer: the run did not end in order"
+    elif history.footer.aborted:
+        yield "Aborted", f"the run was aborted: {history.footer.reason or 'no reason was given'}"
+    if not evidence.acknowledged:
+        yield "NothingAcknowledged", "no write was acknowledged; a run that wrote nothing proves nothing"
+    for content in evidence.contents:
+        if content.operations.acked and content.final_read_end < 0:
+            yield "NoFinalRead", f"partition {content.key}: no final read reached the end of the log"
+
+
+PROPERTY = Property(NAME, __doc__, check, FindingKind.RUN)

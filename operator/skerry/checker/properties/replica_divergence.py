@@ -1,0 +1,107 @@
+"""Below the high watermark all replicas hold the same bytes.
+
+Judged after the run from the segment files, by a reader that is not the broker's: same offsets, epochs, values and
+checksums. A replica that ends below the high watermark although it is in the ISR is missing committed records. A
+replica that could not be read is Inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.evidence import Evidence
+from skerry.checker.findings import broken, held, plural, undecided
+from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.property import Property
+from skerry.experiment.verdict import Finding
+from skerry.history import PartitionKey, PartitionOperations
+from skerry.history.records import DumpedBatch, ReplicaDump, StatusSample
+
+NAME = "replica-divergence"
+
+
+def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+    compared, good = 0, True
+    for key, operations in evidence.history.partitions.items():
+        findings = list(_partition(evidence, key, operations))
+        compared += len(operations.dumps)
+        good = good and not findings
+        yield from findings
+    if good and compared:
+        yield held(NAME, f"{plural(compared, 'replica')} identical below their high watermarks")
+    elif good:
+        yield undecided(NAME, "NoDumps", "no replica was dumped, so nobody has compared them")
+
+
+def _partition(evidence: Evidence, key: PartitionKey, operations: PartitionOperations) -> Iterator[Finding]:
+    dumps = [dump for dump in operations.dumps if not dump.error]
+    for dump in operations.dumps:
+        if dump.error:
+            message = f"partition {key}: the files of broker {dump.broker} could not be read: {dump.error}"
+            yield undecided(NAME, "DumpFailed", message, key, witness=evidence.witness(dump))
+    isr, seen_in = _last_isr(evidence, key)
+    missing = sorted(isr - {dump.broker for dump in operations.dumps})
+    if missing:
+        message = f"partition {key}: no dump of broker {missing[0]}, which is in the ISR"
+        yield undecided(NAME, "MissingDump", message, key, witness=evidence.witness(seen_in))
+    if not operations.dumps and operations.produces:
+        yield undecided(NAME, "NoDumps", f"partition {key}: no replica was dumped", key)
+    if not dumps:
+        return
+    high_watermark = max(dump.high_watermark for dump in dumps)
+    reference = max(dumps, key=lambda dump: (dump.log_end_offset, -dump.broker))
+    for dump in dumps:
+        if dump.log_end_offset < high_watermark and (dump.broker in isr or not isr):
+            message = (
+                f"partition {key}: broker {dump.broker} ends at offset {dump.log_end_offset}, below the high watermark "
+                f"{high_watermark}" + (", though it is in the ISR" if dump.broker in isr else "")
+            )
+            offsets = range(dump.log_end_offset, high_watermark)
+            witness = evidence.witness(dump, seen_in)
+            make = broken if isr else undecided_short
+            yield make(NAME, "ReplicaTooShort", message, key, offsets=offsets, witness=witness, owed=ALWAYS)
+        if dump is not reference and (offset := first_difference(reference, dump, high_watermark)) is not None:
+            message = (
+                f"partition {key}: brokers {reference.broker} and {dump.broker} differ from offset {offset} on, below "
+                f"the high watermark {high_watermark}"
+            )
+            witness = evidence.witness(reference, dump)
+            yield broken(NAME, "ReplicaDivergence", message, key, offsets=(offset,), witness=witness, owed=ALWAYS)
+
+
+def undecided_short(
+    rule: str, reason: str, message: str, key: PartitionKey, *, offsets: range, witness: tuple[int, ...], owed: str
+) -> Finding:
+    """Nobody knows whether the short replica had to be there: no status names the ISR."""
+    return undecided(rule, reason, message + "; nobody knows whether it is in the ISR", key, witness=witness, owed=owed)
+
+
+def _last_isr(evidence: Evidence, key: PartitionKey) -> tuple[frozenset[int], StatusSample | None]:
+    """The ISR as the leader last reported it."""
+    for status in reversed(evidence.history.statuses):
+        for sample in status.partitions:
+            if (sample.topic, sample.partition) == key and sample.leader == status.broker:
+                return frozenset(sample.isr), status
+    return frozenset(), None
+
+
+def first_difference(left: ReplicaDump, right: ReplicaDump, high_watermark: int) -> int | None:
+    """The first offset below the high watermark at which both hold something, and not the same batch."""
+    start = max(left.log_start_offset, right.log_start_offset)
+    end = min(high_watermark, left.log_end_offset, right.log_end_offset)
+    mine, theirs = (_between(dump.batches, start, end) for dump in (left, right))
+    if mine == theirs:
+        return None
+    for a, b in zip(mine, theirs, strict=False):
+        if a != b:
+            return min(a.base_offset, b.base_offset)
+    shorter = mine if len(mine) < len(theirs) else theirs
+    return shorter[-1].base_offset + shorter[-1].count if shorter else start
+
+
+def _between(batches: tuple[DumpedBatch, ...], start: int, end: int) -> tuple[DumpedBatch, ...]:
+    """Those that lie wholly in [start, end). Retention and the high watermark may cut a batch only at its borders."""
+    return tuple(b for b in batches if b.base_offset >= start and b.base_offset + b.count <= end)
+
+
+PROPERTY = Property(NAME, __doc__, check)
