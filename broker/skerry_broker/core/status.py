@@ -53,6 +53,9 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     truncated_records: int = 0
     followers: tuple[FollowerStatus, ...] = ()
     """Leader only."""
+    retention_bytes: int = -1
+    retention_ms: int = -1
+    """The topic's limits; -1: none. The driver applies them on the leader."""
 
 
 class RaftStatus(msgspec.Struct, frozen=True):
