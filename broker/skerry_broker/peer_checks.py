@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Collection, Mapping
 
+from skerry_broker.clocks import boot_ns
 from skerry_broker.config import PLANES, Address
 from skerry_broker.core.types import Plane
 from skerry_broker.dialing import Dialer, Resolver
@@ -42,10 +43,6 @@ PROBE_TIMEOUT_S = 0.3
 SILENCE_S = 1.0
 IN_FLIGHT_MAX = 64
 """Pings whose answer is still awaited; older ones are counted as lost."""
-
-
-def boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class PeerChecks:
