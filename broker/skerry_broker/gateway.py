@@ -22,12 +22,10 @@ from skerry_broker.core.api import (
     ErrorCode,
     ErrorResponse,
     FetchRequest,
-    ListOffsetsRequest,
-    ListOffsetsResponse,
     ProduceRequest,
 )
 from skerry_broker.core.messages import ClientGone, Event, FromClient
-from skerry_broker.core.types import Acks, TopicPartition
+from skerry_broker.core.types import Acks
 from skerry_broker.metrics import Metrics
 
 WAIT_MS_MAX = 30_000
@@ -51,8 +49,6 @@ class _Waiting(msgspec.Struct):
     api: str
     begun: float
     bytes: int
-    lookup: ListOffsetsRequest | None = None
-    """The node knows no times; the storage is asked once the node has allowed the answer."""
 
 
 class Gateway:
@@ -69,7 +65,6 @@ class Gateway:
         batch_bytes_max: int,
         fetch_bytes_max: int,
         backlog_bytes: Callable[[], int] = lambda: 0,
-        offset_at_time: Callable[[TopicPartition, int], int | None] = lambda partition, at_wall_ms: None,
     ) -> None:
         self._deliver = deliver
         self._metrics = metrics
@@ -78,7 +73,6 @@ class Gateway:
         self.batch_bytes_max = batch_bytes_max
         self._fetch_bytes_max = fetch_bytes_max
         self._backlog_bytes = backlog_bytes
-        self._offset_at_time = offset_at_time
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
         self._last_id = 0
@@ -104,8 +98,7 @@ class Gateway:
             self._deliver(FromClient(request_id, checked))
             respond(DoneResponse())
             return request_id
-        lookup = checked if isinstance(checked, ListOffsetsRequest) and checked.at_wall_ms is not None else None
-        self._waiting[request_id] = _Waiting(respond, api, begun, size, lookup)
+        self._waiting[request_id] = _Waiting(respond, api, begun, size)
         self._bytes += size
         self._deliver(FromClient(request_id, checked))
         return request_id
@@ -116,9 +109,6 @@ class Gateway:
         if waiting is None:
             return
         self._bytes -= waiting.bytes
-        request = waiting.lookup
-        if request is not None and isinstance(response, ListOffsetsResponse):
-            response = self._with_offset_at_time(request, response)
         self._observe(waiting.api, response, waiting.begun)
         waiting.respond(response)
 
@@ -133,15 +123,6 @@ class Gateway:
         """The node has stopped: answer everybody who still waits."""
         for request_id in list(self._waiting):
             self.reply(request_id, ErrorResponse(error, message))
-
-    def _with_offset_at_time(self, request: ListOffsetsRequest, response: ListOffsetsResponse) -> ListOffsetsResponse:
-        """Never an offset that is not committed yet: it might be cut off again."""
-        if request.at_wall_ms is None:
-            return response
-        offset = self._offset_at_time(TopicPartition(request.topic, request.partition), request.at_wall_ms)
-        if offset is None or offset >= response.high_watermark:
-            return response
-        return msgspec.structs.replace(response, offset_at_time=max(offset, response.log_start_offset))
 
     def _observe(self, api: str, response: ClientResponse, begun: float) -> None:
         error = response.error if isinstance(response, ErrorResponse) else ErrorCode.NONE

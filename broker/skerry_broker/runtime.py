@@ -41,6 +41,7 @@ from skerry_broker.core.messages import (
     SaveRaft,
     Send,
     ServeClient,
+    ServeOffsets,
     ServePeer,
     ShutdownRequested,
     StopNode,
@@ -81,6 +82,8 @@ class Disk(Protocol):
 
     def read(self, read: LogRead) -> tuple[Batch, ...]: ...
 
+    def offset_at_time(self, partition: TopicPartition, at_wall_ms: int) -> int | None: ...
+
     def retention(
         self, now_wall_ms: int, limits: Callable[[TopicPartition], tuple[int, int]]
     ) -> list[tuple[TopicPartition, int]]: ...
@@ -97,7 +100,7 @@ class Peers(Protocol):
 class Runtime:
     """Drives one node. `attach` closes the circle, because transport and gateway deliver into it.
 
-    ``stopped`` is resolved with the StopNode (or with the exception of a bug) once nothing will be carried out any more.
+    ``stopped`` resolves with the StopNode, or the exception of a bug; nothing is carried out after it.
     """
 
     def __init__(self, node: Node, disk: Disk, metrics: Metrics, clock: Clock | None = None) -> None:
@@ -203,6 +206,8 @@ class Runtime:
                 self._gateway.reply(effect.request_id, effect.response)
             case ServeClient():
                 self._serve_client(effect)
+            case ServeOffsets():
+                self._serve_offsets(effect)
             case ServePeer():
                 self._serve_peer(effect)
             case Fact():
@@ -225,6 +230,15 @@ class Runtime:
             self._gateway.reply(effect.request_id, ErrorResponse(ErrorCode.LOG_OFFLINE, str(error)))
             return
         self._gateway.reply(effect.request_id, msgspec.structs.replace(effect.response, batches=batches))
+
+    def _serve_offsets(self, effect: ServeOffsets) -> None:
+        assert self._gateway is not None
+        offset = self.disk.offset_at_time(effect.partition, effect.at_wall_ms)
+        if offset is not None and offset < effect.response.high_watermark:  # above it, it might be cut off again
+            found = max(offset, effect.response.log_start_offset)
+            self._gateway.reply(effect.request_id, msgspec.structs.replace(effect.response, offset_at_time=found))
+        else:
+            self._gateway.reply(effect.request_id, effect.response)
 
     def _serve_peer(self, effect: ServePeer) -> None:
         assert self._peers is not None
