@@ -19,6 +19,8 @@ from skerry.history.run import History
 _BLOCK_BYTES = 1 << 20
 """Lines are decoded in blocks of about this size: one call for thousands of records."""
 
+_BEGIN = b'{"type":"'
+
 _decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
 _encoder = msgspec.json.Encoder()
 
@@ -106,10 +108,21 @@ def _decode_last(line: bytes, lines_before: int, records: list[HistoryRecord]) -
     try:
         records.append(_decoder.decode(line))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if "truncated" in str(error) and line.startswith(b"{"):
+        if _breaks_off(line):
             return False
         raise HistoryError(lines_before + 1, _explain(line, error)) from None
     return True
+
+
+def _breaks_off(line: bytes) -> bool:
+    """It begins as every record does, and is no JSON yet. (A cut may fall inside a number or a character.)"""
+    if line[: len(_BEGIN)] != _BEGIN[: len(line)]:
+        return False
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    return False
 
 
 def _explain(line: bytes, error: Exception) -> str:

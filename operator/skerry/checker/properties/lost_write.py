@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from skerry.checker.content import HOLE, Content, differences, dump_value
 from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided
+from skerry.checker.linear import is_tail_read
 from skerry.checker.owed import Guarantee, Owed
 from skerry.checker.property import Property
 from skerry.experiment.verdict import Finding
@@ -101,8 +102,9 @@ def _lost(
         f"{len(lost):,} of {plural(acknowledged, 'acknowledged record')} are gone (partition {content.key}, "
         f"{offsets_text(sorted({o for o, _ in lost}))}){where}"
     )
-    readers = (f for f in content.operations.fetched if f.final and f.high_watermark >= 0)
-    proof = next((f for f in readers if f.base_offset <= offset <= max(f.high_watermark, 0) or not f.values), None)
+    final_reads = [f for f in content.operations.fetched if f.final]
+    proof = next((f for f in final_reads if f.base_offset <= offset < f.base_offset + len(f.values)), None)
+    proof = proof or next((f for f in reversed(final_reads) if is_tail_read(f)), None)
     return broken(
         NAME,
         "LostWrite",

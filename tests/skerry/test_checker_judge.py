@@ -1,0 +1,161 @@
+"""The judgement of a whole run: what is not shown is never a Pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from skerry.checker import PROPERTIES, check, verdict_of
+from skerry.checker.owed import TABLE, Guarantee, Owed
+from skerry.checker.owed_by_run import owed_by_run
+from skerry.checker.property import Property
+from skerry.experiment import Verdict, load_document
+from skerry.history import History, encode_history, read_history
+from skerry.history.records import (
+    DumpedBatch,
+    FaultEvent,
+    FaultStep,
+    Fetch,
+    Footer,
+    Header,
+    Outcome,
+    Produce,
+    ReplicaDump,
+)
+
+DOCUMENT = """
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: quiet}
+spec:
+  hypothesis: Nothing is lost.
+  topic: {name: t, partitions: 1}
+  faults:
+  - {name: gone, wipe: {target: {ordinal: 1}}}
+  - {name: torn, startAfter: 5s, disk: {target: {ordinal: 2}, tornWrite: true}}
+  - {name: rot, startAfter: 9s, disk: {target: {ordinal: 2}, bitFlip: true}}
+"""
+HEADER = Header(1, "quiet", DOCUMENT, "sim", 7, 0, "test", 3)
+VALUE = 1 << 40
+
+GOOD = [
+    HEADER,
+    Produce(1, "t", 0, 0, 1, Outcome.OK, "All", VALUE, 1, base_offset=0, leader=1, leader_epoch=1, idempotent=True),
+    Fetch(9, "t", 0, 5, 6, Outcome.OK, 0, 0, (VALUE,), 1, leader=1, leader_epoch=1, final=True),
+    Fetch(9, "t", 0, 7, 8, Outcome.OK, 1, 1, (), 1, leader=1, leader_epoch=1, final=True),
+    *(ReplicaDump("t", 0, broker, 0, 1, 1, (DumpedBatch(0, 1, VALUE, 1, 5),)) for broker in (0, 1, 2)),
+    Footer(10),
+]
+
+
+def test_a_run_in_which_everything_held():
+    findings = check(History(GOOD))
+    assert verdict_of(findings) is Verdict.PASS, [f for f in findings if f.verdict is not Verdict.PASS]
+    assert [f.rule for f in findings] == [rule.name for rule in PROPERTIES]
+
+
+def test_an_empty_history_proves_nothing():
+    findings = check(History([]))
+    assert verdict_of(findings) is Verdict.INCONCLUSIVE
+    assert "EmptyHistory" in {f.reason for f in findings}
+    assert not any(f.verdict is Verdict.FAIL for f in findings)
+
+
+@pytest.mark.parametrize("length", range(len(GOOD)))
+def test_a_history_that_was_cut_short_is_never_a_pass_and_no_false_alarm(length):
+    assert verdict_of(check(History(GOOD[:length]))) is Verdict.INCONCLUSIVE
+
+
+def test_a_file_that_breaks_off_is_never_a_pass():
+    data = b"".join(encode_history(GOOD))
+    for length in range(0, len(data) - 1, 37):
+        assert verdict_of(check(read_history([data[:length]]))) is Verdict.INCONCLUSIVE
+
+
+def test_a_crashed_property_is_inconclusive_and_the_others_are_judged():
+    def crash(evidence, owed):
+        yield from ()
+        raise ZeroDivisionError("division by zero")
+
+    broken = Property("lost-write", "It crashes.", crash)
+    findings = check(History(GOOD), properties=[broken, *PROPERTIES[2:]])
+    assert verdict_of(findings) is Verdict.INCONCLUSIVE
+    assert (findings[0].rule, findings[0].reason) == ("lost-write", "CheckerCrashed")
+    assert "ZeroDivisionError: division by zero" in findings[0].message
+    assert len(findings) == len(PROPERTIES) - 1
+
+
+def test_a_silent_property_is_inconclusive():
+    silent = Property("quiet", "It says nothing.", lambda evidence, owed: [])
+    assert check(History(GOOD), properties=[silent])[0].reason == "CheckerSilent"
+
+
+def test_a_value_that_no_column_can_hold_crashes_into_inconclusive():
+    wild = Produce(1, "t", 0, 0, 1, Outcome.OK, "All", 1 << 70, 1, base_offset=0, leader=1, leader_epoch=1)
+    findings = check(History([HEADER, wild, Footer(1)]))
+    assert verdict_of(findings) is Verdict.INCONCLUSIVE
+    assert "CheckerCrashed" in {f.reason for f in findings}
+
+
+def test_a_document_that_cannot_be_read_is_inconclusive():
+    findings = check(History([Header(1, "x", "kind: Nothing", "sim", 7, 0, "test", 3), *GOOD[1:]]))
+    assert findings[0].reason == "DocumentUnreadable"
+    assert verdict_of(findings) is Verdict.INCONCLUSIVE
+
+
+def test_no_finding_is_the_worst_finding():
+    assert verdict_of([]) is Verdict.INCONCLUSIVE
+
+
+# --- what is owed ---------------------------------------------------------------------------------------
+
+
+def test_the_table_has_a_row_for_every_request():
+    for acks in ("All", "Leader", "None"):
+        for idempotent in (True, False):
+            for lost in (frozenset(), frozenset({1, 2})):
+                assert Owed(2, "group", lost).row(acks, idempotent) in TABLE
+
+
+@pytest.mark.parametrize(
+    ("acks", "idempotent", "disks_lost", "min_isr", "guarantees"),
+    [
+        ("All", True, 0, 2, set(Guarantee)),
+        ("All", True, 1, 2, set(Guarantee)),
+        ("All", True, 2, 2, set()),
+        ("All", False, 0, 2, {Guarantee.DURABLE, Guarantee.LINEARIZABLE}),
+        ("All", True, 1, 1, set()),
+        ("Leader", True, 0, 2, {Guarantee.ONCE}),
+        ("Leader", False, 0, 2, set()),
+        ("None", False, 0, 2, set()),
+    ],
+)
+def test_what_is_owed(acks, idempotent, disks_lost, min_isr, guarantees):
+    owed = Owed(min_isr, "group", frozenset(range(disks_lost)))
+    assert owed.row(acks, idempotent).guarantees == guarantees
+
+
+def happened(fault, kind, broker):
+    return FaultEvent(fault, 0, FaultStep.INJECTING, 1, 2, kind=kind, groups=((broker,),))
+
+
+@pytest.mark.parametrize(
+    ("flush", "events", "lost"),
+    [
+        ("group", [], set()),
+        ("group", [happened("gone", "wipe", 1)], {1}),
+        ("group", [happened("torn", "disk", 2)], set()),
+        ("none", [happened("torn", "disk", 2)], {2}),
+        ("group", [happened("rot", "disk", 2)], {2}),
+        ("none", [happened("cut", "partition", 2), happened("dead", "kill", 1)], set()),
+    ],
+)
+def test_which_disks_a_run_lost(flush, events, lost):
+    header = Header(1, "quiet", DOCUMENT, "sim", 7, 0, "test", 3, flush=flush)
+    owed = owed_by_run(History([header, *events]), load_document(DOCUMENT, source_name="quiet"))
+    assert owed.disks_lost == lost
+    assert owed.min_in_sync_replicas == 2
+
+
+def test_without_a_document_the_least_is_owed():
+    owed = owed_by_run(History([HEADER, happened("torn", "disk", 2)]), None)
+    assert (owed.disks_lost, owed.min_in_sync_replicas, owed.within_budget) == ({2}, 1, False)
