@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from prometheus_client.core import GaugeMetricFamily
 
@@ -17,7 +18,7 @@ SECOND_NS = 1e9
 class _Families:
     """One family per gauge of the catalogue, made when its first sample comes."""
 
-    _table = {metric.name: metric for metric in CATALOGUE if metric.source is Source.STATE}
+    _table: ClassVar = {metric.name: metric for metric in CATALOGUE if metric.source is Source.STATE}
 
     def __init__(self) -> None:
         self._families: dict[str, GaugeMetricFamily] = {}
