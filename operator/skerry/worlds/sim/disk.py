@@ -448,7 +448,7 @@ class Disk:
         return log.read(read) if log is not None else ()
 
     def offset_at_time(self, partition: TopicPartition, at_wall_ms: int, end_offset: int) -> int | None:
-        """The first record's offset of the first batch below ``end_offset`` whose time is at or after ``at_wall_ms``."""
+        """Where the first batch below ``end_offset`` whose time is at or after ``at_wall_ms`` begins."""
         log = self.logs.get(partition)
         for batch in log.batches if log is not None else ():
             if batch.next_offset > end_offset:
