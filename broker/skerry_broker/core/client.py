@@ -1,86 +1,442 @@
-"""The client's state machine, sans I/O (skeleton: signatures first)."""
+"""The client's state machine, sans I/O: metadata, routing, retries, and honest outcomes.
+
+Theory of operation. An operation becomes one attempt after another (`Call`) until one succeeds, one fails for good, or
+its time is over. Where an attempt goes is decided by what is believed of the cluster (`client_metadata`); a broker
+that does not lead names the leader, and the next attempt goes there at once. While nobody is known to lead, metadata is
+asked from one broker after another, every `retry_backoff_ms`; an attempt that is slow starts the same search, so that
+a leader behind a black hole is replaced as soon as another one has been elected, not when the attempt times out.
+
+An attempt ends *definitely* without effect, or its outcome is *unknown*. An operation that had one unknown attempt and
+no success is unknown, never failed (I-SAF-11).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 
-import msgspec
+from skerry_broker.core.api import (
+    RETRIABLE,
+    UNKNOWN_OUTCOME,
+    ClientRequest,
+    ClientResponse,
+    DeleteTopicRequest,
+    ErrorCode,
+    ErrorResponse,
+    FetchRequest,
+    InitProducerRequest,
+    InitProducerResponse,
+    MetadataRequest,
+    MetadataResponse,
+    ProduceRequest,
+)
+from skerry_broker.core.client_calls import (
+    MS,
+    Call,
+    CancelCall,
+    ClientConfig,
+    Completed,
+    Op,
+    Operation,
+    Outcome,
+    Route,
+    Timers,
+)
+from skerry_broker.core.client_metadata import ClusterView
+from skerry_broker.core.client_producer import PartitionProducer
+from skerry_broker.core.types import NO_BROKER, Batch, Rng, TopicPartition
 
-from skerry_broker.core.api import ClientRequest, ClientResponse, ErrorCode
-from skerry_broker.core.types import Batch, Rng
+__all__ = ["Call", "CancelCall", "Client", "ClientConfig", "Completed", "Operation", "Outcome"]
 
-
-class ClientConfig(msgspec.Struct, frozen=True):
-    idempotent: bool = True
-    request_timeout_ms: int = 1000
-    """Per attempt; a long poll adds its wait."""
-    delivery_timeout_ms: int = 30_000
-    retry_backoff_ms: int = 50
-    retry_backoff_max_ms: int = 200
-    metadata_timeout_ms: int = 250
-    metadata_max_age_ms: int = 30_000
-    slow_call_ms: int = 250
-    """An attempt unanswered this long makes the client look for another leader meanwhile."""
-    max_in_flight: int = 5
-    """Produce requests per partition; the broker remembers five batches per producer."""
-    retry_unknown: bool = False
-    """Retry a non-idempotent produce whose outcome is unknown: it may be written twice."""
-
-
-class Operation(msgspec.Struct, frozen=True):
-    request: ClientRequest
-    directed_to: int | None = None
-    """A probe: one attempt at that broker, never redirected, never retried, never idempotent."""
-    delivery_timeout_ms: int | None = None
-
-
-class Outcome(StrEnum):
-    OK = "ok"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-
-
-class Call(msgspec.Struct, frozen=True):
-    call_id: int
-    broker_id: int
-    request: ClientRequest
-    timeout_ms: int
-
-
-class CancelCall(msgspec.Struct, frozen=True):
-    call_id: int
-
-
-class Completed(msgspec.Struct, frozen=True):
-    op_id: int
-    outcome: Outcome
-    response: ClientResponse | None
-    error: ErrorCode
-    attempts: int
-    message: str = ""
+_METADATA = -1
+"""The op id of the client's own metadata requests."""
+_IDENTITY = -2
+"""The op id of the client's own requests for a producer id."""
 
 
 class Client:
-    """``seal`` binds a batch's bytes to the producer id, epoch and sequence that the client gave it (the record batch's
-    checksum covers them); the identity where bytes are opaque. Called once per batch and identity."""
+    """``seal`` binds a batch's bytes to the producer id, epoch and sequence that the client gave it (the record
+    batch's checksum covers them); the identity where bytes are opaque. Called once per batch and identity.
+
+    ``op_id`` is the caller's, non-negative and unique. Invariant: every operation completes exactly once.
+    """
 
     def __init__(
         self, config: ClientConfig, bootstrap: tuple[int, ...], rng: Rng, seal: Callable[[Batch], Batch] | None = None
-    ) -> None: ...
+    ) -> None:
+        self._config = config
+        self._rng = rng
+        self._seal = seal
+        self._view = ClusterView(bootstrap)
+        self._first_broker = rng.randrange(0, len(bootstrap))
+        self._out: list[Call | CancelCall | Completed] = []
+        self._ops: dict[int, Op] = {}
+        self._calls: dict[int, tuple[Op, int]] = {}  # call id -> (operation, time when it is over)
+        self._call_id = 0
+        self._own_id = _IDENTITY  # the client's own operations count down from here
+        self._identity_for: dict[int, PartitionProducer] = {}
+        self._producers: dict[TopicPartition, PartitionProducer] = {}
+        self._producer_keys: list[PartitionProducer] = []
+        self._waiting: dict[int, Op] = {}  # operations without an attempt under way, except produces
+        self._timers = Timers()
+        self._metadata_op: Op | None = None
+        self._metadata_wanted_at: int | None = None
+        self._metadata_backoff_at = 0
+        self._metadata_failures = 0
+        self._metadata_at: int | None = None
+        self._suspects: dict[TopicPartition, int] = {}  # partition -> its believed leader, which does not serve it
 
-    def submit(self, now: int, op_id: int, operation: Operation) -> None: ...
+    # --- the interface --------------------------------------------------------------------------------------
 
-    def answered(self, now: int, call_id: int, response: ClientResponse) -> None: ...
+    def submit(self, now: int, op_id: int, operation: Operation) -> None:
+        """Start an operation. Raises ValueError for an id in use."""
+        if op_id in self._ops or op_id < 0:
+            raise ValueError(f"operation id {op_id} is in use or negative; give each operation its own")
+        timeout_ms = operation.delivery_timeout_ms
+        deadline = now + (self._config.delivery_timeout_ms if timeout_ms is None else timeout_ms) * MS
+        op = Op(op_id, operation, deadline)
+        self._ops[op_id] = op
+        self._timers.at(deadline, "op", op_id)
+        if self._metadata_at is not None and now - self._metadata_at > self._config.metadata_max_age_ms * MS:
+            self._want_metadata(now)
+        if operation.directed_to is not None:
+            self._send_probe(now, op, operation.directed_to)
+        elif isinstance(operation.request, ProduceRequest):
+            assert op.partition is not None
+            self._producer(op.partition).submit(now, op)
+        else:
+            self._try(now, op)
+
+    def answered(self, now: int, call_id: int, response: ClientResponse) -> None:
+        op = self._end_call(call_id)
+        if op is None:
+            return
+        if isinstance(response, ErrorResponse):
+            self._attempt_failed(now, op, response.error, response)
+        else:
+            self._succeeded(now, op, response)
 
     def call_failed(self, now: int, call_id: int, error: ErrorCode) -> None:
         """CONNECTION_FAILED: never sent. CONNECTION_LOST: sent or perhaps sent, not answered."""
+        op = self._end_call(call_id)
+        if op is not None:
+            self._attempt_failed(now, op, error, None)
 
-    def tick(self, now: int) -> None: ...
+    def tick(self, now: int) -> None:
+        while (head := self._timers.head()) is not None and head[0] <= now:
+            self._timers.drop_head()
+            time, kind, key = head
+            if self._is_stale(kind, key):
+                continue
+            if kind == "op":
+                self._expire(now, self._ops[key])
+            elif kind == "call":
+                self._call_timer(now, key)
+            elif kind == "retry":
+                self._try(now, self._waiting.pop(key))
+            elif kind == "pump":
+                self._producer_keys[key].pump(now)
+            elif self._metadata_wanted_at is not None and self._metadata_wanted_at <= time:
+                self._metadata_wanted_at = None
+                self._ask_metadata(now)
 
     @property
     def next_deadline(self) -> int | None:
-        raise NotImplementedError
+        while (head := self._timers.head()) is not None:
+            time, kind, key = head
+            if not self._is_stale(kind, key):
+                return time
+            self._timers.drop_head()
+        return None
 
     def take(self) -> list[Call | CancelCall | Completed]:
-        raise NotImplementedError
+        """What to do since the last call, in order."""
+        out, self._out = self._out, []
+        return out
+
+    @property
+    def in_progress(self) -> int:
+        """Operations that have not completed."""
+        return sum(1 for op_id in self._ops if op_id >= 0)
+
+    def _is_stale(self, kind: str, key: int) -> bool:
+        if kind == "call":
+            return key not in self._calls
+        if kind == "op":
+            return key not in self._ops
+        if kind == "retry":
+            return key not in self._waiting
+        return False
+
+    # --- attempts ---------------------------------------------------------------------------------------------
+
+    def send(self, now: int, op: Op, broker: int, request: ClientRequest, timeout_ms: int) -> None:
+        self._call_id += 1
+        op.call_id = self._call_id
+        op.broker = broker
+        op.attempts += 1
+        over_at = now + timeout_ms * MS
+        self._calls[self._call_id] = (op, over_at)
+        slow_at = over_at - self._config.request_timeout_ms * MS + self._config.slow_call_ms * MS
+        self._timers.at(min(slow_at, over_at) if slow_at > now else over_at, "call", self._call_id)
+        self._out.append(Call(self._call_id, broker, request, timeout_ms))
+
+    def _timeout_ms(self, request: ClientRequest) -> int:
+        if isinstance(request, FetchRequest):
+            return self._config.request_timeout_ms + request.wait_ms
+        return self._config.request_timeout_ms
+
+    def _send_probe(self, now: int, op: Op, broker: int) -> None:
+        request = op.operation.request
+        if isinstance(request, ProduceRequest) and self._seal is not None:
+            batch = self._seal(request.batch)
+            request = ProduceRequest(request.topic, request.partition, batch, request.acks, request.timeout_ms)
+        self.send(now, op, broker, request, self._timeout_ms(request))
+
+    def _try(self, now: int, op: Op) -> None:
+        """Send the next attempt of anything but a produce, or wait until somebody is known who could answer."""
+        if op.route is Route.ANY:
+            broker = self._next_broker()
+        elif op.route is Route.CONTROLLER:
+            broker = self._view.controller
+        else:
+            assert op.partition is not None
+            broker = self._view.leader(op.partition)
+        if broker == NO_BROKER:
+            op.retry_at = now
+            self._waiting[op.op_id] = op
+            self._want_metadata(now)
+            return
+        self.send(now, op, broker, op.operation.request, self._timeout_ms(op.operation.request))
+
+    def _end_call(self, call_id: int) -> Op | None:
+        entry = self._calls.pop(call_id, None)
+        if entry is None:
+            return None  # cancelled, or given up
+        entry[0].call_id = None
+        return entry[0]
+
+    def _cancel(self, op: Op) -> None:
+        """Nobody waits for the attempt under way any more: what it did is unknown."""
+        if op.call_id is not None:
+            self._out.append(CancelCall(op.call_id))
+            del self._calls[op.call_id]
+            op.call_id = None
+            op.maybe = op.maybe or op.has_effect
+
+    def _call_timer(self, now: int, call_id: int) -> None:
+        op, over_at = self._calls[call_id]
+        if now >= over_at:
+            self._cancel(op)
+            self._attempt_failed(now, op, ErrorCode.CONNECTION_LOST, None)
+            return
+        if op.operation.directed_to is None and op.route is not Route.ANY:
+            self._suspect(now, op)
+        self._timers.at(min(over_at, now + 2 * self._config.retry_backoff_ms * MS), "call", call_id)
+
+    def _attempt_failed(self, now: int, op: Op, error: ErrorCode, response: ErrorResponse | None) -> None:
+        op.error = error
+        op.message = "" if response is None else response.message
+        if error in UNKNOWN_OUTCOME and op.has_effect:
+            op.maybe = True
+        if op is self._metadata_op:
+            self._metadata_failed(now)
+            return
+        if op.operation.directed_to is not None:
+            self.give_up(op)
+            return
+        news = self._learn_from(now, op, error, response)
+        at_once = news or self._is_elsewhere(op, error)
+        final = error not in RETRIABLE or (
+            error is ErrorCode.UNKNOWN_TOPIC and isinstance(op.operation.request, DeleteTopicRequest)
+        )
+        if op.producer is not None:
+            op.producer.attempt_failed(now, op, error, at_once=at_once)
+        elif final and op.op_id not in self._identity_for:
+            self.give_up(op)
+        elif at_once:
+            self._try(now, op)
+        else:
+            op.backoff_ms = self.backoff_ms(op.backoff_ms)
+            op.retry_at = now + op.backoff_ms * MS
+            self._waiting[op.op_id] = op
+            self._timers.at(op.retry_at, "retry", op.op_id)
+        if news and op.partition is not None:
+            self._leader_changed(now, op.partition)
+
+    def _learn_from(self, now: int, op: Op, error: ErrorCode, response: ErrorResponse | None) -> bool:
+        """Take over whom the answer names; True when that is news: somebody else is to be asked."""
+        named = NO_BROKER if response is None else response.leader
+        if op.route is Route.CONTROLLER:
+            if error is ErrorCode.NOT_CONTROLLER and named not in (NO_BROKER, op.broker):
+                self._view.controller = named
+                return op.backoff_ms == 0 and op.attempts < 4  # two brokers may name each other
+            if error in RETRIABLE:
+                if self._view.controller == op.broker:
+                    self._view.controller = NO_BROKER
+                self._want_metadata(now)
+            return False
+        if op.partition is None or error not in RETRIABLE:
+            return False
+        news = False
+        if response is not None and error in _NAMES_LEADER and response.leader_epoch >= 0:
+            news = self._view.leads(op.partition, named, response.leader_epoch) and named != op.broker
+        if not news:
+            self._suspect(now, op)
+        return news
+
+    def _is_elsewhere(self, op: Op, error: ErrorCode) -> bool:
+        if op.partition is None or error not in _ELSEWHERE:
+            return False
+        return self._view.leader(op.partition) not in (NO_BROKER, op.broker)
+
+    def _suspect(self, now: int, op: Op) -> None:
+        """The one that was asked does not serve: look for another until it does, or another is found."""
+        if op.partition is not None and self._view.leader(op.partition) in (NO_BROKER, op.broker):
+            self._suspects[op.partition] = op.broker
+        self._want_metadata(now)
+
+    def _succeeded(self, now: int, op: Op, response: ClientResponse) -> None:
+        if op is self._metadata_op:
+            self._metadata_op = None
+            if isinstance(response, MetadataResponse):
+                self._learned(now, response)
+            return
+        producer = self._identity_for.pop(op.op_id, None)
+        if producer is not None:
+            self._ops.pop(op.op_id, None)
+            if isinstance(response, InitProducerResponse):
+                producer.identified(now, (response.producer_id, response.producer_epoch))
+            return
+        self._ops.pop(op.op_id, None)
+        if op.partition is not None and self._suspects and self._suspects.get(op.partition) == op.broker:
+            del self._suspects[op.partition]
+        self._out.append(Completed(op.op_id, Outcome.OK, response, ErrorCode.NONE, op.attempts))
+        if isinstance(response, MetadataResponse) and op.operation.directed_to is None:
+            self._learned(now, response)
+        if op.producer is not None:
+            op.producer.succeeded(now, op)
+
+    def give_up(self, op: Op) -> None:
+        """It ends without success."""
+        self._cancel(op)
+        self._waiting.pop(op.op_id, None)
+        self._ops.pop(op.op_id, None)
+        outcome = Outcome.UNKNOWN if op.maybe else Outcome.FAILED
+        self._out.append(Completed(op.op_id, outcome, None, op.error, op.attempts, op.message))
+
+    def _expire(self, now: int, op: Op) -> None:
+        self._cancel(op)
+        producer = self._identity_for.pop(op.op_id, None)
+        if producer is not None:
+            self._waiting.pop(op.op_id, None)
+            del self._ops[op.op_id]
+            producer.identified(now, None)
+        elif op.producer is not None:
+            op.producer.expired(now, op)
+        else:
+            self.give_up(op)
+
+    # --- for the producers ------------------------------------------------------------------------------------
+
+    def _producer(self, partition: TopicPartition) -> PartitionProducer:
+        producer = self._producers.get(partition)
+        if producer is None:
+            producer = PartitionProducer(len(self._producer_keys), self._config, partition, self)
+            self._producers[partition] = producer
+            self._producer_keys.append(producer)
+        return producer
+
+    def leader_of(self, now: int, partition: TopicPartition) -> int:
+        leader = self._view.leader(partition)
+        if leader == NO_BROKER:
+            self._want_metadata(now)
+        return leader
+
+    def seal(self, batch: Batch) -> Batch:
+        return batch if self._seal is None else self._seal(batch)
+
+    def acquire_identity(self, now: int, producer: PartitionProducer) -> None:
+        self._own_id -= 1
+        timeout_ms = self._config.request_timeout_ms
+        op = Op(self._own_id, Operation(InitProducerRequest(timeout_ms)), now + self._config.delivery_timeout_ms * MS)
+        self._ops[op.op_id] = op
+        self._identity_for[op.op_id] = producer
+        self._timers.at(op.deadline, "op", op.op_id)
+        self._try(now, op)
+
+    def pump_at(self, time: int, producer: PartitionProducer) -> None:
+        self._timers.at(time, "pump", producer.key)
+
+    def backoff_ms(self, before: int) -> int:
+        """The next backoff: doubled, bounded, and spread by a quarter so that clients do not march in step."""
+        config = self._config
+        base = min(max(before, config.retry_backoff_ms // 2) * 2, config.retry_backoff_max_ms)
+        return max(1, int(base * (0.75 + self._rng.random() / 2)))
+
+    # --- metadata -----------------------------------------------------------------------------------------------
+
+    def _want_metadata(self, now: int) -> None:
+        if self._metadata_op is None and self._metadata_wanted_at is None:
+            if now >= self._metadata_backoff_at:
+                self._ask_metadata(now)
+            else:
+                self._metadata_wanted_at = self._metadata_backoff_at
+                self._timers.at(self._metadata_backoff_at, "metadata", 0)
+
+    def _ask_metadata(self, now: int) -> None:
+        self._metadata_backoff_at = now + self._config.retry_backoff_ms * MS
+        op = Op(_METADATA, Operation(MetadataRequest()), now)
+        self._metadata_op = op
+        self.send(now, op, self._next_broker(), op.operation.request, self._config.metadata_timeout_ms)
+
+    def _next_broker(self) -> int:
+        return self._view.next_broker(self._first_broker, set(self._suspects.values()))
+
+    def _metadata_failed(self, now: int) -> None:
+        """The next broker is asked at once, after a full round of failures with a pause."""
+        self._metadata_op = None
+        self._metadata_failures += 1
+        if self._metadata_failures % len(self._view.brokers) != 0:
+            self._metadata_backoff_at = now
+        self._want_metadata(now)
+
+    def _learned(self, now: int, response: MetadataResponse) -> None:
+        self._metadata_failures = 0
+        self._metadata_at = now
+        for partition in self._view.learned(response):
+            self._leader_changed(now, partition)
+        for op in list(self._waiting.values()):
+            if op.op_id in self._waiting and op.retry_at <= now:
+                del self._waiting[op.op_id]
+                self._try(now, op)
+        for producer in self._producer_keys:
+            producer.pump(now)
+        if self._suspects:
+            wanted = {op.partition for op in self._ops.values()}
+            self._suspects = {key: value for key, value in self._suspects.items() if key in wanted}
+            if self._suspects:
+                self._want_metadata(now)
+
+    def _leader_changed(self, now: int, partition: TopicPartition) -> None:
+        """Attempts at the former leader are not waited for: a produce with a sequence and a read may be repeated."""
+        leader = self._view.leader(partition)
+        self._suspects.pop(partition, None)
+        for op in [op for op, _ in self._calls.values() if op.partition == partition]:
+            if op.broker == leader or op.operation.directed_to is not None:
+                continue
+            if op.producer is None:
+                self._cancel(op)
+                self._try(now, op)
+            elif op.base_sequence >= 0:
+                self._cancel(op)
+        for op in [op for op in self._waiting.values() if op.partition == partition]:
+            del self._waiting[op.op_id]
+            self._try(now, op)
+        producer = self._producers.get(partition)
+        if producer is not None:
+            producer.leader_changed(now)
+
+
+_NAMES_LEADER = frozenset({ErrorCode.NOT_LEADER, ErrorCode.LEADERSHIP_LOST})
+_ELSEWHERE = frozenset({ErrorCode.NOT_LEADER, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.CONNECTION_FAILED})
+"""After one of these another broker, if known to lead, is asked at once."""
