@@ -106,6 +106,7 @@ class Node:
         self._out = Outbox(config.broker_id)
         self._rng = rng
         self._incarnation = recovered.incarnation
+        self._found_clean = recovered.clean_shutdown_epoch is not None
         self._wall_offset_ns = 0
         self._stopped = False
         self._log_offline = False
@@ -492,4 +493,5 @@ class Node:
             brokers=brokers,
             partitions=self._partitions.describe(now, partition_statuses(self._metadata)),
             produces_pending=self._partitions.produces_pending,
+            registered_clean=self._found_clean if self._session.broker_epoch >= 0 else None,
         )

@@ -96,3 +96,5 @@ class NodeStatus(msgspec.Struct, frozen=True):
     brokers: tuple[BrokerStatus, ...]
     partitions: tuple[PartitionStatus, ...]
     produces_pending: int
+    registered_clean: bool | None = None
+    """Whether this process found the mark of a clean shutdown when it registered; None until it has."""

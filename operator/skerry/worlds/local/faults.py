@@ -34,7 +34,6 @@ from skerry.worlds.local.rules import CutAction, Flow, Rule
 
 NS = 1_000_000_000
 MS = 1_000_000
-POLL_S = 0.005
 GONE_TIMEOUT_S = 10.0
 GRACE_DEFAULT_S = 30.0
 
@@ -184,9 +183,8 @@ class Faults:
             await self._kill(ordinal)
 
     async def _gone(self, ordinal: int, timeout_s: float) -> None:
-        async with asyncio.timeout(timeout_s):
-            while not self._brokers[ordinal].reap():
-                await asyncio.sleep(POLL_S)
+        if not await asyncio.to_thread(self._brokers[ordinal].wait, timeout_s):
+            raise TimeoutError(f"broker {ordinal} did not end within {timeout_s:g} s")
 
     async def _restart(self, fault: Restart) -> None:
         stop = self._kill if fault.how is RestartHow.KILL else self._stop_gracefully

@@ -1,0 +1,72 @@
+"""Asks Skerry's brokers on their admin plane, which no fault takes: status, links, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from skerry.engine.world import LinkView
+from skerry.targets.skerry.status import StatusAnswer, new_links
+from skerry_broker.status_report import PeerCheckReport, StatusReport
+
+STATUS_TIMEOUT_S = 0.4
+PEER_CHECK_TIMEOUT_S = 1.0
+METRICS_TIMEOUT_S = 1.0
+
+_status_decoder = msgspec.json.Decoder(StatusReport)
+_peer_check_decoder = msgspec.json.Decoder(PeerCheckReport)
+
+
+class AdminClient:
+    """One HTTP session for all brokers. A broker that does not answer in time gives None or nothing, never an error."""
+
+    def __init__(self, addresses: Mapping[int, str]) -> None:
+        """``addresses``: ordinal -> host:port of its admin plane."""
+        self._urls = {ordinal: f"http://{address}" for ordinal, address in addresses.items()}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def status(self, ordinal: int) -> StatusAnswer | None:
+        body = await self._ask("GET", ordinal, "/status", STATUS_TIMEOUT_S)
+        return StatusAnswer(_status_decoder.decode(body)) if body is not None else None
+
+    async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
+        """What came of one new connection to every peer on every plane."""
+        body = await self._ask("POST", ordinal, "/peer-check", PEER_CHECK_TIMEOUT_S)
+        return new_links(ordinal, _peer_check_decoder.decode(body), asked_ns) if body is not None else []
+
+    async def metrics(self, ordinal: int, names: frozenset[str]) -> list[tuple[str, dict[str, str], float]]:
+        """(name, labels, value) of every series of these metrics."""
+        body = await self._ask("GET", ordinal, "/metrics", METRICS_TIMEOUT_S)
+        return list(parse_metrics(body.decode(), names)) if body is not None else []
+
+    async def _ask(self, method: str, ordinal: int, path: str, timeout_s: float) -> bytes | None:
+        assert self._session is not None
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._session.request(method, self._urls[ordinal] + path, timeout=timeout) as response:
+                return await response.read() if response.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+
+def parse_metrics(text: str, names: frozenset[str]) -> Iterable[tuple[str, dict[str, str], float]]:
+    """Only the lines that matter are parsed: an exposition has hundreds."""
+    wanted = "\n".join(line for line in text.splitlines() if line.partition("{")[0].partition(" ")[0] in names)
+    for family in text_string_to_metric_families(wanted + "\n"):
+        for sample in family.samples:
+            yield sample.name, sample.labels, sample.value

@@ -1,0 +1,129 @@
+"""Skerry's own broker as its `GET /status` describes it, in the words of the engine and of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
+from skerry.experiment.vocabulary import Plane
+from skerry.history.records import BrokerSample, ElectionSeen, StatusSample
+from skerry_broker.core.status import PartitionStatus
+from skerry_broker.status_report import PeerCheck, PeerCheckReport, StatusReport
+
+LINK_TIMEOUT_NS = 300_000_000
+"""No answer for this long is a failed link (design 4)."""
+PLANES = {str(plane): plane for plane in Plane}
+
+
+class StatusAnswer:
+    """One broker's answer, translated on demand."""
+
+    def __init__(self, report: StatusReport) -> None:
+        self._report = report
+        self._node = report.node
+
+    def view(self, ordinal: int, sampled_ns: int, process: ProcessState, process_sampled_ns: int) -> BrokerView:
+        node = self._node
+        return BrokerView(
+            ordinal=ordinal,
+            sampled_ns=sampled_ns,
+            reachable=True,
+            process=process,
+            process_sampled_ns=process_sampled_ns,
+            broker_epoch=node.broker_epoch,
+            incarnation=node.incarnation,
+            directory_id=node.directory_id,
+            registered_clean=node.registered_clean,
+            raft_role=node.raft.role,
+            term=node.raft.term,
+            controller=node.controller,
+            fenced=node.fenced,
+            timing=self._report.timing_preset,
+            partitions=tuple(_partition(status) for status in node.partitions),
+        )
+
+    def sample(self, ordinal: int, before_ns: int, after_ns: int) -> StatusSample:
+        node = self._node
+        return StatusSample(
+            broker=ordinal,
+            before_ns=before_ns,
+            after_ns=after_ns,
+            reachable=True,
+            broker_epoch=node.broker_epoch,
+            incarnation=node.incarnation,
+            raft_role=node.raft.role,
+            term=node.raft.term,
+            controller=node.controller,
+            fenced=node.fenced,
+            lease_remaining_ns=node.lease_remaining_ns,
+            truncations=sum(status.truncations for status in node.partitions),
+            truncated_records=sum(status.truncated_records for status in node.partitions),
+            partitions=tuple(_partition(status) for status in node.partitions),
+        )
+
+    def elections(self, seen_ns: int) -> Iterator[ElectionSeen]:
+        for status in self._node.partitions:
+            for election in status.elections:
+                yield ElectionSeen(
+                    topic=status.partition.topic,
+                    partition=status.partition.partition,
+                    leader=election.leader,
+                    leader_epoch=election.leader_epoch,
+                    wall_ns=election.wall_ns,
+                    seen_ns=seen_ns,
+                    reason=election.reason,
+                )
+
+    def stalls(self) -> Iterator[tuple[int, int]]:
+        """(from, to) on the boot clock of the broker's machine, oldest first."""
+        for stall in self._report.stalls:
+            yield stall.ended_boot_ns - stall.duration_ns, stall.ended_boot_ns
+
+    def links(self, ordinal: int, sampled_ns: int) -> list[LinkView]:
+        """The kept-open connections."""
+        return [_kept(ordinal, check, sampled_ns) for check in self._report.peers if str(check.plane) in PLANES]
+
+
+def _partition(status: PartitionStatus) -> BrokerSample:
+    return BrokerSample(
+        topic=status.partition.topic,
+        partition=status.partition.partition,
+        leader=status.leader,
+        leader_epoch=status.leader_epoch,
+        isr=status.isr,
+        elr=status.elr,
+        high_watermark=-1 if status.high_watermark is None else status.high_watermark,
+        log_end_offset=-1 if status.log_end_offset is None else status.log_end_offset,
+        role=status.role or "",
+    )
+
+
+def _kept(ordinal: int, check: PeerCheck, sampled_ns: int) -> LinkView:
+    kept = check.kept
+    return LinkView(
+        source=ordinal,
+        target=check.broker_id,
+        plane=PLANES[str(check.plane)],
+        kind=LinkKind.KEPT,
+        sampled_ns=sampled_ns,
+        ok=kept.silent_ns < LINK_TIMEOUT_NS,
+        silent_ns=kept.silent_ns,
+        rtt_ns=-1 if kept.rtt_ns is None else kept.rtt_ns,
+    )
+
+
+def new_links(ordinal: int, report: PeerCheckReport, asked_ns: int) -> list[LinkView]:
+    """The connections that a broker opened because it was asked to."""
+    return [
+        LinkView(
+            source=ordinal,
+            target=probe.broker_id,
+            plane=PLANES[str(probe.plane)],
+            kind=LinkKind.NEW,
+            sampled_ns=asked_ns,
+            ok=probe.ok,
+            rtt_ns=-1 if probe.rtt_ns is None else probe.rtt_ns,
+        )
+        for probe in report.probes
+        if str(probe.plane) in PLANES
+    ]

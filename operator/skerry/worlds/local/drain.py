@@ -1,0 +1,63 @@
+"""The end of a run: everything is read once more by a fresh client, the brokers stop, their logs are read from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from skerry.experiment.document import Experiment
+from skerry.history.records import Note, Outcome, ReplicaDump
+from skerry.targets.skerry import SkerryClient, Target, dump_replica
+from skerry.workload import FINAL_READER
+from skerry.workload.reader import PartitionReader
+from skerry.worlds.local.brokers import BrokerProcess
+from skerry.worlds.local.load import Load
+from skerry.worlds.local.recorder import Recorder, RunClock
+
+NS = 1_000_000_000
+FINAL_READ_TIMEOUT_NS = 30 * NS
+FETCH_WAIT_MS = 200
+
+
+async def final_read(
+    experiment: Experiment, target: Target, load: Load, recorder: Recorder, clock: RunClock
+) -> dict[int, int]:
+    """Read every partition from its start to its high watermark; returns the high watermark of each.
+
+    A partition that cannot be read within 30 s is missing in the answer, with a note in the history.
+    """
+    ends: dict[int, int] = {}
+    deadline_ns = clock.now_ns() + FINAL_READ_TIMEOUT_NS
+    async with target.client(idempotent=False) as client:
+        for partition in range(experiment.spec.topic.partitions):
+            end = await _read_partition(client, load, PartitionReader(FINAL_READER, partition), deadline_ns, clock)
+            if end is None:
+                text = f"partition {partition} could not be read to its end within {FINAL_READ_TIMEOUT_NS // NS} s"
+                recorder.append(Note(clock.now_ns(), text))
+            else:
+                ends[partition] = end
+    return ends
+
+
+async def _read_partition(
+    client: SkerryClient, load: Load, reader: PartitionReader, deadline_ns: int, clock: RunClock
+) -> int | None:
+    """To the first empty answer at the high watermark: the log's end, since nobody writes any more."""
+    while clock.now_ns() < deadline_ns:
+        result = await load.read_once(client, reader, wait_ms=FETCH_WAIT_MS, final=True)
+        if result.outcome is Outcome.OK and not result.values and reader.offset >= result.high_watermark:
+            return result.high_watermark
+        if result.outcome is Outcome.OK and result.log_start_offset > reader.offset:
+            reader.start_over(result.log_start_offset)
+    return None
+
+
+def dump_replicas(
+    experiment: Experiment, brokers: Mapping[int, BrokerProcess], ends: Mapping[int, int]
+) -> list[ReplicaDump]:
+    """What is on the disks of the brokers that hold a replica. Call it when they have stopped."""
+    topic = experiment.spec.topic
+    return [
+        dump_replica(brokers[ordinal].data_directory, ordinal, topic.name, partition, ends.get(partition, -1))
+        for partition in range(topic.partitions)
+        for ordinal in sorted(brokers)
+    ]

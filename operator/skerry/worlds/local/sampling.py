@@ -1,0 +1,211 @@
+"""The eyes of the local world: asks every broker for its status, links and metrics, and records what they say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from skerry.engine.world import BrokerView, LinkView, ProcessState
+from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Stall
+from skerry.targets.skerry import AdminClient, StatusAnswer, Target
+from skerry.worlds.local.brokers import BrokerProcess
+from skerry.worlds.local.recorder import Recorder, RunClock
+
+NS = 1_000_000_000
+STATUS_EVERY_S = 0.1
+METRICS_EVERY_S = 0.5
+LAG_CHECK_S = 0.02
+STALL_NS = 200_000_000
+LINK_RECORD_EVERY_NS = NS
+TIMESTAMP_METRICS = (
+    "broker_partition_leader_elected_timestamp_seconds",
+    "broker_partition_isr_full_timestamp_seconds",
+)
+"""Always scraped: failover and ISR recovery are read from them, whatever the interval."""
+
+
+class Sampler:
+    """Keeps the latest picture of every broker, and records changes into the history."""
+
+    def __init__(
+        self,
+        target: Target,
+        brokers: Mapping[int, BrokerProcess],
+        recorder: Recorder,
+        clock: RunClock,
+        metric_names: frozenset[str] = frozenset(),
+    ) -> None:
+        """``metric_names``: what `metric` expectations ask for; every sample of these is recorded."""
+        self._target = target
+        self._brokers = brokers
+        self._recorder = recorder
+        self._clock = clock
+        self._metric_names = metric_names
+        self._views = {ordinal: BrokerView(ordinal, 0, reachable=False) for ordinal in sorted(brokers)}
+        self._links: dict[tuple[int, int, str, str], LinkView] = {}
+        self._link_recorded_ns: dict[tuple[int, int, str, str], int] = {}
+        self._elections: set[tuple[str, int, int]] = set()
+        self._timestamps: dict[tuple[int, str, tuple[tuple[str, str], ...]], float] = {}
+        self._stalls: list[Stall] = []
+        self._stalls_seen: dict[int, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._admin: AdminClient | None = None
+
+    # --- what the conductor sees ------------------------------------------------------------------------
+
+    def brokers(self) -> tuple[BrokerView, ...]:
+        return tuple(self._views.values())
+
+    def links(self) -> tuple[LinkView, ...]:
+        return tuple(self._links.values())
+
+    def take_stalls(self) -> tuple[Stall, ...]:
+        """New ones since the last call."""
+        stalls, self._stalls = self._stalls, []
+        return tuple(stalls)
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        self._admin = await self._target.admin().__aenter__()
+        for ordinal in self._views:
+            self._tasks.append(asyncio.create_task(self._watch_status(ordinal)))
+            self._tasks.append(asyncio.create_task(self._watch_metrics(ordinal)))
+        self._tasks.append(asyncio.create_task(self._watch_own_lag()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._admin is not None:
+            await self._admin.__aexit__(None, None, None)
+            self._admin = None
+
+    async def check_links(self) -> None:
+        """Every reachable broker opens a new connection to every peer on every plane, now."""
+        await asyncio.gather(*(self._check_links_of(ordinal) for ordinal in self._views))
+
+    # --- sampling ---------------------------------------------------------------------------------------
+
+    async def _watch_status(self, ordinal: int) -> None:
+        while True:
+            begun = self._clock.now_ns()
+            await self._sample_status(ordinal)
+            await asyncio.sleep(max(0.01, STATUS_EVERY_S - (self._clock.now_ns() - begun) / NS))
+
+    async def _sample_status(self, ordinal: int) -> None:
+        assert self._admin is not None
+        before_ns = self._clock.now_ns()
+        answer = await self._admin.status(ordinal)
+        after_ns = self._clock.now_ns()
+        process = self._brokers[ordinal].state
+        if answer is None:
+            self._views[ordinal] = _unreachable(self._views[ordinal], before_ns, after_ns, process)
+        else:
+            self._views[ordinal] = answer.view(ordinal, before_ns, process, after_ns)
+            self._note_elections(answer, after_ns)
+            self._note_stalls(ordinal, answer)
+            for link in answer.links(ordinal, before_ns):
+                self._note_link(link, before_ns, after_ns)
+        self._record(self._target.status_sample(ordinal, before_ns, after_ns, answer))
+
+    async def _check_links_of(self, ordinal: int) -> None:
+        assert self._admin is not None
+        before_ns = self._clock.now_ns()
+        links = await self._admin.check_links(ordinal, before_ns)
+        after_ns = self._clock.now_ns()
+        for link in links:
+            self._note_link(link, before_ns, after_ns)
+
+    def _note_link(self, link: LinkView, before_ns: int, after_ns: int) -> None:
+        """Recorded when it is news: a new connection, a change, or a second after the last one."""
+        key = (link.source, link.target, str(link.plane), str(link.kind))
+        previous = self._links.get(key)
+        self._links[key] = link
+        changed = previous is None or previous.ok != link.ok
+        if changed or link.kind == "new" or after_ns - self._link_recorded_ns[key] >= LINK_RECORD_EVERY_NS:
+            self._link_recorded_ns[key] = after_ns
+            self._record(
+                LinkSample(
+                    source=link.source,
+                    target=link.target,
+                    plane=str(link.plane),
+                    connection=str(link.kind),
+                    before_ns=before_ns,
+                    after_ns=after_ns,
+                    ok=link.ok,
+                    silent_ns=link.silent_ns,
+                    rtt_ns=link.rtt_ns,
+                )
+            )
+
+    def _note_elections(self, answer: StatusAnswer, seen_ns: int) -> None:
+        for election in answer.elections(seen_ns):
+            key = (election.topic, election.partition, election.leader_epoch)
+            if key not in self._elections:
+                self._elections.add(key)
+                self._record(election)
+
+    def _note_stalls(self, ordinal: int, answer: StatusAnswer) -> None:
+        for from_boot_ns, to_boot_ns in answer.stalls():
+            if to_boot_ns > self._stalls_seen.get(ordinal, 0):
+                self._stalls_seen[ordinal] = to_boot_ns
+                self.stalled(ordinal, from_boot_ns, to_boot_ns)
+
+    def stalled(self, process: int, from_boot_ns: int, to_boot_ns: int) -> None:
+        """Somebody did not run: a broker, the runner (-1) or the proxy (-2)."""
+        stall = Stall(process, self._clock.run_ns(from_boot_ns), self._clock.run_ns(to_boot_ns))
+        if stall.to_ns > 0:
+            self._stalls.append(stall)
+            self._record(stall)
+
+    async def _watch_metrics(self, ordinal: int) -> None:
+        while True:
+            await asyncio.sleep(METRICS_EVERY_S)
+            await self._sample_metrics(ordinal)
+
+    async def _sample_metrics(self, ordinal: int) -> None:
+        assert self._admin is not None
+        samples = await self._admin.metrics(ordinal, frozenset(TIMESTAMP_METRICS) | self._metric_names)
+        at_ns = self._clock.now_ns()
+        for name, labels, value in samples:
+            if name in TIMESTAMP_METRICS:
+                key = (ordinal, name, tuple(sorted(labels.items())))
+                if self._timestamps.get(key) == value:
+                    continue  # it stands still between elections; the first sample says it all
+                self._timestamps[key] = value
+            self._record(MetricSample(ordinal, at_ns, name, labels, value))
+
+    async def _watch_own_lag(self) -> None:
+        """A runner that did not run measured nothing meanwhile; whoever judges must know."""
+        last_ns = self._clock.now_ns()
+        while True:
+            await asyncio.sleep(LAG_CHECK_S)
+            now_ns = self._clock.now_ns()
+            if now_ns - last_ns > STALL_NS + LAG_CHECK_S * NS:
+                self.stalled(-1, self._clock.boot_ns(last_ns), self._clock.boot_ns(now_ns))
+            last_ns = now_ns
+
+    def _record(self, record: HistoryRecord | ElectionSeen) -> None:
+        self._recorder.append(record)
+
+
+def _unreachable(view: BrokerView, sampled_ns: int, process_sampled_ns: int, process: ProcessState) -> BrokerView:
+    """The fields of the last answer stay; the picture says that they are old."""
+    return BrokerView(
+        ordinal=view.ordinal,
+        sampled_ns=sampled_ns,
+        reachable=False,
+        process=process,
+        process_sampled_ns=process_sampled_ns,
+        broker_epoch=view.broker_epoch,
+        incarnation=view.incarnation,
+        directory_id=view.directory_id,
+        registered_clean=view.registered_clean,
+        raft_role=view.raft_role,
+        term=view.term,
+        controller=view.controller,
+        fenced=view.fenced,
+        timing=view.timing,
+        partitions=view.partitions,
+    )
