@@ -1,0 +1,113 @@
+"""``skerry-broker``: read the configuration, run one broker until it stops, say why it did."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from skerry_broker.broker import Broker, broker_version
+from skerry_broker.config import PLANES, BrokerConfig, parse_config
+from skerry_broker.errors import EXIT_CLEAN, EXIT_FAILED, EXIT_WRONG_START, StartError
+
+log = logging.getLogger("skerry_broker")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code: 0 stopped cleanly, 1 had to stop, 3 wrong flags, address or data directory."""
+    if "--version" in arguments:
+        _say(broker_version())
+        return EXIT_CLEAN
+    try:
+        config = parse_config(arguments)
+    except StartError as error:
+        _complain(str(error))
+        return EXIT_WRONG_START
+    if "--check-config" in arguments:
+        _say(f"broker {config.broker_id} of {len(config.voters)} voters: the configuration is right")
+        return EXIT_CLEAN
+    _configure_logging(config)
+    try:
+        return _loop_runner(config)
+    except StartError as error:
+        _complain(str(error))
+        return EXIT_WRONG_START
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+
+
+def _loop_runner(config: BrokerConfig) -> int:
+    try:
+        import uvloop  # where it runs; asyncio's own loop otherwise
+    except ImportError:
+        return asyncio.run(_serve(config))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(config))
+
+
+async def _serve(config: BrokerConfig) -> int:
+    broker = Broker(config)
+    await broker.start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, broker.runtime.request_shutdown)
+    ports = ", ".join(f"{plane.value.lower()} {broker.addresses[plane]}" for plane in PLANES)
+    _say(f"skerry-broker {config.broker_id} is listening: {ports}")
+    try:
+        stop = await broker.stopped()
+    except Exception as error:
+        _complain(f"stopped by a bug, without a clean mark: {type(error).__name__}: {error}")
+        await broker.close(None)
+        return EXIT_FAILED
+    await broker.close(stop)
+    if stop.clean_broker_epoch is None:
+        _complain(f"stopped without a clean mark: {stop.reason}")
+        return EXIT_FAILED
+    _say(f"skerry-broker {config.broker_id} stopped cleanly: {stop.reason}")
+    return EXIT_CLEAN
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"skerry-broker: {line}\n")
+    sys.stderr.flush()
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _configure_logging(config: BrokerConfig) -> None:
+    handler = logging.StreamHandler()
+    if config.log_format == "json":
+        handler.setFormatter(_JsonLines())
+    else:
+        formatter = logging.Formatter("%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        formatter.converter = time.gmtime
+        handler.setFormatter(formatter)
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
+
+
+if __name__ == "__main__":
+    main()
