@@ -1,0 +1,276 @@
+"""One seed, from an empty disk to a verdict: found, load, break, heal, converge, read everything, judge.
+
+``run_seed(seed)`` is a function of its arguments: the same seed gives the same hash of all events.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+import msgspec
+
+from skerry.checker import check
+from skerry.experiment.verdict import Finding, Verdict
+from skerry.history import History
+from skerry.history.records import HISTORY_VERSION, Footer, Header, HistoryRecord, PhaseEvent
+from skerry.worlds.sim.clients import ClientHub
+from skerry.worlds.sim.cluster import Cluster
+from skerry.worlds.sim.faults import Faults
+from skerry.worlds.sim.invariants import Invariants, Violation
+from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
+from skerry.worlds.sim.node_host import NodeFactory
+from skerry.worlds.sim.plan import CHAOS_BEGINS_NS, Plan, draw_plan
+from skerry.worlds.sim.recorder import STATUS_EVERY_NS, Recorder
+from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
+from skerry.worlds.sim.streams import Streams
+from skerry_broker.core.client import ClientConfig, Completed, Outcome
+from skerry_broker.core.node import Node
+
+TOPIC = "orders"
+STARTED_WALL_NS = 1_750_000_000 * NS_PER_S
+FORM_WITHIN_NS = 10 * NS_PER_S
+CONVERGE_WITHIN_NS = 20 * NS_PER_S
+"""I-LIV-5: leader everywhere and full ISR after everything is healed."""
+STABLE_FOR_NS = 3 * NS_PER_S
+"""I-LIV-1: no new term while nothing is broken."""
+DRAIN_WITHIN_NS = 40 * NS_PER_S
+EVENTS_MAX = 3_000_000
+
+
+class SeedResult(msgspec.Struct):
+    seed: int
+    plan: Plan
+    events: int
+    """Steps of brokers and clients, and actions of the world."""
+    virtual_ns: int
+    hash: str
+    violations: list[Violation]
+    findings: list[Finding]
+    """The checker's, other than Pass."""
+    history: list[HistoryRecord]
+    acknowledged: int
+    """Records."""
+    checks: int
+    last_events: list[str]
+    """In words, when asked for."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.violations and not self.findings
+
+    def story(self) -> str:
+        """Why it failed, in a few lines, and how to replay it."""
+        lines = [f"seed {self.seed}: {len(self.violations)} violations, {len(self.findings)} findings"]
+        lines += [f"  {violation}" for violation in self.violations[:10]]
+        lines += [f"  {finding.verdict} {finding.rule}: {finding.message}" for finding in self.findings[:10]]
+        lines.append(f"  faults: {', '.join(self.plan.classes)}")
+        lines.append(f"  replay: python -m skerry.worlds.sim.replay {self.seed}")
+        return "\n".join(lines)
+
+
+class _Ended(Exception):
+    """A violation was found; what follows it proves nothing more."""
+
+
+class SeedRun:
+    def __init__(self, plan: Plan, factory: NodeFactory, *, keep_events: int = 0) -> None:
+        self.plan = plan
+        self.invariants = Invariants(plan.flush)
+        self.streams = Streams(plan.seed)
+        self.cluster = Cluster(
+            self.streams,
+            factory,
+            self.invariants,
+            brokers=plan.brokers,
+            flush=plan.flush,
+            codec=plan.codec,
+            keep_events=keep_events,
+            max_drift_ppm=plan.max_drift_ppm,
+            raft_entries_max_before_snapshot=plan.entries_before_snapshot,
+            started_wall_ns=STARTED_WALL_NS,
+        )
+        self.invariants.attach(self.cluster.hosts, lambda: self.cluster.scheduler.now_ns)
+        self.invariants.on_violation = self.cluster.scheduler.stop
+        self.hub = ClientHub(self.cluster)
+        self.recorder = Recorder(self.cluster, self.hub, TOPIC, plan.partitions)
+        self.faults = Faults(self.cluster, self.invariants.truth, self.recorder, TOPIC)
+
+    def run(self) -> SeedResult:
+        recorder, cluster = self.recorder, self.cluster
+        recorder.add(
+            Header(
+                HISTORY_VERSION,
+                f"chaos-seed-{self.plan.seed}",
+                document_of_plan(self.plan),
+                "sim",
+                self.plan.seed,
+                STARTED_WALL_NS,
+                "0",
+                self.plan.brokers,
+                self.plan.flush.value,
+                clock_error_ns=20 * NS_PER_MS,
+            )
+        )
+        try:
+            self._form()
+            self._break()
+            self._heal()
+            self._drain()
+        except _Ended:
+            pass
+        except Exception:
+            # A machine that raises is a crash of the product (or of this world), at this very event.
+            self.invariants.truth.violate("raised", -1, traceback.format_exc(limit=-6))
+        recorder.add(Footer(cluster.now_ns, bool(self.violations), self.violations[0].rule if self.violations else ""))
+        findings: list[Finding] = []
+        if not self.violations:
+            findings = [finding for finding in check(History(recorder.records)) if finding.verdict is not Verdict.PASS]
+        return SeedResult(
+            self.plan.seed,
+            self.plan,
+            cluster.trace.events,
+            cluster.now_ns,
+            cluster.trace.digest(),
+            self.violations,
+            findings,
+            recorder.records,
+            recorder.acknowledged,
+            self.invariants.checks,
+            cluster.trace.last_lines(),
+        )
+
+    @property
+    def violations(self) -> list[Violation]:
+        return self.invariants.violations
+
+    # --- the phases -----------------------------------------------------------------------------------------
+
+    def _run_to(self, until_ns: int) -> None:
+        ran = self.cluster.scheduler.run(until_ns, EVENTS_MAX - self.cluster.scheduler.events)
+        if self.violations:
+            raise _Ended
+        if not ran:
+            self._fail("too-many-events", f"{EVENTS_MAX} events are not enough for {until_ns / NS_PER_S:.1f} s")
+
+    def _fail(self, rule: str, message: str) -> None:
+        self.invariants.truth.violate(rule, -1, message)
+        raise _Ended
+
+    def _phase(self, name: str) -> None:
+        self.recorder.add(PhaseEvent(name, self.cluster.now_ns))
+
+    def _form(self) -> None:
+        """An empty cluster founds itself, makes the topic and spreads it."""
+        self._phase("Preflight")
+        cluster, plan = self.cluster, self.plan
+        cluster.start_all()
+        made: list[Completed] = []
+        self.recorder.create_topic(3, plan.min_in_sync_replicas, made.append)
+        self._converge("never-formed", FORM_WITHIN_NS)
+        if not made or made[0].outcome is not Outcome.OK:
+            self._fail("never-formed", f"the topic was not created: {made}")
+        self._phase("SteadyState")
+        self._sample(None)
+        config = ClientConfig(idempotent=plan.idempotent)
+        self.recorder.start_producers(plan.producers, plan.records_per_second, plan.acks, config)
+        self.recorder.start_consumers(plan.consumers)
+
+    def _sample(self, _: object) -> None:
+        self.recorder.sample_status()
+        self.cluster.scheduler.post(self.cluster.now_ns + STATUS_EVERY_NS, self._sample)
+
+    def _break(self) -> None:
+        self._phase("Injecting")
+        begins_ns = max(self.cluster.now_ns, CHAOS_BEGINS_NS)
+        late_ns = begins_ns - CHAOS_BEGINS_NS
+        for step in self.plan.steps:
+            self.cluster.scheduler.post(step.at_ns + late_ns, self.faults.carry_out, step)
+        self._run_to(self.plan.chaos_ends_ns + late_ns)
+
+    def _heal(self) -> None:
+        self._phase("Healing")
+        self.faults.heal_everything()
+        self._phase("Recovering")
+        self._converge("never-whole-again", CONVERGE_WITHIN_NS)
+        before = self.recorder.acknowledged_by_partition.copy()
+        terms = self._terms()
+        self._run_to(self.cluster.now_ns + STABLE_FOR_NS)
+        if self._terms() != terms:
+            self._fail("terms-not-stable", f"{terms} became {self._terms()} with nothing broken")
+        reason = why_not_whole(self.cluster, TOPIC, self.plan.partitions)
+        if reason:
+            self._fail("not-stable", f"whole once, then again not: {reason}")
+        for partition, count in enumerate(self.recorder.acknowledged_by_partition):
+            if count <= before[partition]:
+                self._fail("writes-do-not-flow", f"no write to {TOPIC}-{partition} in {STABLE_FOR_NS / NS_PER_S} s")
+
+    def _terms(self) -> tuple[int, int]:
+        found = statuses(self.cluster)
+        return max(status.raft.term for status in found), controller_of(found)
+
+    def _converge(self, rule: str, within_ns: int) -> None:
+        deadline_ns = self.cluster.now_ns + within_ns
+        while reason := why_not_whole(self.cluster, TOPIC, self.plan.partitions):
+            if self.cluster.now_ns >= deadline_ns:
+                self._fail(rule, f"after {within_ns / NS_PER_S:.0f} s: {reason}")
+            self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
+
+    def _drain(self) -> None:
+        self._phase("Draining")
+        self.recorder.stop()
+        deadline_ns = self.cluster.now_ns + DRAIN_WITHIN_NS
+        while not self.recorder.idle:
+            if self.cluster.now_ns >= deadline_ns:
+                self._fail("never-drained", "operations are still in flight")
+            self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
+        finished: list[bool] = []
+        self.recorder.read_everything(lambda: finished.append(True))
+        deadline_ns = self.cluster.now_ns + DRAIN_WITHIN_NS
+        while not finished:
+            if self.cluster.now_ns >= deadline_ns:
+                self._fail("never-read", "the final read did not end")
+            self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
+        self._run_to(self.cluster.now_ns + NS_PER_S)
+        self.recorder.sample_status()
+        self.recorder.dump_replicas(self._high_watermarks())
+
+    def _high_watermarks(self) -> list[int]:
+        found = [-1] * self.plan.partitions
+        for status in statuses(self.cluster):
+            for part in status.partitions:
+                if part.partition.topic == TOPIC and part.high_watermark is not None:
+                    number = part.partition.partition
+                    found[number] = max(found[number], part.high_watermark)
+        return found
+
+
+def document_of_plan(plan: Plan) -> str:
+    """The plan as a document, as far as the checker needs it: what was asked for decides what is owed."""
+    return f"""apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {{name: chaos-seed-{plan.seed}}}
+spec:
+  hypothesis: Whatever this seed breaks, nothing that was acknowledged is lost and the cluster recovers.
+  cluster: {{brokers: {plan.brokers}}}
+  topic:
+    name: {TOPIC}
+    partitions: {plan.partitions}
+    replicationFactor: 3
+    minInSyncReplicas: {plan.min_in_sync_replicas}
+  workload:
+    producers: {plan.producers}
+    consumers: {plan.consumers}
+    ratePerSecond: {plan.records_per_second}
+    acks: {plan.acks.value}
+    idempotent: {str(plan.idempotent).lower()}
+  seed: {plan.seed}
+"""
+
+
+def run_plan(plan: Plan, factory: NodeFactory = Node, *, keep_events: int = 0) -> SeedResult:
+    """Run a plan; ``factory`` builds the brokers (a test may put a broken one in its place)."""
+    return SeedRun(plan, factory, keep_events=keep_events).run()
+
+
+def run_seed(seed: int, factory: NodeFactory = Node, *, keep_events: int = 0) -> SeedResult:
+    return run_plan(draw_plan(seed), factory, keep_events=keep_events)
