@@ -56,8 +56,9 @@ def dump_replicas(
 ) -> list[ReplicaDump]:
     """What is on the disks of the brokers that hold a replica. Call it when they have stopped."""
     topic = experiment.spec.topic
-    return [
+    found = (
         dump_replica(brokers[ordinal].data_directory, ordinal, topic.name, partition, ends.get(partition, -1))
         for partition in range(topic.partitions)
         for ordinal in sorted(brokers)
-    ]
+    )
+    return [dump for dump in found if dump is not None]
