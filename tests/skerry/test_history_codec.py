@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,7 @@ def test_records_are_grouped_once():
 def test_pieces_may_be_of_any_size(cuts):
     data = lines(ONE_OF_EACH)
     edges = [0, *sorted(c for c in cuts if c < len(data)), len(data)]
-    history = read_history(data[a:b] for a, b in zip(edges, edges[1:], strict=False))
+    history = read_history(data[a:b] for a, b in pairwise(edges))
     assert history.records == ONE_OF_EACH
 
 
