@@ -105,6 +105,11 @@ class PartitionReplica:
             self._ports.wake(self.partition)
         self.following = None
 
+    @property
+    def log_end(self) -> tuple[int, int]:
+        """(epoch of the last record, end of what counts): how good a leader this replica would make."""
+        return self.log.last_record_epoch, self.log.counted_end
+
     def remove(self, now: int) -> None:
         """The topic is gone, or this broker holds no replica any more."""
         if self.leading is not None:
