@@ -1,7 +1,7 @@
 """The guard: what a fault will do to the controller quorum and to the minimum ISR, before it is injected.
 
-A quorum holds while some broker is alive and can talk, both ways and on the Raft plane, to enough live brokers to make a
-majority with itself. A partition takes `acks: All` writes while some live member of its ISR inside that majority can
+A quorum holds while some broker is alive and can talk, both ways and on the Raft plane, to enough live brokers to make
+a majority with itself. A partition takes `acks: All` writes while some live member of its ISR inside that majority can
 replicate, both ways, to enough other live members. A slow network takes nobody away.
 
 The prediction is for a cluster that behaves; whether it did is what the run is for.
@@ -117,9 +117,9 @@ def refusals(predictions: Iterable[Prediction], allow: Sequence[Allowance]) -> l
             f"it would take the quorum ({lost.voters_connected} brokers connected, {lost.majority} needed); "
             "if that is meant, add `QuorumLoss` to `allow`"
         )
-    below = sorted({partition for each in found for partition in each.below_min_isr})
-    # Without a quorum nobody leads, so the partitions' state is the same fact told twice.
-    if below and Allowance.BELOW_MIN_ISR not in allow and (lost is None or Allowance.QUORUM_LOSS not in allow):
+    # Without a quorum nobody leads: to say it of the partitions too would be the same fact told twice.
+    below = sorted({partition for each in found if each.quorum for partition in each.below_min_isr})
+    if below and Allowance.BELOW_MIN_ISR not in allow:
         sentences.append(
             f"it would leave {_partitions(below)} below the minimum ISR; if that is meant, add `BelowMinIsr` to `allow`"
         )

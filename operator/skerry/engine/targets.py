@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import msgspec
 
 from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Pause, ResolvedFault, Restart, Slow, Wipe
@@ -80,7 +78,7 @@ def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
     match body:
         case PartitionFault():
             if body.links is not None:
-                pairs = [(groups[i], groups[i + 1]) for i, _ in enumerate(pairwise(groups)) if i % 2 == 0]
+                pairs = [(groups[i], groups[i + 1]) for i in range(0, len(groups), 2)]
                 links = {(a, b) for sources, targets in pairs for a in sources for b in targets if a != b}
                 return Cut(tuple(sorted(links)), body.planes, body.connections, body.action)
             return Cut(_between(groups), body.planes, body.connections, body.action, groups)

@@ -1,0 +1,405 @@
+"""The conductor: one experiment from the first look at the cluster to the verdict.
+
+::
+
+    Preflight -> SteadyState -> (faults: Injecting, Verifying, Holding, Healing) -> Recovering -> Draining
+              -> Checking -> Complete
+
+Several faults may be in effect at once; the phase is then the furthest of theirs. Each part has a bound (`bounds`), so
+that the end is reached whatever the world does; ``timeout``, an abort, a lost workload or a fault that could not be
+injected lead to *ending*: every fault is healed, the history is drained and checked, and the verdict is Inconclusive at
+best. Safety findings stand even then.
+
+Invariants:
+  1. Nothing is injected before the steady state, nor after the ending began.
+  2. ``Drain`` is sent only when every occurrence is over; and after ``HealAll`` when one could not be healed.
+  3. ``Finish`` is sent exactly once, and is the last action.
+  4. A conductor that is told that a run was in progress never injects: HealAll, Drain, Check, Finish.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from skerry.engine.actions import Action, Check, CheckLinks, Drain, Finish, HealAll, Prepare, StartWorkload
+from skerry.engine.bounds import SECOND_NS, Bounds
+from skerry.engine.capabilities import Capabilities
+from skerry.engine.desk import Desk
+from skerry.engine.life import Life, Stage
+from skerry.engine.needs import needed_features
+from skerry.engine.observation import Observation
+from skerry.engine.picture import picture_of
+from skerry.engine.plan import guard_refusals
+from skerry.engine.probes import Probes
+from skerry.engine.steady import brokers_missing, cluster_missing, placement_missing, writes_missing
+from skerry.engine.timeline import timeline_of
+from skerry.experiment.document import Experiment
+from skerry.experiment.verdict import Finding, Verdict, worst
+from skerry.history.records import PhaseEvent
+
+PREPARE_AGAIN_NS = 5 * SECOND_NS
+
+
+class Phase(StrEnum):
+    PREFLIGHT = "Preflight"
+    STEADY_STATE = "SteadyState"
+    INJECTING = "Injecting"
+    VERIFYING = "Verifying"
+    HOLDING = "Holding"
+    HEALING = "Healing"
+    RECOVERING = "Recovering"
+    DRAINING = "Draining"
+    CHECKING = "Checking"
+    COMPLETE = "Complete"
+
+
+_SHOWN = {
+    Stage.INJECTING: Phase.INJECTING,
+    Stage.VERIFYING: Phase.VERIFYING,
+    Stage.HOLDING: Phase.HOLDING,
+    Stage.HEALING: Phase.HEALING,
+}
+
+
+class Conductor:
+    """Pure: all it knows comes through ``step``. See `skerry.engine` for the loop around it."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        seed: int,
+        capabilities: Capabilities,
+        *,
+        interrupted: str = "",
+        bounds: Bounds | None = None,
+    ) -> None:
+        """:param seed: of repeats' jitter.
+        :param interrupted: why another conductor's run is found in progress (`journal.interrupted_run`); then this one
+            only heals, drains and checks.
+        :param bounds: default: `Bounds` scaled by the document's timing.
+        """
+        self.experiment = experiment
+        self.spec = experiment.spec
+        self.phase = Phase.PREFLIGHT
+        self.finished = False
+        self.verdict: Verdict | None = None
+        self.steady_ns: int | None = None
+        """When the steady state was reached: `startAfter` counts from here."""
+        self._bounds = bounds or Bounds().scaled(self.spec.cluster.timing.factor)
+        self._capabilities = capabilities
+        self._seed = seed
+        self._interrupted = interrupted
+        self._desk = Desk()
+        self.lives = tuple(Life(each, self.spec, self._bounds) for each in timeline_of(experiment, seed))
+        self._probes = Probes(self.spec)
+        self._began_ns: int | None = None
+        self._phase_ns = 0
+        self._announced: Phase | None = None
+        self._ending = ""
+        """The reason, once the run is ending early."""
+        self._ending_message = ""
+        self._aborted = False
+        self._prepare_id: int | None = None
+        self._prepare_sent_ns = 0
+        self._workload_id: int | None = None
+        self._links_id: int | None = None
+        self._links_sent_ns = -(10**18)
+        self._good_since_ns: int | None = None
+        self._waiting_for = ""
+        self._heal_all_id: int | None = None
+        self._drain_id: int | None = None
+        self._check_id: int | None = None
+
+    @property
+    def waiting_for(self) -> str:
+        """What the present phase still misses, for the live display."""
+        return self._waiting_for
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(self._desk.findings)
+
+    def step(self, now_ns: int, observation: Observation) -> list[Action]:
+        """Decide. ``now_ns`` never decreases; a smaller one counts as no time passed."""
+        desk = self._desk
+        desk.begin(now_ns, observation)
+        if self.finished:
+            return []
+        if self._began_ns is None:
+            self._began_ns = self._phase_ns = desk.now_ns
+            self._announce()
+            self._preflight()
+        self._watch_for_an_end()
+        handler = {
+            Phase.PREFLIGHT: self._wait_for_brokers,
+            Phase.STEADY_STATE: self._wait_for_steady_state,
+            Phase.RECOVERING: self._recover,
+            Phase.DRAINING: self._drain,
+            Phase.CHECKING: self._check,
+        }.get(self.phase, self._faults)
+        handler()
+        return desk.take()
+
+    # --- ends -------------------------------------------------------------------------------------------
+
+    def _watch_for_an_end(self) -> None:
+        assert self._began_ns is not None
+        if self._ending or self.phase in (Phase.DRAINING, Phase.CHECKING, Phase.COMPLETE):
+            return
+        if self._desk.observation.abort:
+            self._aborted = True
+            self._end("Aborted", f"The run was aborted: {self._desk.observation.abort}.")
+        elif self._desk.observation.workload.lost and self._workload_id is not None:
+            self._end("WorkloadLost", f"The workload is gone: {self._desk.observation.workload.lost}.")
+        elif self._desk.now_ns >= self._began_ns + self.spec.timeout_ns:
+            missing = f" while it waited: {self._waiting_for}" if self._waiting_for else ""
+            self._end("Timeout", f"The run did not end within its timeout, in {self.phase}{missing}.")
+
+    def _end(self, reason: str, message: str) -> None:
+        """Heal everything, drain, check. The verdict is Inconclusive, or Fail when safety was violated."""
+        self._ending, self._ending_message = reason, message
+        self._desk.inconclusive(reason, message)
+        self._desk.note(message)
+        if self.phase in (Phase.PREFLIGHT, Phase.STEADY_STATE, Phase.RECOVERING):
+            self._go(Phase.HEALING)
+
+    # --- before the faults ------------------------------------------------------------------------------
+
+    def _preflight(self) -> None:
+        if self._interrupted:
+            self._heal_all_id = self._desk.send(HealAll(self._desk.new_id()))
+            self._end("Interrupted", f"A run was found in progress and is not resumed: {self._interrupted}.")
+            return
+        lacking = self._capabilities.lacking(needed_features(self.spec))
+        if lacking:
+            self._finish_now("UnsupportedFault", " ".join(lacking))
+            return
+        refused = guard_refusals(self.experiment, self._seed)
+        if refused:
+            self._finish_now("GuardRefused", " ".join(refused))
+
+    def _wait_for_brokers(self) -> None:
+        if self.finished:
+            return
+        desk = self._desk
+        self._waiting_for = brokers_missing(self.spec, desk.observation, desk.now_ns, self._bounds.sample_age_ns)
+        if not self._waiting_for:
+            if self.spec.dry_run:
+                self._finish_now("DryRun", "Dry run: the plan was made and nothing was touched.")
+                return
+            self._go(Phase.STEADY_STATE)
+            self._wait_for_steady_state()
+        elif self._late(self._bounds.brokers_ns):
+            self._finish_now("BrokersNotReady", f"The cluster was not ready in time: {self._waiting_for}.")
+
+    def _wait_for_steady_state(self) -> None:
+        """Topic and placement first, then the workload: so the workload never runs into a leadership move."""
+        desk, now_ns = self._desk, self._desk.now_ns
+        observation, age_ns = desk.observation, self._bounds.sample_age_ns
+        placed = placement_missing(self.spec, picture_of(observation, self.spec.topic.name, now_ns - age_ns))
+        cluster = cluster_missing(self.spec, observation, now_ns, age_ns)
+        if (
+            self._prepare_id is None
+            or desk.failed(self._prepare_id)
+            or (
+                (placed or cluster)
+                and now_ns >= self._prepare_sent_ns + PREPARE_AGAIN_NS * self.spec.cluster.timing.factor
+            )
+        ):
+            self._prepare()
+        if self._workload_id is None and not placed and not cluster and desk.done(self._prepare_id):
+            self._workload_id = desk.send(StartWorkload(desk.new_id()))
+        writes = writes_missing(self.spec, observation, now_ns)
+        failed = desk.failed(self._workload_id)
+        if failed is not None:
+            self._end("WorkloadLost", f"The workload could not be started: {failed.error}.")
+            return
+        self._waiting_for = cluster or placed or writes
+        if self._held(not self._waiting_for, self._bounds.steady_hold_ns):
+            self.steady_ns = now_ns
+            desk.note("The steady state is reached: leaders, full ISR, writes on every partition.")
+            self._phase_ns, self._good_since_ns = now_ns, None
+            self.phase = Phase.HOLDING  # nothing is held yet: it is announced when the first fault begins
+            self._announced = Phase.HOLDING
+            self._faults()
+        elif self._late(self._bounds.steady_ns):
+            self._end("NoSteadyState", f"The steady state was not reached in time: {self._waiting_for or 'unstable'}.")
+
+    def _prepare(self) -> None:
+        topic, prepare = self.spec.topic, self.spec.prepare
+        self._prepare_sent_ns = self._desk.now_ns
+        self._prepare_id = self._desk.send(
+            Prepare(
+                self._desk.new_id(),
+                topic.name,
+                topic.partitions,
+                topic.replication_factor,
+                topic.min_in_sync_replicas,
+                prepare.controller.ordinal if prepare and prepare.controller else -1,
+                tuple((place.partition, place.ordinal) for place in prepare.leaders) if prepare else (),
+            )
+        )
+
+    # --- the faults -------------------------------------------------------------------------------------
+
+    def _faults(self) -> None:
+        desk = self._desk
+        for life in self.lives:
+            if not life.over:
+                others = [other for other in self.lives if other is not life]
+                life.step(desk, self._base_ns(life), others, bool(self._ending))
+            if life.failure and not self._ending:
+                self._end(life.failure_reason, f"{life.failure[:1].upper()}{life.failure[1:]}.".replace("..", "."))
+        self._probes.step(desk, self.lives)
+        self._ask_for_links()
+        stages = [life.stage for life in self.lives if life.active]
+        self._waiting_for = ""
+        if stages:
+            self._go(_SHOWN[max(stages)])
+        elif self._ending:
+            self._after_faults_of_an_ending()
+        elif all(life.over for life in self.lives):
+            self._go(Phase.RECOVERING)
+            self._recover()
+
+    def _base_ns(self, life: Life) -> int | None:
+        """What the occurrence counts from: the steady state, or the first effect of the fault that it follows."""
+        if life.occurrence.following is None:
+            return self.steady_ns
+        first = next(other for other in self.lives if other.occurrence.id == (life.occurrence.following, 0))
+        return None if first.effective is None else first.effective.before_ns
+
+    def _ask_for_links(self) -> None:
+        desk = self._desk
+        if not any(life.wants_links for life in self.lives):
+            return
+        answered = self._links_id is None or desk.done(self._links_id) or desk.failed(self._links_id)
+        due_ns = self._links_sent_ns + self._bounds.links_every_ns * (1 if answered else 4)
+        if desk.now_ns >= due_ns:
+            self._links_id = desk.send(CheckLinks(desk.new_id()))
+            self._links_sent_ns = desk.now_ns
+
+    def _after_faults_of_an_ending(self) -> None:
+        """Whatever could not be healed one by one is healed by the broom."""
+        desk = self._desk
+        if self._heal_all_id is None and any(finding.reason == "NotHealed" for finding in desk.findings):
+            self._heal_all_id = desk.send(HealAll(desk.new_id()))
+        waited = desk.done(self._heal_all_id) or desk.failed(self._heal_all_id) or self._late(self._bounds.heal_ns)
+        if self._heal_all_id is None or waited:
+            self._start_drain()
+
+    # --- after the faults -------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        desk = self._desk
+        if self._heal_all_id is None and any(finding.reason == "NotHealed" for finding in desk.findings):
+            self._heal_all_id = desk.send(HealAll(desk.new_id()))
+        age_ns = self._bounds.sample_age_ns
+        self._waiting_for = cluster_missing(self.spec, desk.observation, desk.now_ns, age_ns) or writes_missing(
+            self.spec, desk.observation, desk.now_ns
+        )
+        if self._held(not self._waiting_for, self._bounds.recover_hold_ns):
+            self._start_drain()
+        elif self._late(max(self._bounds.recover_ns, self._longest_wait_ns())):
+            desk.inconclusive(
+                "NotRecovered", f"The cluster did not recover in time: {self._waiting_for or 'unstable'}."
+            )
+            self._start_drain()
+
+    def _longest_wait_ns(self) -> int:
+        """The longest limit that an expectation sets after a heal, and a little more: the checker must see it pass."""
+        limits = [
+            self.experiment.limit_ns(limit)
+            for expectation in self.spec.expect
+            for limit in (getattr(expectation.body, "within_ns", 0), getattr(expectation.body, "at_most_ns", 0))
+            if isinstance(limit, int)
+        ]
+        return max(limits, default=0) + self._bounds.recover_hold_ns
+
+    def _start_drain(self) -> None:
+        if self._workload_id is None:
+            # Nothing was written: there is nothing to read back.
+            self._finish()
+            return
+        self._go(Phase.DRAINING)
+        self._drain_id = self._desk.send(Drain(self._desk.new_id()))
+
+    def _drain(self) -> None:
+        desk = self._desk
+        failed = desk.failed(self._drain_id)
+        late = self._late(self._bounds.drain_ns)
+        if failed is not None or late:
+            why = failed.error if failed is not None else "it took too long"
+            desk.inconclusive("NotDrained", f"The final read did not finish: {why}.")
+        if failed is not None or late or desk.done(self._drain_id):
+            self._go(Phase.CHECKING)
+            self._check_id = desk.send(Check(desk.new_id(), self.findings))
+
+    def _check(self) -> None:
+        desk = self._desk
+        failed = desk.failed(self._check_id)
+        if desk.observation.findings is not None:
+            known = set(map(_key, desk.observation.findings))
+            own = [finding for finding in desk.findings if _key(finding) not in known]
+            desk.findings[:] = [*own, *desk.observation.findings]
+            self._finish()
+        elif failed is not None or self._late(self._bounds.check_ns):
+            why = failed.error if failed is not None else "it took too long"
+            desk.inconclusive("CheckerCrashed", f"The history could not be judged: {why}.")
+            self._finish()
+
+    def _finish_now(self, reason: str, message: str) -> None:
+        """Before anything was touched."""
+        self._desk.inconclusive(reason, message)
+        self._ending, self._ending_message = reason, message
+        self._finish()
+
+    def _finish(self) -> None:
+        desk = self._desk
+        self.verdict = worst(finding.verdict for finding in desk.findings)
+        leading = next((finding for finding in desk.findings if finding.verdict is self.verdict), None)
+        reason, message = leading_reason(self.verdict, leading)
+        if self.verdict is Verdict.INCONCLUSIVE and self._ending:
+            reason, message = self._ending, self._ending_message
+        self._go(Phase.COMPLETE)
+        self._waiting_for = ""
+        desk.send(Finish(desk.new_id(), self.verdict, reason, message, self.findings, self._aborted))
+        self.finished = True
+
+    # --- small things -----------------------------------------------------------------------------------
+
+    def _go(self, phase: Phase) -> None:
+        if phase is not self.phase:
+            self.phase = phase
+            self._phase_ns, self._good_since_ns = self._desk.now_ns, None
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._announced is not self.phase:
+            self._announced = self.phase
+            self._desk.record(PhaseEvent(self.phase, self._desk.now_ns))
+
+    def _late(self, bound_ns: int) -> bool:
+        return self._desk.now_ns >= self._phase_ns + bound_ns
+
+    def _held(self, good: bool, hold_ns: int) -> bool:
+        """``good`` without a break for ``hold_ns``."""
+        if not good:
+            self._good_since_ns = None
+            return False
+        if self._good_since_ns is None:
+            self._good_since_ns = self._desk.now_ns
+        return self._desk.now_ns >= self._good_since_ns + hold_ns
+
+
+def leading_reason(verdict: Verdict, finding: Finding | None) -> tuple[str, str]:
+    """(reason, message) of a verdict, from the first finding that made it so."""
+    if finding is None:
+        return "NothingChecked", "Nothing was checked."
+    if verdict is Verdict.PASS:
+        return "Passed", "Every property and every expectation holds."
+    return finding.reason or "ExpectationNotMet", finding.message
+
+
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.rule, finding.reason, finding.message

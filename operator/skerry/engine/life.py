@@ -1,0 +1,347 @@
+"""The life of one occurrence of a fault: due, resolved, injected, verified, held, healed.
+
+::
+
+    WAITING -> INJECTING -> VERIFYING -> HOLDING -> HEALING -> OVER
+       |           |             (unverified: goes on to HOLDING, and says so)
+       |           +-> HEALING (the injection failed, or the role had moved: heal, then resolve again)
+       +-> OVER (never begun)
+
+Invariants:
+  1. Every ``Inject`` is followed by a ``Heal`` of the same occurrence before OVER.
+  2. The heal is asked for at effective + duration, or at once when the run is ending.
+  3. Nothing is VERIFIED by the injector's word; see `verification`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from skerry.engine import guard
+from skerry.engine.actions import Heal, Inject
+from skerry.engine.bounds import Bounds
+from skerry.engine.desk import Desk
+from skerry.engine.faults import Cut, ResolvedFault, Restart, Slow, fault_kind
+from skerry.engine.observation import ActionReport, ReportState
+from skerry.engine.picture import picture_of
+from skerry.engine.targets import Groups, Resolution, Unresolved, concrete, resolve
+from skerry.engine.timeline import Occurrence
+from skerry.engine.verification import Before, before, healed, verify, was_crash
+from skerry.experiment.document import Spec
+from skerry.history.records import FaultEvent, FaultStep
+
+ATTEMPTS_MAX = 3
+"""How often a role may move between resolution and injection."""
+
+
+class Stage(IntEnum):
+    WAITING = 0
+    INJECTING = 1
+    VERIFYING = 2
+    HOLDING = 3
+    HEALING = 4
+    OVER = 5
+
+
+class Life:
+    """One occurrence. The conductor calls ``step`` with the desk of this step, and reads the rest."""
+
+    def __init__(self, occurrence: Occurrence, spec: Spec, bounds: Bounds) -> None:
+        self.occurrence = occurrence
+        self.stage = Stage.WAITING
+        self.fault: ResolvedFault | None = None
+        self.groups: Groups = ()
+        self.effective: ActionReport | None = None
+        """The bracket in which it took effect."""
+        self.verified = False
+        self.failure = ""
+        """Why the run must end: the fault could not be injected, or the guard refused it."""
+        self.failure_reason = ""
+        self._spec = spec
+        self._bounds = bounds
+        self._earlier = Before({}, {})
+        self._resolution: Resolution | None = None
+        self._later: list[Resolution] = []
+        self._attempts = 0
+        self._due_ns = 0
+        self._inject_id: int | None = None
+        self._injected_ns = 0
+        self._deadline_ns = 0
+        self._heal_id: int | None = None
+        self._heal_first_ns = 0
+        self._heal_sent_ns = 0
+        self._heal_done: ActionReport | None = None
+        self._unregistered_ns = 0
+        self._judged = False
+        self._again = False
+        self._lost = False
+
+    # --- what the conductor asks ------------------------------------------------------------------------
+
+    @property
+    def active(self) -> bool:
+        """May be in effect: injected, and not yet measured to be gone."""
+        return Stage.INJECTING <= self.stage <= Stage.HEALING
+
+    @property
+    def over(self) -> bool:
+        return self.stage is Stage.OVER
+
+    @property
+    def wants_links(self) -> bool:
+        """Needs new connections tried."""
+        return isinstance(self.fault, Cut | Slow) and self.stage in (Stage.VERIFYING, Stage.HEALING)
+
+    # --- steps ------------------------------------------------------------------------------------------
+
+    def step(self, desk: Desk, base_ns: int | None, others: Sequence[Life], ending: bool) -> None:
+        """:param base_ns: the moment the occurrence counts from; None: not yet there.
+        :param others: all other occurrences.
+        :param ending: the run is over: heal now, begin nothing."""
+        if self.stage is Stage.WAITING:
+            if ending:
+                self.stage = Stage.OVER
+            elif base_ns is not None and desk.now_ns >= base_ns + self.occurrence.offset_ns:
+                self._due_ns = self._due_ns or desk.now_ns
+                self._begin(desk, others)
+            return
+        active = [life.fault for life in others if life.active and life.fault is not None]
+        if self.stage is Stage.INJECTING:
+            self._injecting(desk, ending)
+        if self.stage is Stage.VERIFYING:
+            self._verifying(desk, active)
+        if self.stage in (Stage.VERIFYING, Stage.HOLDING):
+            self._holding(desk, ending)
+        if self.stage is Stage.HEALING:
+            self._healing(desk, active)
+
+    def _begin(self, desk: Desk, others: Sequence[Life]) -> None:
+        now_ns, fault = desk.now_ns, self.occurrence.fault
+        picture = picture_of(desk.observation, self._spec.topic.name, now_ns - self._bounds.sample_age_ns)
+        try:
+            resolution = resolve(fault, picture, self._spec.cluster.brokers)
+        except Unresolved as error:
+            if now_ns >= self._due_ns + self._bounds.resolve_ns:
+                self._give_up(desk, "Unresolved", f"`{fault.name}` could not begin: {error}")
+            return
+        concrete_fault = concrete(fault, resolution.groups)
+        active = [life.fault for life in others if life.active and life.fault is not None]
+        predictions = guard.predict_all(
+            active,
+            concrete_fault,
+            self._spec.cluster.brokers,
+            {partition: each.isr for partition, each in picture.partitions.items()},
+            self._spec.topic.min_in_sync_replicas,
+        )
+        refused = guard.refusals(predictions, self._spec.allow)
+        if refused:
+            self._give_up(desk, "GuardRefused", f"`{fault.name}` was not injected: {'; '.join(refused)}")
+            return
+        self.fault, self.groups, self._resolution = concrete_fault, resolution.groups, resolution
+        self._attempts += 1
+        self._later, self._earlier = [], before(desk.observation)
+        self._event(desk, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {predictions[0].sentence}")
+        self._event(desk, FaultStep.INJECTING, now_ns, now_ns)
+        self._injected_ns = now_ns
+        self._deadline_ns = now_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
+        self._inject_id = desk.send(
+            Inject(desk.new_id(), self.occurrence.id, concrete_fault, fault.lasts_ns, self._deadline_ns)
+        )
+        self._heal_id = self._heal_done = self.effective = None
+        self._judged = self._again = self.verified = False
+        self.stage = Stage.INJECTING
+
+    def _injecting(self, desk: Desk, ending: bool) -> None:
+        report = desk.report(self._inject_id)
+        if report is None or report.state is ReportState.STARTED:
+            self._watch_roles(desk)
+        if report is not None and report.state is ReportState.FAILED:
+            self._fail(desk, "InjectionFailed", f"could not be injected: {report.error or 'no reason was given'}")
+        elif ending:
+            self._heal(desk, FaultStep.HEALING)
+        elif report is not None and (report.state is ReportState.DONE or isinstance(self.fault, Restart)):
+            if self._moved(desk, report):
+                return
+            # A rolling restart is in effect from its first stop on; its report is done when the last one was started.
+            self.effective = report
+            after_ns = report.after_ns if report.state is ReportState.DONE else desk.now_ns
+            self._event(desk, FaultStep.EFFECTIVE, report.before_ns, after_ns)
+            self.stage = Stage.VERIFYING
+        elif desk.now_ns >= self._injected_ns + self._bounds.inject_ns:
+            self._fail(desk, "InjectionTimedOut", "was not reported as applied in time")
+
+    def _watch_roles(self, desk: Desk) -> None:
+        """Keep what the roles are while the injection is under way; which of it came before is known afterwards."""
+        picture = picture_of(desk.observation, self._spec.topic.name, self._injected_ns - self._bounds.sample_age_ns)
+        try:
+            self._later.append(resolve(self.occurrence.fault, picture, self._spec.cluster.brokers))
+        except Unresolved:
+            return
+        del self._later[:-50]
+
+    def _moved(self, desk: Desk, report: ActionReport) -> bool:
+        """The role had moved before the fault took effect: heal, and begin again with whoever has it now."""
+        earlier = [each for each in self._later if each.sampled_ns < report.before_ns]
+        if not earlier or earlier[-1].groups == self.groups:
+            return False
+        detail = f"the role moved before the fault took effect: {earlier[-1].why}"
+        if self._attempts >= ATTEMPTS_MAX:
+            self._fail(desk, "RoleKeepsMoving", f"was given up after {ATTEMPTS_MAX} attempts: {detail}")
+            return True
+        self._event(desk, FaultStep.UNVERIFIED, desk.now_ns, desk.now_ns, f"{detail}; resolved again")
+        self._again = True
+        self._heal(desk, FaultStep.HEALING)
+        return True
+
+    def _verifying(self, desk: Desk, active: list[ResolvedFault]) -> None:
+        assert self.fault is not None
+        assert self.effective is not None
+        since_ns = self.effective.after_ns if self.effective.after_ns >= 0 else self.effective.before_ns
+        proof = verify(self.fault, since_ns, desk.observation, self._earlier, active, elapsed_ns=desk.now_ns - since_ns)
+        if proof.proven:
+            self.verified = True
+            self._event(desk, FaultStep.VERIFIED, self.effective.before_ns, desk.now_ns, proof.detail)
+            self._judged = True
+            self.stage = Stage.HOLDING
+        elif desk.now_ns >= since_ns + self._verify_bound_ns:
+            self._unverified(desk, proof.detail)
+            self.stage = Stage.HOLDING
+
+    @property
+    def _verify_bound_ns(self) -> int:
+        """A broker that comes back at once may be proven to have been away only by its new registration."""
+        lasts_ns = self.occurrence.fault.lasts_ns
+        instant = lasts_ns == 0
+        return self._bounds.verify_ns if instant else min(self._bounds.verify_ns, lasts_ns)
+
+    def _holding(self, desk: Desk, ending: bool) -> None:
+        assert self.effective is not None
+        after_ns = self.effective.after_ns if self.effective.after_ns >= 0 else desk.now_ns
+        if isinstance(self.fault, Restart) and not ending:
+            done = desk.done(self._inject_id)
+            if done is None and desk.failed(self._inject_id) is None and desk.now_ns < self._restart_bound_ns:
+                return  # still rolling
+            after_ns = desk.now_ns
+        if not ending and isinstance(self.fault, Cut | Slow) and not desk.observation.injector.alive:
+            self._lose(desk, f"its injector died: {desk.observation.injector.detail or 'no reason known'}", desk.now_ns)
+        if desk.now_ns >= self._deadline_ns and not isinstance(self.fault, Restart):
+            self._lose(desk, "it had ended by itself before it was healed", self._deadline_ns)
+        if ending or self._lost or desk.now_ns >= after_ns + self.occurrence.fault.lasts_ns:
+            self._heal(desk, FaultStep.HEALING)
+
+    @property
+    def _restart_bound_ns(self) -> int:
+        assert isinstance(self.fault, Restart)
+        each_ns = self._bounds.heal_ns + self.fault.pause_between_ns
+        return self._injected_ns + each_ns * len(self.fault.ordinals)
+
+    def _healing(self, desk: Desk, active: list[ResolvedFault]) -> None:
+        assert self.fault is not None
+        done = desk.done(self._heal_id)
+        if done is not None and self._heal_done is None:
+            self._heal_done = done
+            self._event(desk, FaultStep.HEALING, done.before_ns, done.after_ns)
+        if self._heal_done is not None:
+            self._measure_heal(desk, self._heal_done, active)
+        if self.stage is not Stage.HEALING:
+            return
+        if desk.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
+            why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
+            desk.inconclusive("NotHealed", f"`{self.occurrence.fault.name}` was not healed: {why}", self._name)
+            self._settle(desk)
+            self.stage = Stage.OVER
+        elif desk.failed(self._heal_id) or desk.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
+            self._heal(desk, None)
+
+    def _measure_heal(self, desk: Desk, done: ActionReport, active: list[ResolvedFault]) -> None:
+        assert self.fault is not None
+        proof = healed(self.fault, done.after_ns, desk.observation, self._earlier, active)
+        by_registration = not isinstance(self.fault, Cut | Slow)
+        if not proof.proven:
+            self._unregistered_ns = desk.now_ns
+            return
+        if not self._judged and not self._again and self.effective is not None:
+            late = verify(self.fault, self.effective.after_ns, desk.observation, self._earlier, active)
+            if late.proven and by_registration:
+                self.verified = self._judged = True
+                self._event(desk, FaultStep.VERIFIED, self.effective.before_ns, desk.now_ns, late.detail)
+        objection = was_crash(self.fault, desk.observation)
+        if objection is not None and self.effective is not None:
+            self.verified = False
+            self._unverified(desk, objection.detail)
+        self._settle(desk)
+        # A cut is gone when the action is; a victim is back when it has registered, which is later.
+        before_ns = max(done.before_ns, self._unregistered_ns) if by_registration else done.before_ns
+        after_ns = desk.now_ns if by_registration else done.after_ns
+        self._event(desk, FaultStep.HEALED, before_ns, max(before_ns, after_ns), proof.detail)
+        if self._again:
+            self.stage, self._due_ns = Stage.WAITING, desk.now_ns
+        else:
+            self.stage = Stage.OVER
+
+    # --- endings ----------------------------------------------------------------------------------------
+
+    def _heal(self, desk: Desk, step: FaultStep | None) -> None:
+        """Ask for the heal, for the first time (with a step) or again."""
+        assert self.fault is not None
+        self._heal_id = desk.send(Heal(desk.new_id(), self.occurrence.id, self.fault))
+        self._heal_sent_ns = desk.now_ns
+        if step is not None:
+            self._heal_first_ns = self._unregistered_ns = desk.now_ns
+            self._heal_done = None
+        self.stage = Stage.HEALING
+
+    def _give_up(self, desk: Desk, reason: str, message: str) -> None:
+        """It never began; the run cannot be what the document asked for."""
+        self.failure, self.failure_reason = message, reason
+        self._event(desk, FaultStep.UNVERIFIED, desk.now_ns, desk.now_ns, message)
+        desk.inconclusive(reason, message, self._name)
+        self.stage = Stage.OVER
+
+    def _fail(self, desk: Desk, reason: str, why: str) -> None:
+        """It may have begun: heal it, and end the run."""
+        self.failure, self.failure_reason = f"`{self.occurrence.fault.name}` {why}", reason
+        self._unverified(desk, why, reason)
+        self._heal(desk, FaultStep.HEALING)
+
+    def _unverified(self, desk: Desk, detail: str, reason: str = "NotVerified") -> None:
+        self._judged = True
+        self._event(desk, FaultStep.UNVERIFIED, desk.now_ns, desk.now_ns, detail)
+        desk.inconclusive(
+            reason, f"`{self.occurrence.id}` was not seen to take effect: {detail}", self._name, "verified"
+        )
+
+    def _lose(self, desk: Desk, detail: str, since_ns: int) -> None:
+        if self._lost:
+            return
+        self._lost = True
+        self._event(desk, FaultStep.LOST, since_ns, desk.now_ns, detail)
+        desk.inconclusive("FaultLost", f"`{self.occurrence.id}` was lost: {detail}", self._name)
+
+    def _settle(self, desk: Desk) -> None:
+        """An occurrence that took effect and was never judged was too short to be seen."""
+        if not self._judged and not self._again and self.effective is not None:
+            self._unverified(desk, "it ended before it could be verified")
+
+    @property
+    def _name(self) -> str:
+        return self.occurrence.fault.name
+
+    def _event(self, desk: Desk, step: FaultStep, before_ns: int, after_ns: int, detail: str = "") -> None:
+        kind = fault_kind(self.fault) if self.fault is not None else self.occurrence.fault.kind
+        links = self.fault.links if isinstance(self.fault, Cut | Slow) else ()
+        desk.record(
+            FaultEvent(
+                fault=self._name,
+                occurrence=self.occurrence.id.number,
+                step=step,
+                before_ns=before_ns,
+                after_ns=after_ns,
+                wall_ns=desk.wall_ns(before_ns),
+                kind=kind,
+                groups=self.groups,
+                links=links,
+                detail=detail,
+            )
+        )

@@ -1,0 +1,184 @@
+"""What a document will do, before anything is touched: phases with times, targets, predicted effects, the guard's word.
+
+Who has which role is not known yet, so a plan assumes: leaders and controller where `prepare` puts them, else partition p
+led by broker p modulo brokers, replicas on the brokers that follow, controller 0. Faults that move a role do not move it
+here. The guard asks again at each injection, with the roles and the ISR of that moment.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from skerry.engine import guard
+from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.faults import OccurrenceId, ResolvedFault
+from skerry.engine.needs import needed_features
+from skerry.engine.picture import PartitionPicture, Picture
+from skerry.engine.targets import Groups, Unresolved, concrete, resolve
+from skerry.engine.timeline import Occurrence, timeline_of
+from skerry.experiment.base import format_duration
+from skerry.experiment.document import Experiment, Spec
+
+
+class PlannedOccurrence(msgspec.Struct, frozen=True):
+    id: OccurrenceId
+    kind: str
+    starts_ns: int
+    """After the steady state, if every fault takes effect at once."""
+    ends_ns: int
+    targets: str
+    """By role, as the document says it."""
+    groups: Groups
+    """Who that would be under the plan's assumptions; empty when nobody."""
+    predictions: tuple[guard.Prediction, ...]
+    """The cluster meanwhile, other faults included."""
+    refusals: tuple[str, ...]
+    """What the guard will not do; empty: nothing."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    name: str
+    hypothesis: str
+    seed: int
+    occurrences: tuple[PlannedOccurrence, ...]
+    """In the order of their start."""
+    phases: tuple[tuple[str, int, int], ...]
+    """(name, from, to): after the steady state."""
+    needs: tuple[Feature, ...]
+    lacking: tuple[str, ...]
+    """What the world cannot do, as sentences."""
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """One sentence for each occurrence that the guard refuses."""
+        return tuple(f"`{each.id.fault}`: {sentence}." for each in self.occurrences for sentence in each.refusals)
+
+
+def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | None = None) -> Plan:
+    """Touches nothing. Without ``capabilities`` it says what is needed, and not what is lacking."""
+    spec = experiment.spec
+    picture = assumed_picture(spec)
+    replicas = {partition: each.isr for partition, each in picture.partitions.items()}
+    spans = sorted(
+        (
+            (_starts_ns(spec, occurrence), occurrence, *_who(occurrence, picture, spec))
+            for occurrence in timeline_of(experiment, seed)
+        ),
+        key=lambda span: (span[0], span[1].id),
+    )
+    planned = []
+    for starts_ns, occurrence, groups, fault, problem in spans:
+        ends_ns = starts_ns + occurrence.fault.lasts_ns
+        predictions: tuple[guard.Prediction, ...] = ()
+        refusals: tuple[str, ...] = (problem,) if problem else ()
+        if fault is not None:
+            # Those that begin later ask for themselves.
+            active = [
+                other
+                for start, each, _, other, _ in spans
+                if other is not None and each is not occurrence and start <= starts_ns < start + each.fault.lasts_ns
+            ]
+            predictions = guard.predict_all(
+                active, fault, spec.cluster.brokers, replicas, spec.topic.min_in_sync_replicas
+            )
+            refusals = tuple(guard.refusals(predictions, spec.allow))
+        planned.append(
+            PlannedOccurrence(
+                occurrence.id,
+                occurrence.fault.kind,
+                starts_ns,
+                ends_ns,
+                " | ".join(" + ".join(map(str, group)) for group in occurrence.fault.body.target_groups()),
+                groups,
+                predictions,
+                refusals,
+            )
+        )
+    needs = needed_features(spec)
+    return Plan(
+        name=experiment.name,
+        hypothesis=spec.hypothesis,
+        seed=seed,
+        occurrences=tuple(planned),
+        phases=_phases(planned, spec),
+        needs=tuple(sorted(needs)),
+        lacking=tuple(capabilities.lacking(needs)) if capabilities is not None else (),
+    )
+
+
+def guard_refusals(experiment: Experiment, seed: int) -> tuple[str, ...]:
+    """What the guard refuses in this document whatever the roles turn out to be.
+
+    Only what does not depend on the plan's assumptions may stop a run before it began; the rest is asked at injection.
+    """
+    spec = experiment.spec
+    if spec.topic.replication_factor < spec.cluster.brokers:
+        return ()
+    return make_plan(experiment, seed).refusals
+
+
+def assumed_picture(spec: Spec) -> Picture:
+    brokers, factor = spec.cluster.brokers, spec.topic.replication_factor
+    leaders = {partition: partition % brokers for partition in range(spec.topic.partitions)}
+    controller = 0
+    if spec.prepare is not None:
+        leaders |= {place.partition: place.ordinal for place in spec.prepare.leaders}
+        controller = spec.prepare.controller.ordinal if spec.prepare.controller else controller
+    partitions = {}
+    for partition, leader in leaders.items():
+        replicas = tuple(sorted((leader + step) % brokers for step in range(factor)))
+        partitions[partition] = PartitionPicture(leader, 0, replicas, replicas, 0)
+    return Picture(partitions, controller, 0, 0)
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan as plain text, one fact a line."""
+    lines = [f"{plan.name}: {plan.hypothesis}", f"seed {plan.seed}", ""]
+    lines += [f"{_span(start, end):>17}  {name}" for name, start, end in plan.phases]
+    for each in plan.occurrences:
+        who = " | ".join(", ".join(map(str, group)) for group in each.groups)
+        lines += [
+            "",
+            f"{_span(each.starts_ns, each.ends_ns):>17}  {each.id}: {each.kind} {each.targets}",
+            f"{'':17}  brokers, if roles stand as planned: {who or 'nobody'}",
+        ]
+        lines += [f"{'':17}  predicted: {prediction.sentence}" for prediction in _distinct(each.predictions)]
+        lines += [f"{'':17}  REFUSED: {sentence}" for sentence in each.refusals]
+    if plan.lacking:
+        lines += ["", *plan.lacking]
+    return lines
+
+
+def _who(occurrence: Occurrence, picture: Picture, spec: Spec) -> tuple[Groups, ResolvedFault | None, str]:
+    try:
+        groups = resolve(occurrence.fault, picture, spec.cluster.brokers).groups
+    except Unresolved as error:
+        return (), None, f"nobody can be found for {error}"
+    return groups, concrete(occurrence.fault, groups), ""
+
+
+def _starts_ns(spec: Spec, occurrence: Occurrence) -> int:
+    total, name = occurrence.offset_ns, occurrence.following
+    faults = {fault.name: fault for fault in spec.faults}
+    while name is not None:
+        total += faults[name].start_after_ns
+        name = faults[name].following
+    return total
+
+
+def _phases(planned: list[PlannedOccurrence], spec: Spec) -> tuple[tuple[str, int, int], ...]:
+    first = min(each.starts_ns for each in planned)
+    last = max(each.ends_ns for each in planned)
+    return (
+        ("steady state, workload runs", 0, first),
+        ("faults", first, last),
+        ("recovery, drain, check", last, spec.timeout_ns),
+    )
+
+
+def _span(start_ns: int, end_ns: int) -> str:
+    return f"{format_duration(start_ns)} - {format_duration(end_ns)}"
+
+
+def _distinct(predictions: tuple[guard.Prediction, ...]) -> list[guard.Prediction]:
+    return list({each.sentence: each for each in predictions}.values())

@@ -1,0 +1,56 @@
+"""Directed writes for `writesRefused`, `writesAccepted` and `topicCreateRefused`: when they run, and at whom.
+
+A probe runs from the moment its fault took effect until that fault's heal is asked for. A side that is named by ordinal
+belongs to no fault: its probe runs while any fault is in effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skerry.engine.actions import StartProbe, StopProbe
+from skerry.engine.desk import Desk
+from skerry.engine.life import Life, Stage
+from skerry.experiment.document import Expectation, Spec
+from skerry.experiment.expectations import TopicCreateRefused, WritesAccepted, WritesRefused
+from skerry.experiment.targets import Side
+
+_IN_EFFECT = (Stage.VERIFYING, Stage.HOLDING)
+
+
+class Probes:
+    """Starts and stops them as the lives of the faults go on."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._wanted = [
+            (expectation, side)
+            for expectation in spec.expect
+            if isinstance(expectation.body, WritesRefused | WritesAccepted | TopicCreateRefused)
+            for _, side in expectation.body.sides()
+        ]
+        self._running: set[str] = set()
+
+    def step(self, desk: Desk, lives: Sequence[Life]) -> None:
+        wanted: dict[str, tuple[Expectation, tuple[int, ...]]] = {}
+        for expectation, side in self._wanted:
+            for name, ordinals in self._sides(expectation, side, lives):
+                wanted[name] = expectation, ordinals
+        for name in sorted(self._running - wanted.keys()):
+            desk.send(StopProbe(desk.new_id(), name))
+        for name in sorted(wanted.keys() - self._running):
+            expectation, ordinals = wanted[name]
+            acks = getattr(expectation.body, "acks", None) or self._spec.workload.acks
+            topic_create = isinstance(expectation.body, TopicCreateRefused)
+            desk.send(StartProbe(desk.new_id(), name, ordinals, str(acks), topic_create))
+        self._running = set(wanted)
+
+    def _sides(self, expectation: Expectation, side: Side, lives: Sequence[Life]) -> list[tuple[str, tuple[int, ...]]]:
+        current = [life for life in lives if life.stage in _IN_EFFECT]
+        if side.ordinal is not None:
+            return [(expectation.name, (side.ordinal,))] if current else []
+        return [
+            (f"{expectation.name}#{life.occurrence.id.number}", life.groups[side.group_index])
+            for life in current
+            if life.occurrence.id.fault == side.fault and side.group_index < len(life.groups)
+        ]
