@@ -125,17 +125,15 @@ def _recover(fs: FileSystem, log: LogFiles, clean: bool) -> int:
 def _segments(fs: FileSystem, log: LogFiles, log_start: int) -> list[Segment]:
     """Not read yet. Those wholly below the log start are what a crash left of a retention: removed."""
     bases = [int(name.removesuffix(".log")) for name in fs.list(log.directory) if name.endswith(".log")]
+    kept = bases[-1:]
     for base, following in itertools.pairwise(bases):
-        if following <= log_start:
-            for suffix in (".log", ".index", ".timeindex", ".producers"):
-                if fs.exists(path := log.path(segment_name(base) + suffix)):
-                    fs.unlink(path)
-    kept = [
-        base
-        for base, following in zip(bases, [*bases[1:], None], strict=True)
-        if not following or following > log_start
-    ]
-    return [Segment(fs, log.directory, base) for base in kept]
+        if following > log_start:
+            kept.append(base)
+            continue
+        for suffix in (".log", ".index", ".timeindex", ".producers"):
+            if fs.exists(path := log.path(segment_name(base) + suffix)):
+                fs.unlink(path)
+    return [Segment(fs, log.directory, base) for base in sorted(kept)]
 
 
 def _read_segments(

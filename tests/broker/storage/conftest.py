@@ -1,0 +1,203 @@
+"""A file system in memory that can lose power at any call, and shows what a disk may then hold."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+
+class PowerCut(BaseException):
+    """Not an Exception: nothing in the storage may catch it."""
+
+
+class Inode:
+    """A file: what is durable, and the changes since, in order."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.durable = content
+        self.changes: list[bytes | int] = []  # bytes: appended; int: cut to this size
+        self.content = bytearray(content)
+
+    def after(self, kept_bytes: int) -> bytes:
+        """The content if of all appended bytes since the last sync this many reached the disk."""
+        content = bytearray(self.durable)
+        for change in self.changes:
+            if isinstance(change, int):
+                del content[change:]
+            elif len(change) <= kept_bytes:
+                content += change
+                kept_bytes -= len(change)
+            else:
+                content += change[:kept_bytes]
+                break
+        return bytes(content)
+
+    def unsynced_bytes(self) -> int:
+        return sum(len(change) for change in self.changes if isinstance(change, bytes))
+
+
+class MemoryDisk:
+    """Strict: a new name survives a power cut for sure only after its *directory* was synced, and syncing one
+    directory says nothing about another. ``calls_left``: how many changing calls work before the power goes."""
+
+    def __init__(self, names: dict[str, Inode | None] | None = None, calls_left: int = 10**9) -> None:
+        self.names: dict[str, Inode | None] = dict(names or {})  # None: a directory
+        self.durable = dict(self.names)
+        self.pending: list[tuple[str, str, object]] = []
+        self.calls_left = calls_left
+        self.calls = 0
+        self.locked: set[str] = set()
+
+    # --- power ------------------------------------------------------------------------------------------
+
+    def _change(self) -> None:
+        if self.calls_left == 0:
+            raise PowerCut
+        self.calls_left -= 1
+        self.calls += 1
+
+    def power_cut(self, rng: random.Random, keep: str) -> MemoryDisk:
+        """What the disk holds afterwards; of what was not synced: nothing, all (a killed process), or some prefix."""
+        names = dict(self.durable)
+        count = {"nothing": 0, "all": len(self.pending), "some": rng.randint(0, len(self.pending))}[keep]
+        for operation in self.pending[:count]:
+            apply(names, operation)
+        after: dict[str, Inode | None] = {}
+        for path, inode in names.items():
+            if inode is None:
+                after[path] = None
+                continue
+            unsynced = inode.unsynced_bytes()
+            kept = {"nothing": 0, "all": unsynced, "some": rng.randint(0, unsynced)}[keep]
+            if keep == "nothing":
+                after[path] = Inode(inode.durable)
+            else:
+                after[path] = Inode(inode.after(kept))
+        return MemoryDisk(after)
+
+    # --- FileSystem -------------------------------------------------------------------------------------
+
+    def _record(self, kind: str, path: str, argument: object = None) -> None:
+        operation = (kind, path, argument)
+        apply(self.names, operation)
+        self.pending.append(operation)
+
+    def open(self, path: str) -> MemoryFile:
+        if path not in self.names:
+            assert path.rpartition("/")[0] in self.names, f"no directory for {path}"
+            self._change()
+            self._record("create", path, Inode())
+        inode = self.names[path]
+        assert inode is not None
+        return MemoryFile(self, inode)
+
+    def exists(self, path: str) -> bool:
+        return path in self.names
+
+    def list(self, path: str) -> list[str]:
+        return sorted(name[len(path) + 1 :] for name in self.names if name.rpartition("/")[0] == path)
+
+    def make_directory(self, path: str) -> None:
+        if path not in self.names:
+            self._change()
+            self._record("create", path, None)
+
+    def rename(self, source: str, target: str) -> None:
+        assert source in self.names
+        self._change()
+        self._record("rename", source, target)
+
+    def unlink(self, path: str) -> None:
+        assert self.names[path] is not None
+        self._change()
+        self._record("remove", path)
+
+    def remove_directory(self, path: str) -> None:
+        assert self.names[path] is None
+        assert not self.list(path), f"{path} is not empty"
+        self._change()
+        self._record("remove", path)
+
+    def sync_directory(self, path: str) -> None:
+        assert path in self.names
+        self._change()
+        self._settle(lambda operation: path in parents(operation))
+
+    def _settle(self, chosen: Callable[[tuple[str, str, object]], bool]) -> None:
+        left = []
+        for operation in self.pending:
+            if chosen(operation):
+                if operation[0] == "rename":  # what happened inside a renamed directory goes with it
+                    inside = [other for other in left if other[1].startswith(operation[1] + "/")]
+                    left = [other for other in left if other not in inside]
+                    for other in inside:
+                        apply(self.durable, other)
+                apply(self.durable, operation)
+            else:
+                left.append(operation)
+        self.pending = left
+
+    def lock(self, path: str) -> Callable[[], None] | None:
+        if path in self.locked:
+            return None
+        self.locked.add(path)
+        return lambda: self.locked.discard(path)
+
+
+def parents(operation: tuple[str, str, object]) -> set[str]:
+    kind, path, argument = operation
+    paths = [path, argument] if kind == "rename" else [path]
+    return {str(one).rpartition("/")[0] for one in paths}
+
+
+def apply(names: dict[str, Inode | None], operation: tuple[str, str, object]) -> None:
+    kind, path, argument = operation
+    if kind == "create":
+        names.setdefault(path, argument)
+    elif kind == "remove":
+        names.pop(path, None)
+    else:
+        for name in [name for name in names if name == path or name.startswith(path + "/")]:
+            names[str(argument) + name[len(path) :]] = names.pop(name)
+
+
+class MemoryFile:
+    def __init__(self, disk: MemoryDisk, inode: Inode) -> None:
+        self._disk = disk
+        self._inode = inode
+
+    def size(self) -> int:
+        return len(self._inode.content)
+
+    def append(self, parts: Sequence[bytes]) -> None:
+        content = b"".join(parts)
+        self._inode.changes.append(content)  # even if the power goes in the middle of it: a prefix may stay
+        self._disk._change()
+        self._inode.content += content
+
+    def read_at(self, position: int, size: int) -> bytes:
+        return bytes(self._inode.content[position : position + size])
+
+    def truncate(self, size: int) -> None:
+        self._disk._change()
+        self._inode.changes.append(size)
+        del self._inode.content[size:]
+
+    def sync(self) -> None:
+        self._disk._change()
+        self._inode.durable, self._inode.changes = bytes(self._inode.content), []
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def memory_disk() -> type[MemoryDisk]:
+    return MemoryDisk
+
+
+@pytest.fixture
+def power_cut() -> type[PowerCut]:
+    return PowerCut

@@ -1,0 +1,342 @@
+"""A crash at every change to the disk leaves a recoverable prefix that holds everything reported durable (I-SAF-8).
+
+A script of disk effects runs on a disk that loses power at its n-th call, for every n; what is then on it (nothing, all, or some
+prefix of what was not synced) is recovered and compared with a dumb twin of the script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import itertools
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from skerry_broker.batch import Record, encode_batch, patch
+from skerry_broker.core.messages import (
+    AdvanceLogStart,
+    AppendLog,
+    AssignEpoch,
+    Checkpoint,
+    CreateLog,
+    DeleteLog,
+    FormatDisk,
+    LogRead,
+    RaftSnapshot,
+    ResetLog,
+    SaveRaft,
+    SaveSnapshot,
+    TruncateLog,
+)
+from skerry_broker.core.records import Entry, NoOp
+from skerry_broker.core.types import Batch, EpochStart, FlushMode, HardState, TopicPartition, Voter
+from skerry_broker.storage import Storage
+from skerry_broker.storage.checkpoints import ProducerTable
+
+A = TopicPartition("orders", 0)
+B = TopicPartition("orders", 1)
+VOTER = Voter(1, "disk-1")
+
+
+# --- the twin: what the effects mean, without a disk ------------------------------------------------------
+
+
+@dataclass
+class TwinLog:
+    topic_id: str
+    start: int = 0
+    first: int = 0
+    batches: list = field(default_factory=list)
+    """Also those that retention has removed: producers are remembered from them."""
+    epochs: list = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        return self.batches[-1].next_offset if self.batches else self.first
+
+
+@dataclass
+class Twin:
+    logs: dict = field(default_factory=dict)
+    hard_state: HardState = HardState()
+    snapshot: RaftSnapshot | None = None
+    entries: tuple = ()
+    cluster_id: str | None = None
+
+    def perform(self, effect: object) -> None:
+        log = self.logs.get(getattr(effect, "partition", None))
+        match effect:
+            case FormatDisk():
+                self.cluster_id = effect.cluster_id
+            case SaveRaft():
+                kept = [e for e in self.entries if effect.truncate_from is None or e.index < effect.truncate_from]
+                self.entries = (*kept, *effect.entries)
+                self.hard_state = effect.hard_state or self.hard_state
+            case SaveSnapshot():
+                self.snapshot = RaftSnapshot(effect.last_index, effect.last_term, effect.voters, effect.image)
+                self.entries = () if effect.reset else tuple(e for e in self.entries if e.index > effect.last_index)
+            case CreateLog():
+                self.logs[effect.partition] = TwinLog(effect.topic_id)
+            case DeleteLog():
+                del self.logs[effect.partition]
+            case AppendLog():
+                log.batches += effect.batches
+                for batch in effect.batches:
+                    if not log.epochs or batch.leader_epoch > log.epochs[-1].epoch:
+                        log.epochs.append(EpochStart(batch.leader_epoch, batch.base_offset))
+            case TruncateLog():
+                log.batches = [batch for batch in log.batches if batch.next_offset <= effect.end_offset]
+                log.epochs = [epoch for epoch in log.epochs if epoch.start_offset < effect.end_offset]
+            case ResetLog():
+                log.batches, log.epochs, log.start, log.first = [], [], effect.start_offset, effect.start_offset
+            case AdvanceLogStart():
+                log.start = effect.start_offset
+            case AssignEpoch():
+                log.epochs.append(effect.epoch)
+
+
+# --- the script -------------------------------------------------------------------------------------------
+
+
+def batch(base: int, epoch: int, *, producer: int = -1, sequence: int = -1, size: int = 40):
+    records = [Record(None, bytes([base % 251]) * size, (), 1000 + base), Record(None, b"", (), 1000 + base)]
+    return encode_batch(
+        records, producer_id=producer, producer_epoch=0 if producer >= 0 else -1, base_sequence=sequence
+    ).stamped(base, epoch)
+
+
+def script() -> list[list]:
+    """Rounds: what is queued while the disk is busy is carried out together."""
+    ids = itertools.count(1)
+    n = lambda: next(ids)  # noqa: E731 - a name for the table below
+    entry = lambda index, term: Entry(index, term, (NoOp(),))  # noqa: E731
+
+    def run(partition: TopicPartition, base: int, count: int, epoch: int, **more) -> list:
+        return [AppendLog(n(), partition, (batch(base + 2 * i, epoch, **more),)) for i in range(count)]
+
+    return [
+        [FormatDisk(n(), "cluster"), SaveRaft(n(), HardState(1, VOTER))],
+        [SaveRaft(n(), None, None, (entry(1, 1), entry(2, 1)))],
+        [CreateLog(n(), A, "id-a"), CreateLog(n(), B, "id-b"), AssignEpoch(n(), A, EpochStart(0, 0))],
+        run(A, 0, 3, 0, producer=7, sequence=0) + run(B, 0, 2, 0),
+        [SaveRaft(n(), HardState(2, None), 2, (entry(2, 2),)), *run(A, 6, 4, 1, producer=8, sequence=4)],
+        [Checkpoint(A, 10), Checkpoint(B, 4), *run(B, 4, 3, 1)],
+        run(A, 14, 3, 1) + run(A, 20, 3, 2),
+        [AssignEpoch(n(), B, EpochStart(3, 10))],
+        [TruncateLog(n(), A, 8), *run(A, 8, 2, 4, producer=9, sequence=0)],
+        [SaveSnapshot(n(), 1, 1, (VOTER,), b"image"), SaveRaft(n(), None, None, (entry(3, 2),))],
+        [AdvanceLogStart(n(), B, 6), *run(B, 10, 4, 3)],
+        [*run(A, 12, 5, 4), TruncateLog(n(), A, 14), AssignEpoch(n(), A, EpochStart(6, 14))],
+        [ResetLog(n(), A, 40), *run(A, 40, 3, 7)],
+        [ResetLog(n(), A, 2), AssignEpoch(n(), A, EpochStart(8, 2)), *run(A, 2, 3, 8)],
+        [SaveSnapshot(n(), 9, 3, (VOTER,), b"another", reset=True), Checkpoint(A, 8)],
+        [DeleteLog(n(), B), CreateLog(n(), B, "id-b2"), *run(B, 0, 3, 9)],
+        [CreateLog(n(), B, "id-b3"), *run(B, 0, 2, 10)],
+    ]
+
+
+@functools.cache
+def states_of_script() -> tuple[list[Twin], list[list]]:
+    """The twin before the script and after each of its effects; and the script."""
+    rounds, states = script(), [Twin()]
+    for effect in itertools.chain.from_iterable(rounds):
+        twin = copy.deepcopy(states[-1])
+        twin.perform(effect)
+        states.append(twin)
+    return states, rounds
+
+
+class Run:
+    """The script on a disk, until it is done or the power goes."""
+
+    def __init__(self, disk, flush: FlushMode = FlushMode.GROUP, *, clean: bool = False) -> None:
+        self.performed = self.flushed = 0
+        """How many effects were asked for, and reported durable."""
+        self.failures: list = []
+        self._disk, self._flush, self._clean = disk, flush, clean
+
+    def go(self) -> None:
+        reached = {0: 0}
+        storage, _ = open_storage(self._disk, self._flush, lambda n: self._note(reached[n]), self.failures)
+        for round_ in states_of_script()[1]:
+            for effect in round_:
+                self.performed += 1
+                storage.perform(effect)
+                reached[getattr(effect, "write_id", 0)] = self.performed
+            storage.commit()
+        storage.close(5 if self._clean else None)
+
+    def _note(self, effects: int) -> None:
+        assert effects >= self.flushed, "Flushed goes back"
+        self.flushed = effects
+
+    def possible(self, *, killed: bool) -> list[Twin]:
+        """What the partitions may hold a prefix of, after a killed process or a power cut."""
+        durable = self.flushed if killed or self._flush is FlushMode.GROUP else 0
+        return states_of_script()[0][durable : self.performed + 1]
+
+
+def open_storage(disk, flush, on_flushed, failures):
+    clock = itertools.count(0, 1)  # a second passes between any two looks: progress is saved in every round
+    return Storage.open(
+        "/data",
+        1,
+        on_flushed=on_flushed,
+        on_failed=lambda raft, reason: failures.append((raft, reason)),
+        flush=flush,
+        segment_bytes=400,
+        fs=disk,
+        clock=lambda: float(next(clock)),
+        new_id=lambda: f"id-{next(clock)}",
+        threaded=False,
+    )
+
+
+# --- what a recovered directory must be -------------------------------------------------------------------
+
+
+def common_prefix(lists: list[list]) -> list:
+    return [same[0] for same in itertools.takewhile(lambda row: len(set(row)) == 1, zip(*lists, strict=False))]
+
+
+def check(recovered, problems, raft_states: list[Twin], states: list[Twin]) -> None:
+    """``states``: from the last one that must be durable to the last one asked for."""
+    assert problems == ()
+    assert recovered.raft_intact
+    raft = (recovered.hard_state, recovered.snapshot, recovered.entries)
+    assert raft in [(state.hard_state, state.snapshot, state.entries) for state in raft_states]
+    assert recovered.cluster_id in [state.cluster_id for state in raft_states]
+    found = {log.partition: log for log in recovered.logs}
+    for partition in (A, B):
+        twins = [state.logs.get(partition) for state in states]
+        log = found.get(partition)
+        if log is None:
+            replaced = None in twins or len({twin.topic_id for twin in twins}) > 1
+            assert replaced, f"{partition} is gone"
+            continue
+        assert log.intact
+        same = [twin for twin in twins if twin is not None and twin.topic_id == log.topic_id]
+        assert same, f"{partition} has a topic id of another time: {log.topic_id}"
+        assert any(explains(twin, log) for twin in same), f"{log} is no prefix of any of {same}"
+        if len(same) == len(twins):
+            kept = common_prefix([twin.batches for twin in same])
+            if kept:
+                assert log.end_offset >= kept[-1].next_offset, "durable records are gone"
+            for epoch in set.intersection(*[set(twin.epochs) for twin in same]):
+                assert (
+                    epoch in log.epochs or epoch.start_offset > log.end_offset or epoch.start_offset < log.start_offset
+                )
+        assert log.start_offset <= log.high_watermark <= log.end_offset
+
+
+def explains(twin: TwinLog, log) -> bool:
+    """Whether the recovered log is this one, cut off at some batch."""
+    kept = [batch for batch in twin.batches if batch.next_offset <= log.end_offset]
+    producers = ProducerTable()
+    for b in kept:
+        if b.producer_id >= 0:
+            producers.apply(b.producer_id, b.producer_epoch, b.base_sequence, b.base_offset, b.record_count)
+    end = kept[-1].next_offset if kept else twin.first
+    epochs = [epoch for epoch in twin.epochs if epoch.start_offset < end]
+    return (
+        end == log.end_offset
+        and log.producers == producers.states()
+        and [epoch for epoch in log.epochs if epoch.start_offset < end] == epochs
+    )
+
+
+def verify(disk, run: Run, rng: random.Random, power_cut, killed: bool, again: bool = True) -> None:
+    """Recover, compare; then the content, a second recovery, and a power cut in the middle of the recovery."""
+    raft_states, states = run.possible(killed=True), run.possible(killed=killed)
+    untouched = disk.power_cut(rng, "all")
+    storage, recovered = open_storage(disk, FlushMode.GROUP, lambda n: None, failures := [])
+    check(recovered, storage.problems, raft_states, states)
+    for log in recovered.logs:
+        batches = storage.read(read_all(log)) if log.start_offset < log.end_offset else ()
+        assert [b for b in batches if b.next_offset > log.start_offset] in [
+            [
+                b.stamped(b.base_offset, b.leader_epoch)
+                for b in patched(state.logs[log.partition].batches)
+                if log.start_offset < b.next_offset <= log.end_offset
+            ]
+            for state in states
+            if log.partition in state.logs
+        ]
+    storage.close()
+    assert failures == []
+    _, second = open_storage(disk, FlushMode.GROUP, lambda n: None, [])
+    assert second.logs == recovered.logs
+    assert (second.hard_state, second.entries) == (recovered.hard_state, recovered.entries)
+    if again:
+        interrupted = untouched
+        interrupted.calls_left = rng.randint(0, 30)
+        with contextlib.suppress(power_cut):
+            open_storage(interrupted, FlushMode.GROUP, lambda n: None, [])
+        interrupted.calls_left = 10**9
+        verify(interrupted.power_cut(rng, "some"), run, rng, power_cut, killed, again=False)
+
+
+def read_all(log):
+    return LogRead(log.partition, log.start_offset, log.end_offset, 1 << 20)
+
+
+def patched(batches):
+    for b in batches:
+        data = patch(b.data, b.base_offset, b.leader_epoch)
+        yield Batch(
+            b.base_offset,
+            b.leader_epoch,
+            b.record_count,
+            data,
+            b.producer_id,
+            b.producer_epoch,
+            b.base_sequence,
+            b.max_timestamp_ms,
+        )
+
+
+# --- the tests --------------------------------------------------------------------------------------------
+
+
+def steps_of_script(memory_disk, flush: FlushMode) -> int:
+    disk = memory_disk({"/data": None})
+    run = Run(disk, flush, clean=True)
+    run.go()
+    assert run.failures == []
+    assert run.flushed == run.performed == len(states_of_script()[0]) - 1
+    return disk.calls
+
+
+@pytest.mark.parametrize(
+    ("flush", "keep", "samples"),
+    [
+        (FlushMode.GROUP, "nothing", 1),
+        (FlushMode.GROUP, "all", 1),
+        (FlushMode.GROUP, "some", 2),
+        (FlushMode.INTERVAL, "all", 1),
+        (FlushMode.INTERVAL, "some", 1),
+        (FlushMode.NONE, "all", 1),
+        (FlushMode.NONE, "some", 1),
+    ],
+)
+def test_power_cut_at_every_call(memory_disk, power_cut, flush: FlushMode, keep: str, samples: int) -> None:
+    """Without group commit a power cut may take partition writes that were reported, never raft writes, and
+    never leaves anything but a prefix; a killed process ("all") loses nothing reported in any mode."""
+    steps = steps_of_script(memory_disk, flush)
+    assert steps > 200
+    rng = random.Random(1)
+    for step in range(steps):
+        disk = memory_disk({"/data": None}, calls_left=step)
+        run = Run(disk, flush, clean=True)
+        with pytest.raises(power_cut):
+            run.go()
+        assert run.failures == []
+        for _ in range(samples):
+            after = disk.power_cut(rng, keep)
+            try:
+                verify(after, run, rng, power_cut, killed=keep == "all")
+            except AssertionError as error:
+                raise AssertionError(f"power cut at call {step}, {keep} of the unsynced kept: {error}") from error
