@@ -63,6 +63,8 @@ class Broker:
         self.metrics = Metrics()
         self.addresses: dict[Plane, Address] = dict(config.listen)
         """Where it really listens (ports of 0 are replaced)."""
+        self.runtime: Runtime
+        self.storage: Storage
         self._started_wall_ns = time.time_ns()
         self._started_boot_ns = boot_ns()
         self._listeners: list[PlaneListener] = []

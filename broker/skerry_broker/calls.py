@@ -7,7 +7,17 @@ from skerry_broker.core.types import NO_BROKER
 from skerry_broker.frames import FrameConnection
 from skerry_broker.gateway import Gateway
 from skerry_broker.transport import Identity
-from skerry_broker.wire import AddressBook, FrameError, FrameKind, answer_frame, control_frame, decode_call
+from skerry_broker.wire import (
+    AddressBook,
+    FrameError,
+    FrameKind,
+    Ping,
+    Pong,
+    answer_frame,
+    control_frame,
+    decode_call,
+    decode_control,
+)
 
 UNSENT_BYTES_MAX = 16 << 20
 """A client that does not read its answers is disconnected above this."""
@@ -25,6 +35,12 @@ class Calls:
         self._addresses: tuple[tuple[int, str], ...] = ()
 
     def on_payload(self, payload: bytes) -> None:
+        if payload[0] == FrameKind.CONTROL:
+            ping = decode_control(payload)
+            if not isinstance(ping, Ping):
+                raise FrameError("a frame that is no call")
+            self._connection.write(control_frame(Pong(ping.number)))  # slow broker or dead path? the client asks
+            return
         if payload[0] != FrameKind.CALL:
             raise FrameError("a frame that is no call")
         correlation, request = decode_call(payload)

@@ -101,7 +101,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str] | None
         listen=listen,
         peers=peers,
         advertised_client=(
-            _address("--advertise", given["advertise"]) if "advertise" in given else listen[Plane.CLIENT]
+            parse_address("--advertise", given["advertise"]) if "advertise" in given else listen[Plane.CLIENT]
         ),
         voters=voters,
         timing_preset=preset,
@@ -233,7 +233,8 @@ def _duration_ms(flag: str, text: str, least_ms: int) -> int:
     return duration_ms
 
 
-def _address(flag: str, text: str, port_min: int = 1) -> Address:
+def parse_address(flag: str, text: str, port_min: int = 1) -> Address:
+    """``host:port`` or ``[v6]:port``. Raises ConfigError."""
     match = re.fullmatch(r"\[?([0-9A-Za-z._:-]+?)\]?:([0-9]{1,5})", text)
     if match is None or not port_min <= int(match[2]) <= 65535:
         raise ConfigError(flag, f"{text!r} is not HOST:PORT with a port from {port_min} to 65535")
@@ -247,8 +248,8 @@ def _addresses(flag: str, text: str, port_min: int = 1) -> dict[Plane, Address]:
         raise ConfigError(
             flag, f"{text!r} must name four ports, HOST:CLIENT,RAFT,REPLICATION,ADMIN; it names {len(parts)}"
         )
-    first = _address(flag, parts[0], port_min)
-    addresses = [_address(flag, part if ":" in part else f"{first.host}:{part}", port_min) for part in parts]
+    first = parse_address(flag, parts[0], port_min)
+    addresses = [parse_address(flag, part if ":" in part else f"{first.host}:{part}", port_min) for part in parts]
     fixed = [address for address in addresses if address.port != 0]
     if len(set(fixed)) != len(fixed):
         raise ConfigError(flag, f"{text!r} uses one port for two planes; each plane needs its own")
