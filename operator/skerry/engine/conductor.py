@@ -31,7 +31,7 @@ from skerry.engine.observation import Observation
 from skerry.engine.picture import picture_of
 from skerry.engine.plan import guard_refusals
 from skerry.engine.probes import Probes
-from skerry.engine.steady import brokers_missing, cluster_missing, placement_missing, writes_missing
+from skerry.engine.steady import brokers_missing, cluster_missing, placement_missing, timing_mismatch, writes_missing
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, Verdict, worst
@@ -71,11 +71,13 @@ class Conductor:
         capabilities: Capabilities,
         *,
         interrupted: str = "",
+        last_action_id: int = 0,
         bounds: Bounds | None = None,
     ) -> None:
         """:param seed: of repeats' jitter.
         :param interrupted: why another conductor's run is found in progress (`journal.interrupted_run`); then this one
             only heals, drains and checks.
+        :param last_action_id: of that run; ids go on from there.
         :param bounds: default: `Bounds` scaled by the document's timing.
         """
         self.experiment = experiment
@@ -89,7 +91,7 @@ class Conductor:
         self._capabilities = capabilities
         self._seed = seed
         self._interrupted = interrupted
-        self._desk = Desk()
+        self._desk = Desk(last_action_id)
         self.lives = tuple(Life(each, self.spec, self._bounds) for each in timeline_of(experiment, seed))
         self._probes = Probes(self.spec)
         self._began_ns: int | None = None
@@ -130,15 +132,25 @@ class Conductor:
             self._announce()
             self._preflight()
         self._watch_for_an_end()
-        handler = {
-            Phase.PREFLIGHT: self._wait_for_brokers,
-            Phase.STEADY_STATE: self._wait_for_steady_state,
-            Phase.RECOVERING: self._recover,
-            Phase.DRAINING: self._drain,
-            Phase.CHECKING: self._check,
-        }.get(self.phase, self._faults)
-        handler()
+        self._handle()
         return desk.take()
+
+    def _handle(self) -> None:
+        match self.phase:
+            case Phase.PREFLIGHT:
+                self._wait_for_brokers()
+            case Phase.STEADY_STATE if self.steady_ns is None:
+                self._wait_for_steady_state()
+            case Phase.RECOVERING:
+                self._recover()
+            case Phase.DRAINING:
+                self._drain()
+            case Phase.CHECKING:
+                self._check()
+            case Phase.COMPLETE:
+                pass
+            case _:
+                self._faults()
 
     # --- ends -------------------------------------------------------------------------------------------
 
@@ -179,11 +191,12 @@ class Conductor:
             self._finish_now("GuardRefused", " ".join(refused))
 
     def _wait_for_brokers(self) -> None:
-        if self.finished:
-            return
         desk = self._desk
         self._waiting_for = brokers_missing(self.spec, desk.observation, desk.now_ns, self._bounds.sample_age_ns)
-        if not self._waiting_for:
+        mismatch = timing_mismatch(self.spec, desk.observation)
+        if mismatch:
+            self._finish_now("TimingMismatch", mismatch)
+        elif not self._waiting_for:
             if self.spec.dry_run:
                 self._finish_now("DryRun", "Dry run: the plan was made and nothing was touched.")
                 return
@@ -218,9 +231,6 @@ class Conductor:
         if self._held(not self._waiting_for, self._bounds.steady_hold_ns):
             self.steady_ns = now_ns
             desk.note("The steady state is reached: leaders, full ISR, writes on every partition.")
-            self._phase_ns, self._good_since_ns = now_ns, None
-            self.phase = Phase.HOLDING  # nothing is held yet: it is announced when the first fault begins
-            self._announced = Phase.HOLDING
             self._faults()
         elif self._late(self._bounds.steady_ns):
             self._end("NoSteadyState", f"The steady state was not reached in time: {self._waiting_for or 'unstable'}.")
@@ -301,9 +311,8 @@ class Conductor:
         if self._held(not self._waiting_for, self._bounds.recover_hold_ns):
             self._start_drain()
         elif self._late(max(self._bounds.recover_ns, self._longest_wait_ns())):
-            desk.inconclusive(
-                "NotRecovered", f"The cluster did not recover in time: {self._waiting_for or 'unstable'}."
-            )
+            missing = self._waiting_for or "it was not stable"
+            desk.inconclusive("NotRecovered", f"The cluster did not recover in time: {missing}.")
             self._start_drain()
 
     def _longest_wait_ns(self) -> int:
@@ -317,7 +326,7 @@ class Conductor:
         return max(limits, default=0) + self._bounds.recover_hold_ns
 
     def _start_drain(self) -> None:
-        if self._workload_id is None:
+        if self._workload_id is None and not self._interrupted:
             # Nothing was written: there is nothing to read back.
             self._finish()
             return

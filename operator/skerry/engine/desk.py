@@ -11,11 +11,11 @@ from skerry.history.records import FaultEvent, Note, PhaseEvent
 class Desk:
     """One step writes to it; ``take`` empties the outgoing tray."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_id: int = 0) -> None:
         self.now_ns = 0
         self.observation = Observation()
         self.findings: list[Finding] = []
-        self._last_id = 0
+        self._last_id = last_id
         self._outgoing: list[Action] = []
         self._reports: dict[int, ActionReport] = {}
         self._wall_offset_ns: int | None = None

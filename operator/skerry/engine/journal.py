@@ -1,7 +1,8 @@
 """The journal: every decision, before it is carried out; what a conductor that starts later learns of an earlier one.
 
-It is bounded. Records for the history, link checks and probes leave no trace in it, because nothing must be undone after
-them; when it grows beyond its limit, occurrences that were healed are forgotten first, and an injection without a heal never.
+It is bounded. Records for the history, link checks and probes leave no trace in it, because nothing must be undone
+after them; when it grows beyond its limit, occurrences that were healed are forgotten first, and an injection without a
+heal never.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a document will do, before anything is touched: phases with times, targets, predicted effects, the guard's word.
 
-Who has which role is not known yet, so a plan assumes: leaders and controller where `prepare` puts them, else partition p
-led by broker p modulo brokers, replicas on the brokers that follow, controller 0. Faults that move a role do not move it
-here. The guard asks again at each injection, with the roles and the ISR of that moment.
+Who has which role is not known yet, so a plan assumes: leaders and controller where `prepare` puts them, else partition
+p led by broker p modulo brokers, replicas on the brokers that follow, controller 0. Faults that move a role do not move
+it here. The guard asks again at each injection, with the roles and the ISR of that moment.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _phases(planned: list[PlannedOccurrence], spec: Spec) -> tuple[tuple[str, in
     return (
         ("steady state, workload runs", 0, first),
         ("faults", first, last),
-        ("recovery, drain, check", last, spec.timeout_ns),
+        ("recovery, drain, check (at the latest)", last, spec.timeout_ns),
     )
 
 

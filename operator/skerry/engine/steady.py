@@ -18,8 +18,17 @@ def brokers_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: i
             return f"broker {ordinal} does not answer"
         if view.broker_epoch < 0:
             return f"broker {ordinal} is not registered"
+    return ""
+
+
+def timing_mismatch(spec: Spec, observation: Observation) -> str:
+    """A broker that runs with another preset: every limit would be judged by the wrong measure."""
+    for view in observation.brokers:
         if view.timing and view.timing != spec.cluster.timing:
-            return f"broker {ordinal} runs with timing {view.timing}, and the document says {spec.cluster.timing}"
+            return (
+                f"Broker {view.ordinal} runs with timing {view.timing}, and the document says {spec.cluster.timing}: "
+                "make `cluster.timing` the same."
+            )
     return ""
 
 
