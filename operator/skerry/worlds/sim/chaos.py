@@ -118,9 +118,10 @@ class SeedRun:
             self._drain()
         except _Ended:
             pass
-        except Exception:
+        except Exception as error:
             # A machine that raises is a crash of the product (or of this world), at this very event.
-            self.invariants.truth.violate("raised", -1, traceback.format_exc(limit=-6))
+            where = traceback.format_exc(limit=-6)
+            self.invariants.truth.violate("raised", -1, f"{type(error).__name__}: {error}\n{where}")
         recorder.add(Footer(cluster.now_ns, bool(self.violations), self.violations[0].rule if self.violations else ""))
         findings: list[Finding] = []
         if not self.violations:
@@ -264,6 +265,8 @@ spec:
     acks: {plan.acks.value}
     idempotent: {str(plan.idempotent).lower()}
   seed: {plan.seed}
+  faults: # at least one is needed; what really happened is the plan's, and the wipe is in the history
+  - {{name: plan, startAfter: 1s, duration: 1s, pause: {{target: {{ordinal: 0}}}}}}
 """
 
 

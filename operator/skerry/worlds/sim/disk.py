@@ -95,6 +95,8 @@ class Disk:
         self.written_id = 0
         self.durable_id = 0
         self.logs_failed = False
+        self.failure_told = False
+        """The node knows: it may not write to a partition's log any more (I-SAF-9)."""
 
     # --- writing --------------------------------------------------------------------------------------------
 
@@ -108,7 +110,7 @@ class Disk:
         if effect.write_id <= self.written_id:
             raise ContractBroken(f"write {effect.write_id} after write {self.written_id}: {effect!r:.200}")
         self.written_id = effect.write_id
-        if self.logs_failed and not isinstance(effect, SaveRaft | SaveSnapshot | FormatDisk):
+        if self.failure_told and not isinstance(effect, SaveRaft | SaveSnapshot | FormatDisk):
             raise ContractBroken(f"a partition's log was written after its disk had failed: {effect!r:.200}")
         if isinstance(effect, AppendLog):
             self._append(effect)
@@ -261,6 +263,9 @@ class Disk:
         capped: set[FileKey] = set()
         while unsynced and unsynced[0].write_id <= write_id:
             write = unsynced.popleft()
+            if self.logs_failed and write.key != RAFT:
+                self._doomed.append(write)
+                continue
             if write.key == RAFT:
                 raft = self.raft
                 if write.kind is _Kind.RAFT:
@@ -466,7 +471,7 @@ class Disk:
         self._unsynced.clear()
         self._doomed.clear()
         self.written_id = self.durable_id = 0
-        self.logs_failed = False
+        self.logs_failed = self.failure_told = False
         raft = self.raft
         raft.durable_index = raft.last_index
         raft.durable_hard_state = raft.hard_state

@@ -119,7 +119,11 @@ class Watcher(Protocol):
 
     def effect(self, host: NodeHost, event: Event, effect: Effect) -> None: ...
 
-    def stepped(self, host: NodeHost, event: Event) -> None: ...
+    def decided(self, host: NodeHost) -> None:
+        """The node has stepped; none of its effects is carried out yet."""
+
+    def stepped(self, host: NodeHost) -> None:
+        """All effects of the step are carried out."""
 
     def broken(self, host: NodeHost, rule: str, message: str) -> None: ...
 
@@ -277,8 +281,12 @@ class NodeHost:
         self._trace.record(now_ns, self.broker_id, event)
         watcher = self._watcher
         handlers = self._handlers
+        if type(event) is DiskFailed:
+            self.disk.failure_told = True
         try:
-            for effect in node.step(self.clock.local(now_ns), event):
+            effects = node.step(self.clock.local(now_ns), event)
+            watcher.decided(self)
+            for effect in effects:
                 watcher.effect(self, event, effect)
                 handlers[type(effect)](effect)
                 if self.node is None:
@@ -291,7 +299,7 @@ class NodeHost:
         if disk.written_id > disk.durable_id and not self._syncing:
             self._begin_sync()
         self._arm()
-        watcher.stepped(self, event)
+        watcher.stepped(self)
 
     def rearm(self) -> None:
         """The clock changed its rate: the deadline comes at another true time."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+import msgspec
+
 from skerry.worlds.sim.chaos import run_seed
 
 
@@ -13,7 +15,7 @@ def main(arguments: list[str]) -> int:
     result = run_seed(seed, keep_events=keep)
     write = sys.stdout.write
     for step in result.plan.steps:
-        write(f"{step.at_ns / 1e9:10.3f}s plan {step}\n")
+        write(f"{step.at_ns / 1e9:10.3f}s plan {msgspec.json.encode(step).decode()}\n")
     if not result.passed:
         write("\n".join(result.last_events) + "\n")
     write(result.story() + "\n")

@@ -90,8 +90,13 @@ class Invariants:
             if self.truth.violations:
                 self._report()
 
-    def stepped(self, host: NodeHost, event: Event) -> None:
-        self.raft.stepped(host)
+    def decided(self, host: NodeHost) -> None:
+        self.raft.commits(host, written=False)
+        if self.truth.violations:
+            self._report()
+
+    def stepped(self, host: NodeHost) -> None:
+        self.raft.commits(host, written=True)
         if self.truth.violations:
             self._report()
 

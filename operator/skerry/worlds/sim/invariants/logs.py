@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skerry.worlds.sim.invariants.truth import PartitionTruth, Truth
+from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.messages import (
     AppendLog,
     Checkpoint,
@@ -133,14 +134,11 @@ class LogRules:
     # --- the high watermark ---------------------------------------------------------------------------------
 
     def _serve_peer(self, host: NodeHost, event: Event, effect: ServePeer) -> None:
-        for part, read in zip(effect.message.partitions, effect.reads, strict=True):
-            if part.high_watermark < 0:
+        for part in effect.message.partitions:
+            if part.error is not ErrorCode.NONE or part.high_watermark < 0:
                 continue
             state = self._truth.partitions.get(part.partition)
-            # Only whoever leads this epoch answers fetches in it; an error says nothing of the high watermark.
-            if state is None or state.leaders.get(part.leader_epoch) != host.broker_id:
-                continue
-            if read is not None or part.diverging is not None:
+            if state is not None:
                 self.expose(host, state, part.leader_epoch, part.high_watermark)
 
     def expose(self, host: NodeHost, state: PartitionTruth, epoch: int, high_watermark: int) -> None:

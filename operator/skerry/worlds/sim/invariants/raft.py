@@ -103,7 +103,8 @@ class RaftRules:
                 host.broker_id,
                 f"voted for {effect.destination} in term {message.term}, its disk says {durable}",
             )
-        if host.voter not in self._possible_voters(host):
+        # While the cluster is being founded its voters are only in the configuration; afterwards a voter is (id, disk).
+        if self._truth.cluster_voters and host.voter not in self._possible_voters(host):
             self._truth.violate(
                 "votes-without-being-a-voter", host.broker_id, f"{host.voter} voted in term {message.term}"
             )
@@ -142,7 +143,12 @@ class RaftRules:
 
     # --- what is committed ----------------------------------------------------------------------------------
 
-    def stepped(self, host: NodeHost) -> None:
+    def commits(self, host: NodeHost, *, written: bool) -> None:
+        """Compare what the node has come to know as committed.
+
+        Called before its effects are carried out (``written`` False), because they may rest on what it just committed,
+        and again afterwards: an entry may be committed in the very step that appends it.
+        """
         node = host.node
         if node is None:
             return
@@ -150,45 +156,49 @@ class RaftRules:
         commit_index = node.commit_index
         if commit_index <= seen:
             return
-        self._seen[host.broker_id] = commit_index
         raft = host.disk.raft
         truth = self._truth
+        if not written:
+            commit_index = min(commit_index, raft.last_index)
+        self._seen[host.broker_id] = commit_index
         for index in range(max(seen + 1, raft.first_index), commit_index + 1):
             entry = raft.entry(index)
-            if entry is None:
+            known = truth.committed[index - 1] if index <= len(truth.committed) else None
+            if entry is not None and (entry is known or entry == known):
+                continue
+            if entry is not None and known is None and index == len(truth.committed) + 1:
+                copies = self._copies(entry)
+                if self._is_quorum(host, copies):
+                    truth.commit(entry)
+                    continue
+            if not written:
+                # The entry itself may be among the effects still to come.
+                self._seen[host.broker_id] = index - 1
+                return
+            if entry is None or index > len(truth.committed) + 1:
                 truth.violate("commits-what-it-lacks", host.broker_id, f"commit index {commit_index}, no entry {index}")
-                return
-            if index <= len(truth.committed):
-                known = truth.committed[index - 1]
-                if entry is not known and entry != known:
-                    truth.violate(
-                        "committed-entry-changed", host.broker_id, f"{entry!r:.200} instead of {known!r:.200}"
-                    )
-                    return
-            elif index == len(truth.committed) + 1:
-                self._check_quorum(host, entry)
-                truth.commit(entry)
+            elif known is None:
+                truth.violate(
+                    "commit-without-quorum",
+                    host.broker_id,
+                    f"entry {index} of term {entry.term} is durable on {sorted(v.broker_id for v in copies)} only",
+                )
             else:
-                truth.violate("commits-what-it-lacks", host.broker_id, f"entry {index} after {len(truth.committed)}")
-                return
+                truth.violate("committed-entry-changed", host.broker_id, f"{entry!r:.200} instead of {known!r:.200}")
+            return
 
-    def _check_quorum(self, host: NodeHost, entry: Entry) -> None:
-        """A majority of some configuration that may count it holds the entry durably."""
-        durable = {
+    def _copies(self, entry: Entry) -> set[Voter]:
+        """Whose disk holds the entry, durably."""
+        return {
             peer.voter
             for peer in self._truth.hosts
             if peer.disk.raft.durable_index >= entry.index and peer.disk.raft.term_at(entry.index) == entry.term
         }
-        # A peer whose disk was taken away after it had acknowledged.
+
+    def _is_quorum(self, host: NodeHost, copies: set[Voter]) -> bool:
+        """A majority of some configuration that may count it; a disk that was taken away may have held it before."""
         lost = len(self._truth.lost_disks)
-        for voters in self._configurations(host):
-            if 2 * (len(durable.intersection(voters)) + lost) > len(voters):
-                return
-        self._truth.violate(
-            "commit-without-quorum",
-            host.broker_id,
-            f"entry {entry.index} of term {entry.term} is durable on {sorted(v.broker_id for v in durable)} only",
-        )
+        return any(2 * (len(copies.intersection(voters)) + lost) > len(voters) for voters in self._configurations(host))
 
     def _configurations(self, host: NodeHost) -> list[tuple[Voter, ...]]:
         found = [self._truth.cluster_voters] if self._truth.cluster_voters else []
