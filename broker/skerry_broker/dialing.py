@@ -18,6 +18,8 @@ from skerry_broker.frames import Outgoing
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 0.5
 CONNECT_TIMEOUT_S = 0.5
+LASTED_S = 0.25
+"""A connection that lasted this long was a good one: its successor is dialled without a pause."""
 STALE_NAME_AFTER_S = 0.2
 """A name server that is slower than this is not waited for while an older answer is known."""
 
@@ -106,7 +108,7 @@ class Dialer:
             failure = await self._connect()
             if failure is None:
                 await self._ended.wait()
-                if loop.time() - began > 1.0:
+                if loop.time() - began > LASTED_S:
                     backoff_s = 0.0
                     continue
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from skerry_broker.config import Address
 from skerry_broker.core.types import Plane
@@ -142,13 +143,12 @@ class Incoming(asyncio.Protocol):
         self.name = "unknown"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.name = f"{peer[0]}:{peer[1]}"
         if not self._listener.opened(self):
-            transport.abort()
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._inner is not None:
