@@ -43,6 +43,7 @@ class Partitions:
         self._leaderless: set[TopicPartition] = set()
         self._fetchers: dict[int, FollowerFetcher] = {}
         self._deadlines: dict[TopicPartition, int] = {}
+        self._disk_failed = False
         self.waits = FetchWaits(self.replicas, ports.out)
         self.intact = all(log.intact for log in self._recovered.values())
 
@@ -55,8 +56,12 @@ class Partitions:
             found = self._recovered.pop(partition, None)
             if found is not None and (found.topic_id != topic_id or not found.intact):
                 found = None  # a topic of the same name that is gone, or a lost disk: start over, empty
+            if self._disk_failed and found is None:
+                return  # nothing may be written here any more, not even an empty log (I-SAF-9)
             replica = PartitionReplica(self._config, partition, topic_id, found, self._ports)
             self.replicas[partition] = replica
+            if self._disk_failed:
+                replica.disk_failed(now)  # the disk failed before the metadata said that this replica exists
         replica.become(now, view, may_lead=may_lead)
         if view.leader == NO_BROKER:
             self._leaderless.add(partition)
@@ -160,6 +165,7 @@ class Partitions:
             self.touched(partition)
 
     def disk_failed(self, now: int) -> None:
+        self._disk_failed = True
         self._each(lambda replica: replica.disk_failed(now))
 
     def lease_lost(self, now: int) -> None:
