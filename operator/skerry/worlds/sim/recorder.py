@@ -249,7 +249,8 @@ class Recorder:
 
             def completed(result: Completed) -> None:
                 response = self._record_fetch(reader, invoked_ns, offset, result, final=True)
-                if response is None or reader.offset < response.high_watermark:
+                # Only a tail read, an answer without records, proves that this is the end.
+                if response is None or response.batches or reader.offset < response.high_watermark:
                     read(reader)
                 else:
                     left.discard(reader.partition)

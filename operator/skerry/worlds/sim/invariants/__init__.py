@@ -7,7 +7,7 @@ compares one effect with the truth and with the disks, in constant time or in ti
 | rule | invariant (replication.md 2.9) | module |
 |---|---|---|
 | one-leader-per-term, term-goes-back, vote-changed, vote-not-durable | I-SAF-2 | `raft` |
-| votes-without-being-a-voter | I-SAF-6 | `raft` |
+| leads-without-votes | I-SAF-2, 6 | `raft` |
 | append-not-durable, commit-without-quorum, committed-entry-changed | Raft: what is committed stays | `raft` |
 | leader-lacks-committed-entry | Raft: leader completeness | `raft` |
 | snapshots-differ | applying is deterministic | `raft` |

@@ -67,6 +67,8 @@ class RaftRules:
                 host.broker_id,
                 f"leads term {message.term}, but its disk only knows term {raft.durable_hard_state.term}",
             )
+        if truth.cluster_voters and not self._has_votes(host, message.term):
+            truth.violate("leads-without-votes", host.broker_id, f"leads term {message.term} without a majority's votes")
         if truth.committed:
             last = truth.committed[-1]
             term = raft.term_at(last.index)
@@ -78,6 +80,19 @@ class RaftRules:
                     host.broker_id,
                     f"leads term {message.term} with term {term} at index {last.index}, committed in term {last.term}",
                 )
+
+    def _has_votes(self, host: NodeHost, term: int) -> bool:
+        """A majority of the voters (id *and* disk) has its vote on disk, or may have had it before a later term.
+
+        A wiped broker may answer a vote request, but its vote is of another voter, and does not count.
+        """
+        voted = {
+            peer.voter
+            for peer in self._truth.hosts
+            if (durable := peer.disk.raft.durable_hard_state).term > term
+            or (durable.term == term and durable.voted_for == host.voter)
+        }
+        return self._is_quorum(host, voted)
 
     def _append_reply(self, host: NodeHost, event: Event, effect: Send) -> None:
         message = effect.message
@@ -102,11 +117,6 @@ class RaftRules:
                 "vote-not-durable",
                 host.broker_id,
                 f"voted for {effect.destination} in term {message.term}, its disk says {durable}",
-            )
-        # While the cluster is being founded its voters are only in the configuration; afterwards a voter is (id, disk).
-        if self._truth.cluster_voters and host.voter not in self._possible_voters(host):
-            self._truth.violate(
-                "votes-without-being-a-voter", host.broker_id, f"{host.voter} voted in term {message.term}"
             )
 
     # --- what a replica writes ------------------------------------------------------------------------------
@@ -208,10 +218,4 @@ class RaftRules:
             for record in entry.records:
                 if isinstance(record, Founded | VotersChanged):
                     found.append(record.voters)
-        return found
-
-    def _possible_voters(self, host: NodeHost) -> set[Voter]:
-        found = {voter for voters in self._configurations(host) for voter in voters}
-        if host.disk.raft.snapshot is not None:
-            found.update(host.disk.raft.snapshot.voters)
         return found
