@@ -90,6 +90,10 @@ class LiveView:
             self._last_plain_ns = now_ns
             self._plain(now_ns, self._summary(observation))
 
+    def say(self, line: str) -> None:
+        """Something outside the run's own story."""
+        self._console.print(line, style="yellow", highlight=False, soft_wrap=True)
+
     def _plain(self, now_ns: int, line: str) -> None:
         if self._live is None:
             self._console.print(f"{seconds(now_ns)}  {line}", highlight=False, soft_wrap=True)

