@@ -198,7 +198,7 @@ class SeedRun:
         self._run_to(self.cluster.now_ns + STABLE_FOR_NS)
         if self._terms() != terms:
             self._fail("terms-not-stable", f"{terms} became {self._terms()} with nothing broken")
-        reason = why_not_whole(self.cluster, TOPIC, self.plan.partitions)
+        reason = self._why_not_whole()
         if reason:
             self._fail("not-stable", f"whole once, then again not: {reason}")
         for partition, count in enumerate(self.recorder.acknowledged_by_partition):
@@ -211,10 +211,15 @@ class SeedRun:
 
     def _converge(self, rule: str, within_ns: int) -> None:
         deadline_ns = self.cluster.now_ns + within_ns
-        while reason := why_not_whole(self.cluster, TOPIC, self.plan.partitions):
+        while reason := self._why_not_whole():
             if self.cluster.now_ns >= deadline_ns:
                 self._fail(rule, f"after {within_ns / NS_PER_S:.0f} s: {reason}")
             self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
+
+    def _why_not_whole(self) -> str:
+        if self.faults.moving:
+            return "a move of leadership is still asked for"
+        return why_not_whole(self.cluster, TOPIC, self.plan.partitions)
 
     def _drain(self) -> None:
         self._phase("Draining")

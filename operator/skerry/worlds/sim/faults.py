@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from skerry.history.records import FaultEvent, FaultStep
+from skerry.worlds.sim.clients import SimClient
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.invariants.truth import Truth
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
@@ -12,12 +13,13 @@ from skerry.worlds.sim.node_host import DiskSpeed
 from skerry.worlds.sim.plan import CONTROLLER, LEADER, Step, Verb
 from skerry.worlds.sim.recorder import Recorder
 from skerry.worlds.sim.scheduler import NS_PER_S
-from skerry_broker.core.api import ElectLeaderRequest, TransferControllerRequest
+from skerry_broker.core.api import ClientRequest, ElectLeaderRequest, TransferControllerRequest
 from skerry_broker.core.client import ClientConfig, Operation
 from skerry_broker.core.types import TopicPartition
 
 RESTART_AFTER_NS = NS_PER_S
 """A process that ended by itself is started again, as a supervisor would."""
+MOVE_TIMEOUT_MS = 2000
 
 
 class Faults:
@@ -28,6 +30,7 @@ class Faults:
         self._topic = topic
         self._victims: dict[str, int] = {}
         """By the name of the fault: whom it hit, when the plan said only a role."""
+        self._movers: list[SimClient] = []
         self._wiped = False
         self.healed = False
         self._verbs: dict[Verb, Callable[[Step], None]] = {
@@ -155,9 +158,17 @@ class Faults:
     # --- moves ----------------------------------------------------------------------------------------------
 
     def _elect(self, step: Step) -> None:
-        client = self._recorder.hub.client(ClientConfig(), f"mover {step.at_ns}")
-        client.submit(Operation(ElectLeaderRequest(self._topic, 0, step.broker)), lambda result: None)
+        self._move(step, ElectLeaderRequest(self._topic, 0, step.broker, MOVE_TIMEOUT_MS))
 
     def _transfer(self, step: Step) -> None:
+        self._move(step, TransferControllerRequest(step.broker, MOVE_TIMEOUT_MS))
+
+    def _move(self, step: Step, request: ClientRequest) -> None:
         client = self._recorder.hub.client(ClientConfig(), f"mover {step.at_ns}")
-        client.submit(Operation(TransferControllerRequest(step.broker)), lambda result: None)
+        self._movers.append(client)
+        client.submit(Operation(request, delivery_timeout_ms=MOVE_TIMEOUT_MS), lambda result: None)
+
+    @property
+    def moving(self) -> bool:
+        """Somebody still asks for a leader to be moved; that changes terms and epochs with nothing broken."""
+        return not all(mover.idle for mover in self._movers)

@@ -36,6 +36,8 @@ def why_not_whole(cluster: Cluster, topic: str, partitions: int) -> str:
     if len({status.raft.term for status in found}) != 1:
         return f"terms differ: {[status.raft.term for status in found]}"
     for status in found:
+        if status.shutting_down or status.log_offline:
+            return f"broker {status.broker_id} is about to stop"
         if status.fenced:
             return f"broker {status.broker_id} is fenced"
         if status.lease_remaining_ns <= 0:

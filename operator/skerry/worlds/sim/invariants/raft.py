@@ -68,7 +68,9 @@ class RaftRules:
                 f"leads term {message.term}, but its disk only knows term {raft.durable_hard_state.term}",
             )
         if truth.cluster_voters and not self._has_votes(host, message.term):
-            truth.violate("leads-without-votes", host.broker_id, f"leads term {message.term} without a majority's votes")
+            truth.violate(
+                "leads-without-votes", host.broker_id, f"leads term {message.term} without a majority's votes"
+            )
         if truth.committed:
             last = truth.committed[-1]
             term = raft.term_at(last.index)
