@@ -1,0 +1,301 @@
+"""A toy cluster behind the World port: enough of one to tell a conductor a story, and to lie to it on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import pytest
+
+from skerry.engine.bounds import Bounds
+from skerry.engine.conductor import Conductor
+from skerry.engine.world import (
+    Action,
+    ActionReport,
+    BrokerView,
+    Capabilities,
+    Check,
+    CheckLinks,
+    Cut,
+    Feature,
+    Finish,
+    Heal,
+    HealAll,
+    Inject,
+    InjectorView,
+    Kill,
+    LinkKind,
+    LinkView,
+    Observation,
+    OccurrenceId,
+    PartitionAcks,
+    Pause,
+    Prepare,
+    ProcessState,
+    Record,
+    ReportState,
+    ResolvedFault,
+    StartWorkload,
+    Wipe,
+    WorkloadView,
+)
+from skerry.experiment import Experiment, Finding, FindingKind, Verdict, load_document
+from skerry.experiment.vocabulary import Plane
+from skerry.history.records import BrokerSample, FaultEvent, PhaseEvent
+
+MS = 1_000_000
+S = 1_000 * MS
+TURN_NS = 100 * MS
+ALL_FEATURES = Capabilities("toy", frozenset(Feature))
+PASS = Finding(FindingKind.SAFETY, "lost-write", Verdict.PASS, "Nothing was lost.")
+
+
+@dataclass
+class ToyBroker:
+    alive: bool = True
+    paused: bool = False
+    epoch: int = 10
+    incarnation: int = 0
+    clean: bool = True
+
+
+@dataclass
+class ToyWorld:
+    """Three brokers, two partitions of `orders`; a fault is applied at once and a heal ends it at once."""
+
+    brokers: int = 3
+    partitions: int = 2
+    ignores: set[str] = field(default_factory=set)
+    """Kinds of fault that are reported as done and silently not applied."""
+    silent: tuple[type, ...] = ()
+    """Actions that are never reported."""
+    fails: tuple[type, ...] = ()
+    """Actions that are reported as failed."""
+    findings: tuple[Finding, ...] | None = (PASS,)
+    report_delay_ns: int = 0
+    clean_restarts: bool = False
+    """Killed brokers come back as after a clean shutdown: they were not really killed."""
+    now_ns: int = 0
+    leaders: dict[int, int] = field(default_factory=lambda: {0: 0, 1: 1})
+    epochs: dict[int, int] = field(default_factory=lambda: {0: 3, 1: 3})
+    controller: int = 1
+    started: bool = False
+    abort: str = ""
+    injector_alive: bool = True
+    writes_flow: bool = True
+    isr_whole: bool = True
+    extra_cut: set[tuple[int, int]] = field(default_factory=set)
+    """Pairs that fail although nobody cut them."""
+
+    def __post_init__(self) -> None:
+        self.nodes = [ToyBroker() for _ in range(self.brokers)]
+        self.standing: dict[OccurrenceId, ResolvedFault] = {}
+        self.actions: list[tuple[int, Action]] = []
+        self.reports: list[tuple[int, ActionReport]] = []
+        self.links_asked_ns = -1
+        self.checked = False
+
+    # --- the port ---------------------------------------------------------------------------------------
+
+    def observe(self) -> Observation:
+        due = tuple(report for at_ns, report in self.reports if at_ns <= self.now_ns)
+        self.reports = [(at_ns, report) for at_ns, report in self.reports if at_ns > self.now_ns]
+        return Observation(
+            brokers=tuple(self._view(ordinal) for ordinal in range(self.brokers)),
+            links=tuple(self._links()),
+            workload=self._workload(),
+            reports=due,
+            injector=InjectorView(self.injector_alive),
+            findings=self.findings if self.checked else None,
+            abort=self.abort,
+        )
+
+    def perform(self, action: Action) -> None:
+        self.actions.append((self.now_ns, action))
+        if isinstance(action, self.fails):
+            self._report(action, ReportState.FAILED, "the toy refuses")
+            return
+        if isinstance(action, Inject):
+            self._inject(action)
+        elif isinstance(action, Heal):
+            self._heal(action.occurrence)
+        elif isinstance(action, HealAll):
+            for occurrence in list(self.standing):
+                self._heal(occurrence)
+        elif isinstance(action, StartWorkload):
+            self.started = True
+        elif isinstance(action, Prepare):
+            self.leaders.update(action.leaders)
+            self.controller = action.controller if action.controller >= 0 else self.controller
+        elif isinstance(action, CheckLinks):
+            self.links_asked_ns = self.now_ns
+        elif isinstance(action, Check) and Check not in self.silent:
+            self.checked = True
+        if not isinstance(action, self.silent):
+            self._report(action, ReportState.DONE)
+
+    def run(self, conductor: Conductor, seconds: int = 600, until: Callable[[], bool] = lambda: False) -> None:
+        end_ns = self.now_ns + seconds * S
+        while not conductor.finished and self.now_ns < end_ns and not until():
+            for action in conductor.step(self.now_ns, self.observe()):
+                self.perform(action)
+            self.now_ns += TURN_NS
+
+    # --- what the stories ask ---------------------------------------------------------------------------
+
+    def of(self, kind: type) -> list[Action]:
+        return [action for _, action in self.actions if isinstance(action, kind)]
+
+    @property
+    def finish(self) -> Finish:
+        (finish,) = self.of(Finish)
+        assert isinstance(finish, Finish)
+        assert self.actions[-1][1] is finish
+        return finish
+
+    @property
+    def fault_events(self) -> list[FaultEvent]:
+        return [a.record for _, a in self.actions if isinstance(a, Record) and isinstance(a.record, FaultEvent)]
+
+    @property
+    def steps(self) -> list[str]:
+        """`cut#0 injecting`, in order."""
+        return [f"{event.fault}#{event.occurrence} {event.step.value}" for event in self.fault_events]
+
+    @property
+    def phases(self) -> list[str]:
+        return [a.record.phase for _, a in self.actions if isinstance(a, Record) and isinstance(a.record, PhaseEvent)]
+
+    # --- the toy ----------------------------------------------------------------------------------------
+
+    def _report(self, action: Action, state: ReportState, error: str = "") -> None:
+        at_ns = self.now_ns + self.report_delay_ns
+        self.reports.append((at_ns, ActionReport(action.id, state, self.now_ns, at_ns, 10**18 + self.now_ns, error)))
+
+    def _inject(self, action: Inject) -> None:
+        fault = action.fault
+        if type(fault).__name__ in self.ignores:
+            return
+        self.standing[action.occurrence] = fault
+        if isinstance(fault, Kill | Wipe):
+            for ordinal in fault.ordinals:
+                self.nodes[ordinal].alive = False
+                self._depose(ordinal)
+        elif isinstance(fault, Pause):
+            for ordinal in fault.ordinals:
+                self.nodes[ordinal].paused = True
+        elif isinstance(fault, Cut):
+            self._depose(self.leaders[0]) if self.leaders[0] in fault.links[0] else None
+
+    def _depose(self, ordinal: int) -> None:
+        for partition, leader in self.leaders.items():
+            if leader == ordinal:
+                self.leaders[partition] = next(o for o in range(self.brokers) if o != ordinal and self.nodes[o].alive)
+                self.epochs[partition] += 1
+
+    def _heal(self, occurrence: OccurrenceId) -> None:
+        fault = self.standing.pop(occurrence, None)
+        if isinstance(fault, Kill | Wipe):
+            for ordinal in fault.ordinals:
+                node = self.nodes[ordinal]
+                node.alive, node.epoch, node.incarnation = True, node.epoch + 1, node.incarnation + 1
+                node.clean = self.clean_restarts
+        elif isinstance(fault, Pause):
+            for ordinal in fault.ordinals:
+                self.nodes[ordinal].paused = False
+
+    def _view(self, ordinal: int) -> BrokerView:
+        node = self.nodes[ordinal]
+        isr = tuple(range(self.brokers)) if self.isr_whole else (0,)
+        samples = tuple(
+            BrokerSample(
+                "orders",
+                partition,
+                self.leaders[partition],
+                self.epochs[partition],
+                isr,
+                (),
+                5,
+                5,
+                "Leader" if self.leaders[partition] == ordinal else "Follower",
+            )
+            for partition in range(self.partitions)
+        )
+        return BrokerView(
+            ordinal,
+            self.now_ns,
+            reachable=node.alive and not node.paused,
+            process=ProcessState.STOPPED if node.paused else ProcessState.RUNNING if node.alive else ProcessState.GONE,
+            process_sampled_ns=self.now_ns,
+            broker_epoch=node.epoch,
+            incarnation=f"{ordinal}-{node.incarnation}",
+            directory_id=f"disk-{ordinal}-{node.incarnation}",
+            registered_clean=node.clean,
+            raft_role="Leader" if self.controller == ordinal else "Follower",
+            term=4,
+            controller=self.controller,
+            fenced=False,
+            partitions=samples,
+        )
+
+    def _links(self) -> Iterator[LinkView]:
+        cut = {
+            (source, target, plane)
+            for fault in self.standing.values()
+            if isinstance(fault, Cut)
+            for source, target in fault.links
+            for plane in fault.planes
+        }
+        cut |= {(a, b, plane) for a, b in self.extra_cut for plane in (Plane.RAFT, Plane.REPLICATION)}
+        for source, target in permutations(range(self.brokers), 2):
+            for plane in (Plane.RAFT, Plane.REPLICATION):
+                dead = any(not self.nodes[o].alive or self.nodes[o].paused for o in (source, target))
+                ok = not dead and (source, target, plane) not in cut and (target, source, plane) not in cut
+                yield LinkView(source, target, plane, LinkKind.KEPT, self.now_ns, ok, rtt_ns=MS)
+                if self.links_asked_ns >= 0:
+                    yield LinkView(source, target, plane, LinkKind.NEW, self.links_asked_ns, ok)
+
+    def _workload(self) -> WorkloadView:
+        flowing = self.started and self.writes_flow
+        last_ns = self.now_ns if flowing else -1
+        acks = tuple(PartitionAcks(partition, 1, last_ns) for partition in range(self.partitions))
+        return WorkloadView(self.started, 1, 100, acks)
+
+
+DOCUMENT = """
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: story}
+spec:
+  hypothesis: It is a story.
+  topic: {partitions: 2}
+  timeout: 60s
+"""
+
+CUT = """  faults:
+  - name: cut
+    startAfter: 1s
+    duration: 4s
+    partition: {groups: [[{role: PartitionLeader, partition: 0}], [{role: Other}]]}
+"""
+
+
+@pytest.fixture
+def experiment() -> Callable[[str], Experiment]:
+    """A document from its `faults:` (and what follows them)."""
+    return lambda faults=CUT: load_document(DOCUMENT + faults, "story.yaml")
+
+
+@pytest.fixture
+def conductor(experiment: Callable[[str], Experiment]) -> Callable[..., Conductor]:
+    def make(faults: str = CUT, **more: object) -> Conductor:
+        bounds = Bounds(steady_hold_ns=200 * MS, recover_hold_ns=200 * MS)
+        return Conductor(experiment(faults), 7, **({"capabilities": ALL_FEATURES, "bounds": bounds} | more))  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def toy() -> Callable[..., ToyWorld]:
+    return ToyWorld

@@ -1,0 +1,415 @@
+"""The conductor, told as stories: what the world does, what the conductor makes of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from skerry.engine.world import (
+    Capabilities,
+    Check,
+    CheckLinks,
+    Cut,
+    Drain,
+    Feature,
+    Heal,
+    HealAll,
+    Inject,
+    Prepare,
+    StartProbe,
+    StartWorkload,
+    StopProbe,
+)
+from skerry.experiment import Finding, FindingKind, Verdict
+from skerry.history.records import FaultStep
+
+S = 1_000_000_000
+
+KILL = """  faults:
+  - name: crash
+    startAfter: 1s
+    kill: {target: {role: PartitionLeader, partition: 0}, how: Process, downFor: 3s}
+"""
+
+PAUSE = """  faults:
+  - name: freeze
+    startAfter: 1s
+    duration: 3s
+    pause: {target: {ordinal: 2}}
+"""
+
+
+def test_a_cut_from_the_first_look_to_the_verdict(conductor, toy):
+    world = toy()
+    world.run(conductor())
+    assert world.phases == [
+        "Preflight",
+        "SteadyState",
+        "Injecting",
+        "Verifying",
+        "Holding",
+        "Healing",
+        "Recovering",
+        "Draining",
+        "Checking",
+        "Complete",
+    ]
+    assert world.steps == [
+        "cut#0 resolved",
+        "cut#0 injecting",
+        "cut#0 effective",
+        "cut#0 verified",
+        "cut#0 healing",
+        "cut#0 healed",
+    ]
+    assert world.finish.verdict is Verdict.PASS
+    assert world.finish.reason == "Passed"
+    (inject,) = world.of(Inject)
+    assert inject.fault == Cut(((0, 1), (0, 2), (1, 0), (2, 0)), ("Raft", "Replication"), "All", "Drop", ((0,), (1, 2)))
+
+
+def test_the_topic_comes_first_then_the_workload_then_the_faults(conductor, toy):
+    world = toy()
+    world.run(conductor())
+    order = [
+        type(action) for _, action in world.actions if isinstance(action, Prepare | StartWorkload | Inject | Drain)
+    ]
+    assert order == [Prepare, StartWorkload, Inject, Drain]
+
+
+def test_the_heal_is_asked_for_when_the_duration_is_over_and_the_fault_would_have_ended_by_itself_later(conductor, toy):
+    world = toy()
+    world.run(conductor())
+    inject_ns, inject = next((at, a) for at, a in world.actions if isinstance(a, Inject))
+    heal_ns = next(at for at, a in world.actions if isinstance(a, Heal))
+    assert heal_ns - inject_ns == 4 * S
+    assert inject.deadline_ns > heal_ns
+
+
+def test_a_cut_that_silently_does_not_apply_is_unverified_and_the_run_inconclusive(conductor, toy):
+    world = toy(ignores={"Cut"})
+    world.run(conductor())
+    assert "cut#0 unverified" in world.steps
+    assert "cut#0 verified" not in world.steps
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert world.finish.reason == "NotVerified"
+    assert world.finish.message == "`cut#0` was not seen to take effect: a new connection 0 -> 1 on Raft still succeeds"
+    assert world.of(Check)[0].findings[0].fault == "cut"
+
+
+def test_a_pair_that_nobody_cut_and_that_fails_is_not_a_verified_cut(conductor, toy):
+    world = toy(extra_cut={(1, 2)})
+    world.run(conductor())
+    (event,) = [event for event in world.fault_events if event.step is FaultStep.UNVERIFIED]
+    assert event.detail == "the new connection 1 -> 2 on Raft fails, although nobody cut it"
+
+
+def test_two_faults_overlap_and_each_is_judged_without_the_other(conductor, toy):
+    both = """  faults:
+  - name: cut
+    startAfter: 1s
+    duration: 6s
+    partition: {groups: [[{ordinal: 0}], [{ordinal: 1}]]}
+  - name: freeze
+    following: cut
+    startAfter: 1s
+    duration: 3s
+    pause: {target: {ordinal: 2}}
+  allow: [QuorumLoss]
+"""
+    world = toy()
+    world.run(conductor(both))
+    assert [step for step in world.steps if "verified" in step] == ["cut#0 verified", "freeze#0 verified"]
+    starts = [step for step in world.steps if "effective" in step or "healed" in step]
+    assert starts == ["cut#0 effective", "freeze#0 effective", "freeze#0 healed", "cut#0 healed"]
+    assert world.finish.verdict is Verdict.PASS
+
+
+def test_a_crash_is_provisional_until_the_next_registration_is_unclean(conductor, toy):
+    world = toy()
+    world.run(conductor(KILL))
+    assert world.steps[-3:] == ["crash#0 verified", "crash#0 healing", "crash#0 healed"]
+    assert world.finish.verdict is Verdict.PASS
+
+    gentle = toy(clean_restarts=True)
+    gentle.run(conductor(KILL))
+    assert gentle.steps[-2:] == ["crash#0 unverified", "crash#0 healed"]
+    assert "registered as after a clean shutdown" in gentle.finish.message
+
+
+def test_a_kill_without_a_pause_is_verified_by_the_new_registration(conductor, toy):
+    world = toy()
+    world.run(conductor(KILL.replace(", downFor: 3s", "")))
+    assert "crash#0 verified" in world.steps
+    assert world.finish.verdict is Verdict.PASS
+
+
+def test_a_paused_broker_is_in_state_t_and_silent(conductor, toy):
+    world = toy()
+    world.run(conductor(PAUSE))
+    assert "freeze#0 verified" in world.steps
+    lazy = toy(ignores={"Pause"})
+    lazy.run(conductor(PAUSE))
+    assert lazy.finish.message == "`freeze#0` was not seen to take effect: the process of broker 2 is not in state T"
+
+
+def test_flapping_heals_each_cut_before_the_next(conductor, toy):
+    flapping = """  faults:
+  - name: flap
+    duration: 1s
+    partition: {groups: [[{ordinal: 0}], [{role: Other}]]}
+    repeat: {times: 3, every: 3s, jitter: 500ms}
+"""
+    world = toy()
+    world.run(conductor(flapping))
+    effective = [event.before_ns for event in world.fault_events if event.step is FaultStep.EFFECTIVE]
+    assert len(effective) == 3
+    spacing = [after - before for before, after in pairwise(effective)]
+    assert all(abs(each - 3 * S) <= 600_000_000 for each in spacing)  # the jitter, and a turn of the loop
+    assert [str(a.occurrence) for a in world.of(Heal)] == ["flap#0", "flap#1", "flap#2"]
+
+
+def test_a_cut_too_short_to_see_says_so(conductor, toy):
+    short = """  faults:
+  - name: blink
+    duration: 200ms
+    partition: {groups: [[{ordinal: 0}], [{role: Other}]]}
+"""
+    world = toy()
+    world.run(conductor(short))
+    assert "blink#0 unverified" in world.steps
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conductor, toy):
+    """Half a second passes between decision and action, and the leader moves in it."""
+    world = toy()
+    conduct = conductor()
+    real = world._inject
+
+    def late(action):
+        # The world begins only after a move that its own samples show.
+        if len(world.of(Inject)) == 1:
+            world.leaders[0], world.epochs[0] = 2, 9
+            world.pending = action
+            return
+        real(action)
+
+    world._inject = late
+    world.pending = None
+    report = world._report
+
+    def delayed(action, state, error=""):
+        if isinstance(action, Inject) and world.pending is action:
+            world.now_ns += S // 2
+            report(action, state, error)
+            world.now_ns -= S // 2
+            world.reports[-1] = (world.now_ns + S // 2, world.reports[-1][1])
+            return
+        report(action, state, error)
+
+    world._report = delayed
+    world.run(conduct)
+    assert [inject.fault.groups[0] for inject in world.of(Inject)] == [(0,), (2,)]
+    assert world.steps[:6] == [
+        "cut#0 resolved",
+        "cut#0 injecting",
+        "cut#0 unverified",
+        "cut#0 healing",
+        "cut#0 healed",
+        "cut#0 resolved",
+    ]
+    assert "broker 2 (epoch 9)" in world.fault_events[2].detail
+    assert "cut#0 verified" in world.steps
+
+
+def test_a_role_that_nobody_has_ends_the_run(conductor, toy):
+    world = toy()
+    conduct = conductor(KILL)
+    world.run(conduct, until=lambda: conduct.steady_ns is not None)
+    world.leaders[0] = -1
+    world.run(conduct)
+    assert world.of(Inject) == []
+    assert world.finish.reason == "Unresolved"
+    assert "the partition has no leader" in world.finish.message
+
+
+def test_what_the_world_lacks_is_said_before_anything_is_touched(conductor, toy):
+    world = toy()
+    reasons = {Feature.PARTITION_ESTABLISHED: "a NetworkPolicy does not cut open connections; enable the injector."}
+    lacking = Capabilities("kubernetes", frozenset(Feature) - {Feature.PARTITION_ESTABLISHED}, reasons)
+    world.run(conductor(capabilities=lacking))
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert world.finish.reason == "UnsupportedFault"
+    assert world.finish.message == (
+        "The kubernetes world cannot do `partition, connections: All`: "
+        "a NetworkPolicy does not cut open connections; enable the injector."
+    )
+    assert world.of(Prepare) == world.of(Inject) == world.of(StartWorkload) == []
+
+
+def test_the_guard_refuses_what_is_not_allowed(conductor, toy):
+    together = """  faults:
+  - name: all
+    restart: {targets: [{role: All}], how: Kill, order: Together}
+"""
+    world = toy()
+    world.run(conductor(together))
+    assert world.finish.reason == "GuardRefused"
+    assert world.finish.message == (
+        "`all`: it would take the quorum (0 brokers connected, 2 needed); "
+        "if that is meant, add `QuorumLoss` to `allow`."
+    )
+    assert world.of(Inject) == []
+
+
+def test_the_guard_asks_again_with_the_isr_of_the_moment(conductor, toy):
+    world = toy()
+    conduct = conductor(KILL)
+    world.run(conduct, until=lambda: conduct.steady_ns is not None)
+    world.isr_whole = False  # a follower has fallen out by itself
+    world.run(conduct)
+    assert world.of(Inject) == []
+    assert world.finish.reason == "GuardRefused"
+    assert "below the minimum ISR" in world.finish.message
+
+
+@pytest.mark.parametrize(
+    "phase", ["Preflight", "SteadyState", "Injecting", "Verifying", "Holding", "Healing", "Recovering"]
+)
+def test_an_abort_in_any_phase_heals_drains_and_is_inconclusive(conductor, toy, phase):
+    world = toy(report_delay_ns=200_000_000)
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == phase)
+    world.abort = "Ctrl-C"
+    world.run(conduct)
+    assert world.standing == {}
+    assert len(world.of(Heal)) >= len(world.of(Inject))
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert world.finish.aborted
+    assert world.finish.message == "The run was aborted: Ctrl-C."
+    assert bool(world.of(Drain)) == bool(world.of(StartWorkload))
+
+
+def test_an_aborted_run_that_lost_a_write_is_a_fail(conductor, toy):
+    lost = Finding(FindingKind.SAFETY, "lost-write", Verdict.FAIL, "orders-0 offset 7 is gone.", reason="LostWrite")
+    world = toy(findings=(lost,))
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == "Holding")
+    world.abort = "deleted"
+    world.run(conduct)
+    assert world.finish.verdict is Verdict.FAIL
+    assert world.finish.reason == "LostWrite"
+
+
+def test_a_world_that_never_answers_still_ends(conductor, toy):
+    world = toy(silent=(Inject, Heal, HealAll, Drain, Check))
+    world.run(conductor())
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert world.finish.reason == "InjectionTimedOut"
+    assert len(world.of(Heal)) > 1  # asked again and again, it is idempotent
+    assert world.of(HealAll)
+    reasons = {finding.reason for finding in world.finish.findings}
+    assert {"NotHealed", "NotDrained", "CheckerCrashed"} <= reasons
+
+
+def test_an_injection_that_fails_ends_the_run_and_is_healed_anyway(conductor, toy):
+    world = toy(fails=(Inject,))
+    world.run(conductor())
+    assert world.finish.reason == "InjectionFailed"
+    assert world.finish.message == "`cut` could not be injected: the toy refuses."
+    assert world.of(Heal)
+
+
+def test_no_steady_state_no_fault(conductor, toy):
+    world = toy(writes_flow=False)
+    world.run(conductor())
+    assert world.of(Inject) == []
+    assert world.finish.reason in ("NoSteadyState", "Timeout")
+    assert "has not acknowledged a write yet" in world.finish.message
+
+
+def test_a_dead_injector_loses_the_fault(conductor, toy):
+    world = toy()
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == "Holding")
+    world.injector_alive = False
+    world.run(conduct)
+    assert "cut#0 lost" in world.steps
+    assert world.finish.reason == "FaultLost"
+
+
+def test_a_runner_that_slept_through_the_deadline_has_lost_the_fault(conductor, toy):
+    world = toy()
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == "Holding")
+    world.now_ns += 20 * S
+    world.run(conduct)
+    assert "cut#0 lost" in world.steps
+    assert "ended by itself" in world.finish.message
+
+
+def test_a_cluster_that_does_not_recover_is_not_a_pass(conductor, toy):
+    world = toy()
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == "Healing")
+    world.isr_whole = False
+    world.run(conduct)
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert {finding.reason for finding in world.finish.findings} & {"NotRecovered", "Timeout"}
+
+
+def test_a_run_found_in_progress_is_healed_drained_and_never_resumed(conductor, toy):
+    world = toy()
+    world.run(conductor(interrupted="`cut#0` may still be in effect", last_action_id=40))
+    kinds = [type(a) for _, a in world.actions if isinstance(a, HealAll | Drain | Check | Inject | StartWorkload)]
+    assert kinds == [HealAll, Drain, Check]
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert world.finish.reason == "Interrupted"
+    assert min(action.id for _, action in world.actions) == 41
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict", "reason"),
+    [
+        ((), Verdict.INCONCLUSIVE, "NothingChecked"),
+        ((Finding(FindingKind.EXPECTATION, "failover", Verdict.FAIL, "5 s"),), Verdict.FAIL, "ExpectationNotMet"),
+    ],
+)
+def test_the_verdict_is_the_worst_finding_and_nothing_checked_proves_nothing(conductor, toy, findings, verdict, reason):
+    world = toy(findings=findings)
+    world.run(conductor())
+    assert (world.finish.verdict, world.finish.reason) == (verdict, reason)
+
+
+def test_probes_run_while_their_fault_is_in_effect(conductor, toy):
+    from_fault = """  faults:
+  - name: cut
+    startAfter: 1s
+    duration: 4s
+    partition: {groups: [[{role: PartitionLeader, partition: 0}], [{role: Other}]]}
+  expect:
+  - {name: fenced, writesRefused: {by: {fault: cut}, within: 1s}}
+  - {name: no topics, topicCreateRefused: {by: {ordinal: 0}}}
+"""
+    world = toy()
+    world.run(conductor(from_fault))
+    starts = {(a.probe, a.ordinals, a.acks, a.topic_create) for a in world.of(StartProbe)}
+    assert starts == {("fenced#0", (0,), "All", False), ("no topics", (0,), "All", True)}
+    assert {a.probe for a in world.of(StopProbe)} == {"fenced#0", "no topics"}
+
+
+def test_a_dry_run_touches_nothing(conductor, toy):
+    world = toy()
+    world.run(conductor(CUT_DRY))
+    assert world.finish.reason == "DryRun"
+    assert world.of(Prepare) == world.of(CheckLinks) == []
+
+
+CUT_DRY = """  dryRun: true
+  faults:
+  - name: cut
+    duration: 4s
+    partition: {groups: [[{ordinal: 0}], [{role: Other}]]}
+"""
