@@ -112,16 +112,15 @@ CATALOGUE: tuple[Metric, ...] = (
     _gauge("broker_raft_commit_index", "Last committed metadata entry."),
     _gauge("broker_raft_applied_index", "Last applied metadata entry."),
     _gauge("broker_raft_last_index", "Last metadata entry in this node's log."),
-    _counter(
-        "broker_raft_elections_total", "Elections that this node began.", ("outcome",), _each("started", "won", "lost")
-    ),
-    _counter(
-        "broker_raft_prevotes_total", "Pre-votes that this node began.", ("outcome",), _each("started", "won", "lost")
-    ),
+    _counter("broker_raft_elections_total", "Elections of this node.", ("outcome",), _each("started", "won")),
+    _counter("broker_raft_prevotes_total", "Pre-votes that this node began.", ("outcome",), _each("started")),
     _counter("broker_raft_quorum_lost_total", "Times this leader stepped down for want of a quorum."),
-    _seconds("broker_raft_fsync_seconds", "Metadata log write to durable.", buckets=SHORT_SECONDS),
-    _seconds("broker_raft_commit_seconds", "Proposal to commit.", buckets=SHORT_SECONDS),
-    _seconds("broker_raft_election_seconds", "Last heartbeat of the old controller to the new one's first commit."),
+    _seconds(
+        "broker_raft_fsync_seconds",
+        "A write of the metadata log, from being queued to being durable.",
+        buckets=SHORT_SECONDS,
+        source=Source.PROCESS,
+    ),
     _gauge("broker_raft_peer_rtt_seconds", "Last pinged round trip on the raft plane.", "peer"),
     _gauge("broker_raft_peer_last_contact_seconds", "Since the last answered ping on the raft plane.", "peer"),
     # One partition, exported by its leader only.
@@ -216,7 +215,7 @@ CATALOGUE: tuple[Metric, ...] = (
     ),
     _seconds(
         "broker_disk_fsync_seconds",
-        "One fsync of the data directory's logs.",
+        "A write of records, from being queued to being durable (group commit).",
         buckets=SHORT_SECONDS,
         source=Source.PROCESS,
     ),

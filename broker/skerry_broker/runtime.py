@@ -27,6 +27,7 @@ import msgspec
 from skerry_broker.clocks import Clock, SystemClock
 from skerry_broker.core.api import ErrorCode, ErrorResponse
 from skerry_broker.core.messages import (
+    AppendLog,
     DiskEffect,
     DiskFailed,
     Effect,
@@ -62,6 +63,7 @@ LATE_NS = 30_000_000
 STALL_NS = 200_000_000
 STALLS_KEPT = 64
 WALL_STEP_NS = 1_000_000
+FLUSH_METRIC: dict[type, str] = {SaveRaft: "broker_raft_fsync_seconds", AppendLog: "broker_disk_fsync_seconds"}
 
 
 class Node(Protocol):
@@ -121,7 +123,8 @@ class Runtime:
         self._beat_due_ns = 0
         self._beat_timer: asyncio.TimerHandle | None = None
         self._wall_offset_ns = 0
-        self._raft_writes: deque[tuple[int, float]] = deque()
+        self._writes: deque[tuple[int, float, str]] = deque()
+        """Not yet durable: (write id, when it was queued, metric), in order of write ids."""
         self._retention_every_ns = 0
         self._retention_due_ns = 0
 
@@ -180,7 +183,7 @@ class Runtime:
             while self._events and not self.stopped.done():
                 event = self._events.popleft()
                 if type(event) is Flushed:
-                    self._measure_raft_write(event.write_id)
+                    self._measure_writes(event.write_id)
                 for effect in self.node.step(self.clock.boot_ns(), event):
                     self._carry_out(effect)
         except Exception as error:
@@ -217,8 +220,9 @@ class Runtime:
                     self.stopped.set_result(effect)
             case _:
                 self.disk.perform(effect)
-                if type(effect) is SaveRaft:
-                    self._raft_writes.append((effect.write_id, time.monotonic()))
+                metric = FLUSH_METRIC.get(type(effect))
+                if metric is not None:
+                    self._writes.append((getattr(effect, "write_id", 0), time.monotonic(), metric))
                 elif type(effect) is FormatDisk:
                     self._peers.set_cluster_id(effect.cluster_id)
 
@@ -252,10 +256,13 @@ class Runtime:
             return  # the follower asks again; DiskFailed is on its way to the node
         self._peers.send(effect.destination, msgspec.structs.replace(effect.message, partitions=partitions))
 
-    def _measure_raft_write(self, write_id: int) -> None:
-        writes = self._raft_writes
+    def _measure_writes(self, write_id: int) -> None:
+        """Everything up to ``write_id`` is durable now."""
+        writes = self._writes
+        now = time.monotonic()
         while writes and writes[0][0] <= write_id:
-            self.metrics.add("broker_raft_fsync_seconds", value=time.monotonic() - writes.popleft()[1])
+            _, begun, metric = writes.popleft()
+            self.metrics.add(metric, value=now - begun)
 
     # --- timers
 
