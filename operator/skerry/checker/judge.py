@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skerry.checker.evidence import Evidence
+from skerry.checker.expectations.evaluate import evaluate
 from skerry.checker.findings import undecided
 from skerry.checker.owed_by_run import owed_by_run
 from skerry.checker.properties import PROPERTIES
@@ -30,6 +31,8 @@ def check(
     owed = owed_by_run(history, experiment)
     for rule in properties:
         findings += run_property(rule, evidence, owed)
+    if experiment is not None:
+        findings += evaluate(history, experiment)
     return findings
 
 

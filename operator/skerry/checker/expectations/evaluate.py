@@ -1,0 +1,137 @@
+"""From the expectations of a document to findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from skerry.checker.expectations import RULES
+from skerry.checker.expectations.base import Judged, Rule, unknown
+from skerry.checker.expectations.facts import Occurrence, RunFacts
+from skerry.experiment import Expectation, Experiment, Finding, FindingKind, Verdict
+from skerry.history import History
+from skerry.history.records import FaultStep, Stall
+
+STALL_MIN_NS = 200_000_000
+RUNNER = -1
+_RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
+
+
+def evaluate(history: History, experiment: Experiment, rules: Mapping[str, Rule] = RULES) -> list[Finding]:
+    """One finding per expectation, in the order of the document. Never raises."""
+    run = RunFacts(history, experiment)
+    return [_finding(run, expectation, _judged(run, expectation, rules)) for expectation in experiment.spec.expect]
+
+
+def _judged(run: RunFacts, expectation: Expectation, rules: Mapping[str, Rule]) -> Judged:
+    problem = unverified(run, expectation)
+    if problem is not None:
+        return problem
+    rule = rules.get(expectation.rule)
+    if rule is None:
+        return unknown("NotEvaluated", f"this version of skerry cannot judge `{expectation.rule}`")
+    try:
+        all_judged = list(rule.judge(expectation.body, run))
+    except Exception as error:
+        what = f"the check of `{expectation.rule}` crashed ({type(error).__name__}: {error}); nothing is known about it"
+        return unknown("CheckerCrashed", what)
+    if not all_judged:
+        return unknown("NotEvaluated", "the moment that it is about never came")
+    after_stalls = [_after_stalls(run, judged) for judged in all_judged]
+    return max(after_stalls, key=lambda judged: (_RANK[judged.verdict], judged.weight))
+
+
+def _finding(run: RunFacts, expectation: Expectation, judged: Judged) -> Finding:
+    faults = fault_names(expectation)
+    witness = run.history.index_of(*(record for record in judged.witness if record is not None))
+    return Finding(
+        FindingKind.EXPECTATION,
+        expectation.rule,
+        judged.verdict,
+        judged.message,
+        reason=judged.reason,
+        name=expectation.name,
+        limit=judged.limit,
+        measured=judged.measured,
+        topic=run.topic if judged.partition >= 0 else "",
+        partition=judged.partition,
+        witness=tuple(dict.fromkeys(witness)),
+        fault=faults[0] if faults else "",
+    )
+
+
+# --- faults that were not what they were meant to be ------------------------------------------------------
+
+
+def fault_names(expectation: Expectation) -> list[str]:
+    """The faults that it names, each once."""
+    body = expectation.body
+    names = [name for _, name in body.faults_named()]
+    names += [side.fault for _, side in body.sides() if side.fault is not None]
+    return list(dict.fromkeys(names))
+
+
+def unverified(run: RunFacts, expectation: Expectation) -> Judged | None:
+    """Why nothing can be said about this expectation: a fault that it rests on (all of them, where it names none) did
+    not happen, or was not measured to be in effect."""
+    names = fault_names(expectation) or [fault.name for fault in run.experiment.spec.faults]
+    for name in names:
+        occurrences = run.occurrences.get(name, [])
+        if not occurrences:
+            return unknown("NotInjected", f"the fault `{name}` was never injected")
+        for occurrence in occurrences:
+            if FaultStep.LOST in occurrence.steps:
+                return unknown("FaultLost", f"{occurrence} ended before it was healed, by its own deadline or injector")
+            if not occurrence.verified:
+                return unknown("NotVerified", f"{occurrence} was not verified to be in effect" + _detail(occurrence))
+    return None
+
+
+def _detail(occurrence: Occurrence) -> str:
+    event = occurrence.steps.get(FaultStep.UNVERIFIED)
+    return f": {event.detail}" if event and event.detail else ""
+
+
+# --- stalls -----------------------------------------------------------------------------------------------
+
+
+def _after_stalls(run: RunFacts, judged: Judged) -> Judged:
+    """A runner (or a broker that no fault explains) that stood still may have made this outcome: it says nothing."""
+    at_stake = (judged.upper_bound and judged.verdict is Verdict.FAIL) or (
+        judged.stall_voids_pass and judged.verdict is Verdict.PASS
+    )
+    if not at_stake or judged.window is None:
+        return judged
+    for stall in run.history.stalls:
+        if _counts(run, stall) and stall.from_ns <= judged.window[1] and stall.to_ns >= judged.window[0]:
+            who = "the runner" if stall.process == RUNNER else f"broker {stall.process}"
+            message = (
+                f"{judged.message}; but {who} stood still for {(stall.to_ns - stall.from_ns) / 1e6:.0f} ms at "
+                f"{stall.from_ns / 1e9:.2f} s, which may explain it"
+            )
+            return unknown(
+                "Stalled",
+                message,
+                limit=judged.limit,
+                measured=judged.measured,
+                weight=judged.weight,
+                partition=judged.partition,
+                witness=(*judged.witness, stall),
+            )
+    return judged
+
+
+def _counts(run: RunFacts, stall: Stall) -> bool:
+    if stall.to_ns - stall.from_ns <= STALL_MIN_NS:
+        return False
+    if stall.process == RUNNER:
+        return True
+    return stall.process >= 0 and not any(
+        _active(occurrence, stall) and stall.process in occurrence.victims for occurrence in run.all_occurrences
+    )
+
+
+def _active(occurrence: Occurrence, stall: Stall) -> bool:
+    """It may have been in effect during the stall: from its injection to the end of its heal."""
+    begin = occurrence.steps.get(FaultStep.INJECTING) or occurrence.effective
+    end = occurrence.healed
+    return begin is not None and begin.before_ns <= stall.to_ns and (end is None or end.after_ns >= stall.from_ns)

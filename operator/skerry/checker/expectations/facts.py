@@ -1,0 +1,217 @@
+"""What a history says about faults, leaders, ISR and acknowledgements; computed once, for all expectations.
+
+Every fault action is bracketed by the runner's clock. Whoever judges takes the bound that gives the system under test
+more time: a limit counts from the *late* edge of the effect, what must not happen is forbidden only up to the *early*
+edge of the heal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from skerry.checker.expectations.leaders import Leadership, controllers, partition_leaders
+from skerry.experiment import Experiment
+from skerry.history import History
+from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Outcome, Produce, StatusSample
+
+
+@dataclass
+class Occurrence:
+    """One happening of a fault. Edges are None while the step was never recorded."""
+
+    fault: str
+    number: int
+    kind: str = ""
+    groups: tuple[tuple[int, ...], ...] = ()
+    links: tuple[tuple[int, int], ...] = ()
+    steps: dict[FaultStep, FaultEvent] = field(default_factory=dict)
+
+    @property
+    def effective(self) -> FaultEvent | None:
+        return self.steps.get(FaultStep.EFFECTIVE)
+
+    @property
+    def verified(self) -> bool:
+        """Measured to be in effect, and to its planned end."""
+        return (
+            FaultStep.VERIFIED in self.steps
+            and FaultStep.EFFECTIVE in self.steps
+            and FaultStep.UNVERIFIED not in self.steps
+            and FaultStep.LOST not in self.steps
+        )
+
+    @property
+    def heal_begins_ns(self) -> int | None:
+        """The early edge of the heal: up to here the fault was certainly there."""
+        event = self.steps.get(FaultStep.HEALING) or self.steps.get(FaultStep.HEALED)
+        return event.before_ns if event else None
+
+    @property
+    def healed(self) -> FaultEvent | None:
+        return self.steps.get(FaultStep.HEALED)
+
+    @property
+    def victims(self) -> frozenset[int]:
+        """Every broker whose behaviour it may explain."""
+        named = {broker for group in self.groups for broker in group}
+        return frozenset(named | {broker for link in self.links for broker in link})
+
+    def __str__(self) -> str:
+        return f"`{self.fault}`" if self.number == 0 else f"`{self.fault}` (occurrence {self.number + 1})"
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time to judge, and what it is called in a sentence."""
+
+    from_ns: int
+    to_ns: int
+    name: str
+
+
+class RunFacts:
+    """A history and its document."""
+
+    def __init__(self, history: History, experiment: Experiment) -> None:
+        self.history = history
+        self.experiment = experiment
+        self.topic = experiment.spec.topic.name
+        self.partitions = range(experiment.spec.topic.partitions)
+
+    def limit_ns(self, ns: int) -> int:
+        """A duration of the document, scaled by `cluster.timing`."""
+        return self.experiment.limit_ns(ns)
+
+    def chosen_partitions(self, partition: int | None) -> list[int]:
+        """The one that is named, or all of the topic."""
+        return list(self.partitions) if partition is None else [partition]
+
+    @cached_property
+    def occurrences(self) -> dict[str, list[Occurrence]]:
+        """By the fault's name, in order."""
+        found: dict[tuple[str, int], Occurrence] = {}
+        for event in self.history.faults:
+            key = (event.fault, event.occurrence)
+            occurrence = found.setdefault(key, Occurrence(event.fault, event.occurrence))
+            # A conductor that began again may heal twice; the first record of a step is the one that counts.
+            occurrence.steps.setdefault(event.step, event)
+            occurrence.kind = event.kind or occurrence.kind
+            occurrence.groups = event.groups or occurrence.groups
+            occurrence.links = event.links or occurrence.links
+        by_name: defaultdict[str, list[Occurrence]] = defaultdict(list)
+        for key in sorted(found):
+            by_name[key[0]].append(found[key])
+        return dict(by_name)
+
+    def occurrences_of(self, fault: str) -> list[tuple[Occurrence, FaultEvent]]:
+        """Each occurrence that took effect, with that event."""
+        return [(o, o.effective) for o in self.occurrences.get(fault, ()) if o.effective is not None]
+
+    @property
+    def all_occurrences(self) -> list[Occurrence]:
+        return [occurrence for group in self.occurrences.values() for occurrence in group]
+
+    # --- time --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def workload_end_ns(self) -> int:
+        """When the producers were told to stop; else when the last of them was answered."""
+        draining = [phase.at_ns for phase in self.history.phases if phase.phase == "Draining"]
+        if draining:
+            return draining[0]
+        return max((p.completed_ns for p in self.produces), default=0)
+
+    @cached_property
+    def first_effect_ns(self) -> int | None:
+        return min((o.effective.before_ns for o in self.all_occurrences if o.effective), default=None)
+
+    def windows(self, during: str | None, after_heal_of: str | None) -> list[Window]:
+        """The stretches that an expectation with these fields is about; empty: they never came."""
+        if during is not None:
+            return [
+                Window(effective.after_ns, self._end_of(occurrence), f"during {occurrence}")
+                for occurrence, effective in self.occurrences_of(during)
+            ]
+        if after_heal_of is not None:
+            healed = [o.healed for o in self.occurrences.get(after_heal_of, ())]
+            if not healed or healed[-1] is None:
+                return []
+            return [Window(healed[-1].after_ns, self.workload_end_ns, f"after the heal of `{after_heal_of}`")]
+        if self.first_effect_ns is None:
+            return []
+        return [Window(self.first_effect_ns, self.workload_end_ns, "from the first fault on")]
+
+    def _end_of(self, occurrence: Occurrence) -> int:
+        end = occurrence.heal_begins_ns
+        return self.workload_end_ns if end is None else end
+
+    def certain_window(self, occurrence: Occurrence, effective: FaultEvent, within_ns: int) -> Window:
+        """From ``within_ns`` after the late edge of the effect to the early edge of the heal."""
+        start = effective.after_ns + within_ns
+        return Window(start, max(start, self._end_of(occurrence)), f"during {occurrence}")
+
+    def wall_to_run_ns(self, wall_ns: int) -> int | None:
+        """A wall clock reading on the run's clock; exact only up to the stated clock error."""
+        header = self.history.header
+        return wall_ns - header.started_wall_ns if header and header.started_wall_ns and wall_ns else None
+
+    # --- what clients saw --------------------------------------------------------------------------------
+
+    @cached_property
+    def produces(self) -> list[Produce]:
+        """The workload's writes to the topic; probes are not among them."""
+        return [p for p in self.history.produces if p.directed_to < 0 and p.topic == self.topic]
+
+    @cached_property
+    def probes(self) -> list[Produce]:
+        return [p for p in self.history.produces if p.directed_to >= 0 and p.topic == self.topic]
+
+    @cached_property
+    def ack_times(self) -> dict[int, list[int]]:
+        """Per partition when acknowledgements came, sorted."""
+        times: dict[int, list[int]] = {partition: [] for partition in self.partitions}
+        for produce in self.produces:
+            if produce.outcome is Outcome.OK:
+                times.setdefault(produce.partition, []).append(produce.completed_ns)
+        for values in times.values():
+            values.sort()
+        return times
+
+    # --- what brokers said -------------------------------------------------------------------------------
+
+    @cached_property
+    def leaderships(self) -> dict[int, list[Leadership]]:
+        """Per partition every committed leader epoch that anybody saw, lowest first."""
+        return partition_leaders(self.history, self.topic)
+
+    @cached_property
+    def controllers(self) -> list[Leadership]:
+        """Every term with a controller that anybody saw."""
+        return controllers(self.history)
+
+    def leadership_at(self, partition: int | None, at_ns: int) -> Leadership | None:
+        """The highest epoch that was committed before; ``partition`` None: the controller's term."""
+        known = self.controllers if partition is None else self.leaderships.get(partition, [])
+        before = [leadership for leadership in known if leadership.earliest_ns < at_ns]
+        return before[-1] if before else None
+
+    @cached_property
+    def observed_until_ns(self) -> int:
+        """The last time a broker answered a status request."""
+        return max((status.after_ns for status in self.history.statuses if status.reachable), default=0)
+
+    @cached_property
+    def isr_samples(self) -> dict[int, list[tuple[StatusSample, BrokerSample]]]:
+        """Per partition what its leader said, in order of time; a leader of a lower epoch than was seen is deposed."""
+        samples: defaultdict[int, list[tuple[StatusSample, BrokerSample]]] = defaultdict(list)
+        highest: dict[int, int] = {}
+        for status in sorted(self.history.statuses, key=lambda status: status.before_ns):
+            for sample in status.partitions:
+                if not status.reachable or sample.topic != self.topic or sample.leader != status.broker:
+                    continue
+                if sample.leader_epoch >= highest.get(sample.partition, -1):
+                    highest[sample.partition] = sample.leader_epoch
+                    samples[sample.partition].append((status, sample))
+        return dict(samples)

@@ -1,0 +1,107 @@
+"""Failover by the brokers' own metrics is within the limit, and the rest of the history agrees with it.
+
+Failover = min(elected > effective) - effective, where `elected` are the values of
+`broker_partition_leader_elected_timestamp_seconds` of the partition and `effective` is the wall clock at the early edge
+of the fault's effect: the formula of the dashboards, independent of the scrape interval. No such value: Inconclusive.
+
+Three cross-checks, each within the stated clock error, else Inconclusive (`ClocksDisagree`): the stamp of the same
+election in the history, the moment at which the runner had certainly seen it, and, for acks=All and a leader that was
+killed or cut off alone, the client's longest time without an acknowledgement, which cannot be shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.expectations.base import MS, SECOND, Judged, Rule, failed, passed, seconds, unknown
+from skerry.checker.expectations.facts import Occurrence, RunFacts
+from skerry.checker.expectations.gaps import longest_gap
+from skerry.checker.expectations.series import partition_series
+from skerry.experiment.expectations import Failover
+from skerry.experiment.vocabulary import Acks, Plane
+from skerry.history.records import FaultEvent, MetricSample
+
+METRIC = "broker_partition_leader_elected_timestamp_seconds"
+ROUNDING_NS = MS
+"""Timestamps in seconds are 64-bit floats: good to a microsecond; wall clocks are read a moment apart."""
+
+
+def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
+    limit = run.limit_ns(body.at_most_ns)
+    samples = partition_series(run, METRIC, body.partition)
+    for occurrence, effective in run.occurrences_of(body.of):
+        shown = {
+            "limit": seconds(limit),
+            "window": (effective.before_ns, effective.after_ns + limit),
+            "upper_bound": True,
+        }
+        if not samples:
+            yield unknown("NoSample", f"no broker was scraped for {METRIC} of partition {body.partition}", **shown)
+            continue
+        if not effective.wall_ns:
+            yield unknown("NoWallClock", f"the wall clock at the effect of {occurrence} was not recorded", **shown)
+            continue
+        stamps = [s for s in samples if _wall_ns(s) > effective.wall_ns]
+        if not stamps:
+            yield unknown("EmptyResult", f"partition {body.partition}: no election after {occurrence}", **shown)
+            continue
+        first = min(stamps, key=_wall_ns)
+        failover = _wall_ns(first) - effective.wall_ns
+        gap = longest_gap(run.ack_times[body.partition], effective.before_ns, run.workload_end_ns)
+        message = (
+            f"partition {body.partition}: failover {seconds(failover)} after {occurrence} by the brokers' metrics; the "
+            f"client's longest time without an acknowledgement was {seconds(gap.length_ns)}"
+        )
+        shown |= {"measured": seconds(failover), "weight": failover, "witness": (effective, first)}
+        disagreement = _disagreement(run, body.partition, occurrence, effective, first, failover, gap.length_ns)
+        if disagreement:
+            yield unknown("ClocksDisagree", f"{message}; {disagreement}", **shown)
+        else:
+            yield passed(message, **shown) if failover <= limit else failed("TooSlow", message, **shown)
+
+
+def _wall_ns(sample: MetricSample) -> int:
+    return round(sample.value * SECOND)
+
+
+def _disagreement(
+    run: RunFacts,
+    partition: int,
+    occurrence: Occurrence,
+    effective: FaultEvent,
+    sample: MetricSample,
+    failover_ns: int,
+    gap_ns: int,
+) -> str:
+    """Which other reading of the same interval contradicts the metric; empty: none."""
+    error = run.history.clock_error_ns + ROUNDING_NS
+    epoch = sample.labels.get("leader_epoch", "")
+    for election in run.history.elections:
+        same = (election.topic, election.partition, str(election.leader_epoch)) == (run.topic, partition, epoch)
+        if same and abs(election.wall_ns - effective.wall_ns - failover_ns) > error:
+            return (
+                f"the history stamps the same election {seconds(election.wall_ns - effective.wall_ns)} after the fault"
+            )
+    leadership = next((seen for seen in run.leaderships.get(partition, ()) if str(seen.epoch) == epoch), None)
+    if leadership is not None and failover_ns > leadership.seen_ns - effective.before_ns + error:
+        return f"the new leader was seen {seconds(leadership.seen_ns - effective.before_ns)} after the fault already"
+    bracket = effective.after_ns - effective.before_ns
+    if _stops_all_writes(run, partition, occurrence, effective) and gap_ns < failover_ns - bracket - error:
+        return "no client waited that long"
+    return ""
+
+
+def _stops_all_writes(run: RunFacts, partition: int, occurrence: Occurrence, effective: FaultEvent) -> bool:
+    """The leader was killed, or cut off alone from everybody, so that acks=All writes need a new one."""
+    old = run.leadership_at(partition, effective.before_ns)
+    spec = run.experiment.spec
+    if old is None or spec.workload.acks is not Acks.ALL or spec.topic.min_in_sync_replicas < 2:
+        return False
+    if occurrence.kind == "partition":
+        body = run.experiment.fault(occurrence.fault).partition
+        alone = (old.leader,) in occurrence.groups
+        return alone and body is not None and Plane.REPLICATION in body.planes
+    return occurrence.kind == "kill" and old.leader in occurrence.victims
+
+
+RULE = Rule("failover", __doc__, judge)

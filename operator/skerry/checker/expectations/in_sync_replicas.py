@@ -1,0 +1,95 @@
+"""The committed ISR has the size that is expected, no later than the limit; after a heal it then stays so.
+
+As the leader of the highest epoch reports it. `of`: at some moment between the effect and the limit. `afterHealOf`:
+from some moment within the limit on, until the next fault or the end of the workload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, span, unknown
+from skerry.checker.expectations.facts import RunFacts
+from skerry.experiment.expectations import InSyncReplicas
+from skerry.history.records import BrokerSample, FaultEvent, FaultStep, StatusSample
+
+
+def judge(body: InSyncReplicas, run: RunFacts) -> Iterator[Judged]:
+    if body.of is not None:
+        moments: list[FaultEvent | None] = [effective for _, effective in run.occurrences_of(body.of)]
+    else:
+        moments = [occurrence.healed for occurrence in run.occurrences.get(body.after_heal_of or "", ())]
+    for moment in moments:
+        if moment is None:
+            yield unknown("NotHealed", f"`{body.after_heal_of}` was never healed")
+            continue
+        for partition in run.chosen_partitions(body.partition):
+            yield _one(body, run, moment, partition)
+
+
+def _one(body: InSyncReplicas, run: RunFacts, moment: FaultEvent, partition: int) -> Judged:
+    limit = run.limit_ns(body.within_ns)
+    deadline = moment.after_ns + limit
+    shown = {
+        "limit": f"{_wanted(body)} within {seconds(limit)}",
+        "window": (moment.before_ns, deadline),
+        "upper_bound": True,
+        "partition": partition,
+    }
+    samples = [(s, b) for s, b in run.isr_samples.get(partition, ()) if s.after_ns >= moment.before_ns]
+    in_time = [(s, b) for s, b in samples if s.before_ns <= deadline]
+    if not in_time:
+        return unknown("NoSamples", f"partition {partition}: no leader reported an ISR in time", **shown)
+    first = next(((s, b) for s, b in in_time if _fits(body, len(b.isr))), None)
+    if first is None:
+        sizes = [len(b.isr) for _, b in in_time]
+        message = f"partition {partition}: ISR of {sizes[-1]}, not {_wanted(body)}, within {seconds(limit)}"
+        witness = (moment, in_time[-1][0])
+        return failed("WrongIsr", message, measured=str(sizes[-1]), witness=witness, weight=limit, **shown)
+    status, sample = first
+    took = status.after_ns - moment.before_ns
+    measured = span(status.before_ns - moment.after_ns, took)
+    lost = _lost_again(body, run, samples, status) if body.after_heal_of is not None else None
+    if lost is not None:
+        message = (
+            f"partition {partition}: ISR of {len(sample.isr)} after {measured}, but of {len(lost[1].isr)} again at "
+            f"{seconds(lost[0].before_ns)}"
+        )
+        return failed("IsrFlapped", message, measured=str(len(lost[1].isr)), witness=(moment, status, lost[0]), **shown)
+    message = f"partition {partition}: ISR of {len(sample.isr)} after {measured}"
+    return passed(message, measured=f"{len(sample.isr)} after {measured}", weight=took, **shown)
+
+
+def _lost_again(
+    body: InSyncReplicas, run: RunFacts, samples: list[tuple[StatusSample, BrokerSample]], since: StatusSample
+) -> tuple[StatusSample, BrokerSample] | None:
+    """The first sample after it fitted that does not, before another fault may explain it."""
+    next_faults = [
+        f.before_ns for f in run.history.faults if f.step is FaultStep.INJECTING and f.before_ns > since.before_ns
+    ]
+    end = min([run.workload_end_ns, *next_faults])
+    return next(
+        (
+            (s, b)
+            for s, b in samples
+            if since.before_ns < s.before_ns and s.after_ns <= end and not _fits(body, len(b.isr))
+        ),
+        None,
+    )
+
+
+def _fits(body: InSyncReplicas, size: int) -> bool:
+    if body.equals is not None:
+        return size == body.equals
+    if body.at_most is not None:
+        return size <= body.at_most
+    return size >= (body.at_least or 0)
+
+
+def _wanted(body: InSyncReplicas) -> str:
+    if body.equals is not None:
+        return f"{body.equals}"
+    return f"at most {body.at_most}" if body.at_most is not None else f"at least {body.at_least}"
+
+
+RULE = Rule("inSyncReplicas", __doc__, judge)

@@ -1,0 +1,85 @@
+"""The ISR is whole again within the limit after the heal, by the brokers' own metrics.
+
+ISR recovery = min(full > healed) - healed, where `full` are the values of `broker_partition_isr_full_timestamp_seconds`
+and `healed` is the wall clock at the early edge of the heal. A partition whose ISR never shrank has nothing to recover
+from and is left out; when that is all of them, or a value is missing: Inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.expectations.base import MS, SECOND, Judged, Rule, failed, passed, seconds, unknown
+from skerry.checker.expectations.facts import Occurrence, RunFacts
+from skerry.checker.expectations.series import partition_series
+from skerry.experiment.expectations import IsrRecovery
+from skerry.history.records import FaultEvent
+
+METRIC = "broker_partition_isr_full_timestamp_seconds"
+
+
+def judge(body: IsrRecovery, run: RunFacts) -> Iterator[Judged]:
+    for occurrence, effective in run.occurrences_of(body.of):
+        healed = occurrence.healed
+        if healed is None:
+            yield unknown("NotHealed", f"{occurrence} was never healed")
+            continue
+        if not healed.wall_ns:
+            yield unknown("NoWallClock", f"the wall clock at the heal of {occurrence} was not recorded")
+            continue
+        chosen = run.chosen_partitions(body.partition)
+        shrunk = [partition for partition in chosen if _shrank(run, partition, effective, healed)]
+        if not shrunk:
+            yield unknown("NeverShrank", f"no ISR was seen smaller between {occurrence} and its heal")
+        for partition in shrunk:
+            yield _one(body, run, partition, occurrence, healed)
+
+
+def _shrank(run: RunFacts, partition: int, effective: FaultEvent, healed: FaultEvent) -> bool:
+    whole = run.experiment.spec.topic.replication_factor
+    return any(
+        len(sample.isr) < whole
+        for status, sample in run.isr_samples.get(partition, ())
+        if effective.before_ns <= status.after_ns and status.before_ns <= healed.after_ns
+    )
+
+
+def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrence, healed: FaultEvent) -> Judged:
+    limit = run.limit_ns(body.at_most_ns)
+    shown = {
+        "limit": seconds(limit),
+        "window": (healed.before_ns, healed.after_ns + limit),
+        "upper_bound": True,
+        "partition": partition,
+    }
+    samples = partition_series(run, METRIC, partition)
+    if not samples:
+        return unknown("NoSample", f"no broker was scraped for {METRIC} of partition {partition}", **shown)
+    stamps = [s for s in samples if round(s.value * SECOND) > healed.wall_ns]
+    if not stamps:
+        return unknown("EmptyResult", f"partition {partition}: no whole ISR after the heal of {occurrence}", **shown)
+    first = min(stamps, key=lambda sample: sample.value)
+    recovery = round(first.value * SECOND) - healed.wall_ns
+    shown |= {"measured": seconds(recovery), "weight": recovery, "witness": (healed, first)}
+    message = f"partition {partition}: ISR whole again {seconds(recovery)} after the heal of {occurrence}"
+    seen = _seen_whole_ns(run, partition, healed)
+    error = run.history.clock_error_ns + MS
+    if seen is not None and recovery > seen - healed.before_ns + error:
+        message += f", but it was seen whole after {seconds(seen - healed.before_ns)} already"
+        return unknown("ClocksDisagree", message, **shown)
+    return passed(message, **shown) if recovery <= limit else failed("TooSlow", message, **shown)
+
+
+def _seen_whole_ns(run: RunFacts, partition: int, healed: FaultEvent) -> int | None:
+    """When, after it had been smaller, the leader first reported a whole ISR again."""
+    whole = run.experiment.spec.topic.replication_factor
+    smaller = False
+    for status, sample in run.isr_samples.get(partition, ()):
+        if status.after_ns < healed.before_ns or len(sample.isr) < whole:
+            smaller = smaller or status.after_ns >= healed.before_ns
+        elif smaller:
+            return status.after_ns
+    return None
+
+
+RULE = Rule("isrRecovery", __doc__, judge)

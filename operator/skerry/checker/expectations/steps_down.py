@@ -1,0 +1,99 @@
+"""After the heal the broker follows a higher leader epoch than the one it led, within the limit.
+
+The target is taken as it was at the moment the fault began. That what diverged was truncated is judged by the safety
+properties (`replica-divergence`); here the truncated records are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, span, unknown
+from skerry.checker.expectations.facts import Occurrence, RunFacts
+from skerry.checker.expectations.leaders import Leadership
+from skerry.experiment.expectations import StepsDown
+from skerry.experiment.targets import Target
+from skerry.experiment.vocabulary import Role
+from skerry.history.records import FaultEvent, StatusSample
+
+
+def judge(body: StepsDown, run: RunFacts) -> Iterator[Judged]:
+    for occurrence, effective in run.occurrences_of(body.after_heal_of):
+        healed = occurrence.healed
+        if healed is None:
+            yield unknown("NotHealed", f"{occurrence} was never healed")
+            continue
+        broker = _resolve(run, body.target, occurrence, effective)
+        if broker is None:
+            yield unknown("Unresolved", f"nobody saw which broker was {body.target} when {occurrence} began")
+            continue
+        led = _led_by(run, body.target, broker, effective)
+        if not led:
+            yield unknown("NotALeader", f"broker {broker} led no partition when {occurrence} began")
+        for partition, old in led:
+            yield _one(body, run, partition, old, healed)
+
+
+def _resolve(run: RunFacts, target: Target, occurrence: Occurrence, effective: FaultEvent) -> int | None:
+    if target.ordinal is not None:
+        return target.ordinal
+    if target.role in (Role.PARTITION_LEADER, Role.CONTROLLER):
+        leadership = run.leadership_at(target.partition, effective.before_ns)
+        return leadership.leader if leadership is not None and leadership.leader >= 0 else None
+    groups = run.experiment.fault(occurrence.fault).body.target_groups()
+    for group, brokers in zip(groups, occurrence.groups, strict=False):
+        if group == (target,) and len(brokers) == 1:
+            return brokers[0]
+    return None
+
+
+def _led_by(run: RunFacts, target: Target, broker: int, effective: FaultEvent) -> list[tuple[int, Leadership]]:
+    """The partitions that it led when the fault began, with the epoch."""
+    at_effect = [(p, run.leadership_at(p, effective.before_ns)) for p in run.chosen_partitions(target.partition)]
+    return [(partition, old) for partition, old in at_effect if old is not None and old.leader == broker]
+
+
+def _one(body: StepsDown, run: RunFacts, partition: int, old: Leadership, healed: FaultEvent) -> Judged:
+    limit = run.limit_ns(body.within_ns)
+    deadline = healed.after_ns + limit
+    shown = {
+        "limit": seconds(limit),
+        "window": (healed.before_ns, deadline),
+        "upper_bound": True,
+        "partition": partition,
+    }
+    if not any(seen.epoch > old.epoch for seen in run.leaderships.get(partition, ())):
+        message = (
+            f"partition {partition}: broker {old.leader} was never replaced, so there is nothing to step down from"
+        )
+        return unknown("NeverReplaced", message, **shown)
+    own = [s for s in run.history.statuses if s.broker == old.leader and s.reachable and s.after_ns >= healed.before_ns]
+    in_time = [status for status in own if status.before_ns <= deadline]
+    if not in_time:
+        return unknown("NoSamples", f"broker {old.leader} was not asked within {seconds(limit)} of the heal", **shown)
+    first = next((status for status in in_time if _follows(run, status, partition, old)), None)
+    if first is None:
+        message = (
+            f"partition {partition}: broker {old.leader} still led in epoch {old.epoch} {seconds(limit)} after the heal"
+        )
+        return failed("StillLeads", message, measured="never", witness=(old.record, healed, in_time[-1]), **shown)
+    took = first.after_ns - healed.before_ns
+    measured = span(first.before_ns - healed.after_ns, took)
+    truncated = max(status.truncated_records for status in own)
+    message = (
+        f"partition {partition}: broker {old.leader} followed a later epoch {measured} after the heal; it truncated "
+        f"{truncated} records in its life"
+    )
+    return passed(message, measured=measured, weight=took, **shown)
+
+
+def _follows(run: RunFacts, status: StatusSample, partition: int, old: Leadership) -> bool:
+    """Its own applied metadata has a later epoch, and its replica acts by it."""
+    return any(
+        sample.leader_epoch > old.epoch and (sample.role == "Follower" or sample.leader == status.broker)
+        for sample in status.partitions
+        if (sample.topic, sample.partition) == (run.topic, partition)
+    )
+
+
+RULE = Rule("stepsDown", __doc__, judge)

@@ -1,0 +1,49 @@
+"""Acknowledged records per second in the window, as a percentage of the steady state before the first fault.
+
+The steady state is from the first acknowledgement to the first fault's injection; shorter than a second, or without an
+acknowledgement, it is no measure: Inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from skerry.checker.expectations.base import SECOND, Judged, Rule, failed, passed, unknown
+from skerry.checker.expectations.facts import RunFacts
+from skerry.experiment.expectations import Throughput
+from skerry.history.records import FaultStep, Outcome
+
+
+def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
+    limit = body.at_least_percent_of_steady
+    first_ack = min((times[0] for times in run.ack_times.values() if times), default=None)
+    fault = min(
+        (f.before_ns for f in run.history.faults if f.step in (FaultStep.INJECTING, FaultStep.EFFECTIVE)), default=None
+    )
+    shown: dict[str, Any] = {"limit": f">= {limit} %"}
+    if first_ack is None or fault is None or fault - first_ack < SECOND:
+        yield unknown("NoSteadyState", "less than a second of acknowledged writes before the first fault", **shown)
+        return
+    steady = _records(run, first_ack, fault)
+    steady_ns = fault - first_ack
+    for window in run.windows(body.during, body.after_heal_of):
+        length = window.to_ns - window.from_ns
+        if length <= 0:
+            yield unknown("EmptyWindow", f"no time passed {window.name}", **shown)
+            continue
+        records = _records(run, window.from_ns, window.to_ns)
+        percent = records * steady_ns * 100 // (steady * length)
+        shown |= {"measured": f"{percent} %", "weight": -percent, "window": (window.from_ns, window.to_ns)}
+        message = (
+            f"{records * SECOND / length:.0f} records/s acknowledged {window.name}, {percent} % of "
+            f"{steady * SECOND / steady_ns:.0f} records/s in the steady state"
+        )
+        yield passed(message, **shown) if percent >= limit else failed("TooSlow", message, **shown)
+
+
+def _records(run: RunFacts, from_ns: int, to_ns: int) -> int:
+    return sum(p.count for p in run.produces if p.outcome is Outcome.OK and from_ns <= p.completed_ns <= to_ns)
+
+
+RULE = Rule("throughput", __doc__, judge)

@@ -1,0 +1,45 @@
+"""At least one produce is acknowledged by a broker of that side, while the fault is in effect and within the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, unknown
+from skerry.checker.expectations.facts import RunFacts
+from skerry.checker.expectations.sides import brokers_text, sides_in_time
+from skerry.experiment.expectations import WritesAccepted
+from skerry.history.records import Outcome
+
+
+def judge(body: WritesAccepted, run: RunFacts) -> Iterator[Judged]:
+    limit = run.limit_ns(body.within_ns)
+    acks = str(body.acks or run.experiment.spec.workload.acks)
+    for side in sides_in_time(run, body.by, 0):
+        start, end = side.window.from_ns, min(side.window.to_ns, side.window.from_ns + limit)
+        tried = [
+            produce
+            for produce in (*run.produces, *run.probes)
+            if produce.acks == acks
+            and body.partition in (None, produce.partition)
+            and produce.directed_to in (-1, *side.brokers)
+            and produce.invoked_ns <= end
+            and produce.completed_ns >= start
+        ]
+        shown = {"limit": seconds(limit), "window": (start, end), "upper_bound": True}
+        who = brokers_text(side.brokers)
+        accepted = [
+            p for p in tried if p.outcome is Outcome.OK and p.leader in side.brokers and start <= p.completed_ns <= end
+        ]
+        if accepted:
+            first = min(accepted, key=lambda produce: produce.completed_ns)
+            measured = seconds(first.completed_ns - start)
+            message = f"broker {first.leader} acknowledged a write {measured} after the effect, {side.window.name}"
+            yield passed(message, measured=measured, weight=first.completed_ns - start, witness=(first,), **shown)
+        elif tried:
+            message = f"{who} acknowledged none of {len(tried)} acks={acks} writes within {seconds(limit)}"
+            yield failed("NothingAccepted", f"{message} {side.window.name}", measured="none", **shown)
+        else:
+            yield unknown("NotTried", f"no acks={acks} write was tried {side.window.name}", **shown)
+
+
+RULE = Rule("writesAccepted", __doc__, judge)
