@@ -75,11 +75,7 @@ def ordinals_and_partitions(experiment: Experiment) -> Found:
                 f"so partitions are {_range(partitions)}",
             )
     for path, target in _all_targets(experiment):
-        available = {
-            Role.PARTITION_FOLLOWER: experiment.spec.topic.replication_factor - 1,
-            Role.IN_SYNC_FOLLOWER: experiment.spec.topic.replication_factor - 1,
-            Role.NON_CONTROLLER: brokers - 1,
-        }.get(target.role or Role.ALL, brokers)
+        available = _at_most(target, experiment)
         if (target.count_max or 0) > available:
             yield path, f"{target.count_max} x {target.role} cannot be found: there are at most {available}"
 
@@ -198,7 +194,11 @@ def other_means_someone(experiment: Experiment) -> Found:
         groups = fault.body.target_groups()
         targets = [target for group in groups for target in group]
         named = {target.ordinal for target in targets if target.ordinal is not None}
-        roles = sum(target.count_max or 0 for target in targets if target.role not in (None, Role.OTHER))
+        roles = sum(
+            min(target.count_max or 0, _at_most(target, experiment))
+            for target in targets
+            if target.role not in (None, Role.OTHER)
+        )
         if any(target.role is Role.OTHER for target in targets):
             if len(named) + roles >= experiment.spec.cluster.brokers:
                 yield (
@@ -275,6 +275,16 @@ def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Target]]:
     for index, expectation in enumerate(experiment.spec.expect):
         for field, target in expectation.body.targets():
             yield ("spec", "expect", index, expectation.rule, field), target
+
+
+def _at_most(target: Target, experiment: Experiment) -> int:
+    """How many brokers can have this role."""
+    brokers, followers = experiment.spec.cluster.brokers, experiment.spec.topic.replication_factor - 1
+    return {
+        Role.PARTITION_FOLLOWER: followers,
+        Role.IN_SYNC_FOLLOWER: followers,
+        Role.NON_CONTROLLER: brokers - 1,
+    }.get(target.role or Role.ALL, brokers)
 
 
 def _index(experiment: Experiment, name: str) -> int:

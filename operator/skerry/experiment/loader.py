@@ -22,6 +22,10 @@ DOCUMENT_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 40
 TOO_DEEP = f"is nested more than {DEPTH_MAX} levels deep; an experiment is not"
 
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map")
+)
+
 Path = tuple[str | int, ...]
 
 
@@ -63,7 +67,6 @@ class _Loader:
 
     def load(self, text: str) -> Experiment:
         root = self._compose(text)
-        self._raise_if([*self._unsafe_nodes(root, 0)])
         self._raise_if([*self._duplicate_keys(root, ())])
         try:
             data = yaml.SafeLoader("").construct_document(root)
@@ -84,6 +87,7 @@ class _Loader:
         if len(text.encode("utf-8", "replace")) > DOCUMENT_BYTES_MAX:
             self._fail(0, f"is larger than {DOCUMENT_BYTES_MAX // 1024} KiB; an experiment is a page of text")
         try:
+            self._refuse_unsafe(text)
             roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -92,8 +96,6 @@ class _Loader:
         except yaml.reader.ReaderError as error:
             line = text[: error.position].count("\n") + 1 if isinstance(error.position, int) else 0
             self._fail(line, f"holds the character U+{_code(error.character):04X}; save it as plain UTF-8 text")
-        except RecursionError:
-            self._fail(0, TOO_DEEP)
         if not roots or (len(roots) == 1 and _is_null(roots[0])):
             self._fail(0, "is empty; it must hold one ChaosExperiment (apiVersion, kind, metadata, spec)")
         if len(roots) > 1:
@@ -103,21 +105,22 @@ class _Loader:
             )
         return roots[0]
 
-    def _unsafe_nodes(self, node: yaml.Node, depth: int, seen: set[int] | None = None) -> Iterator[Problem]:
-        """Aliases (the same node object twice), merge keys, own tags, and excessive depth."""
-        seen = set() if seen is None else seen
-        if id(node) in seen:
-            yield Problem(self.source, _line(node), "", "uses a YAML anchor (`&name`, `*name`); write the value out")
-            return
-        seen.add(id(node))
-        if depth > DEPTH_MAX:
-            yield Problem(self.source, _line(node), "", TOO_DEEP)
-            return
-        if not node.tag.startswith("tag:yaml.org,2002:") or node.tag.rpartition(":")[2] in ("binary", "set", "omap"):
-            yield Problem(self.source, _line(node), "", f"has the YAML tag `{node.tag}`; write a plain value")
-            return
-        for child in _children(node):
-            yield from self._unsafe_nodes(child, depth + 1, seen)
+    def _refuse_unsafe(self, text: str) -> None:
+        """Before any node is built: anchors, own tags, and depth (the parser's time grows with its square)."""
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+                self._fail(line, "uses a YAML anchor (`&name`, `*name`); write the value out")
+            tag = getattr(event, "tag", None)
+            if tag is not None and tag not in _PLAIN_TAGS:
+                self._fail(line, f"has the YAML tag `{tag}`; write a plain value")
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > DEPTH_MAX:
+                    self._fail(line, TOO_DEEP)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
 
     def _duplicate_keys(self, node: yaml.Node, path: Path) -> Iterator[Problem]:
         if isinstance(node, yaml.MappingNode):
@@ -175,15 +178,6 @@ def line_of(root: yaml.Node, path: Path) -> int:
         else:
             return line
     return line
-
-
-def _children(node: yaml.Node) -> Iterator[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield key
-            yield value
-    elif isinstance(node, yaml.SequenceNode):
-        yield from node.value
 
 
 def _line(node: yaml.Node) -> int:
