@@ -469,7 +469,7 @@ GAP = "maxWriteGap: {atMost: 2s, during: cut}"
 def test_max_write_gap():
     assert_judged(PASS, GAP, AROUND, "1.69 s")
     long = [*writes(1000, 5000), *writes(7500, 24_000)]
-    finding = assert_judged(FAIL, GAP, long, "2.5", reason="GapTooLong")
+    finding = assert_judged(FAIL, GAP, long, "2.49 s", reason="GapTooLong")
     assert finding.partition == 0
     assert_judged(INCONCLUSIVE, GAP, writes(1000, 4000), reason="NotTried")
 
