@@ -105,14 +105,21 @@ class Runtime:
     ``stopped`` resolves with the StopNode, or the exception of a bug; nothing is carried out after it.
     """
 
-    def __init__(self, node: Node, disk: Disk, metrics: Metrics, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        node: Node,
+        disk: Disk,
+        metrics: Metrics,
+        clock: Clock | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self.node = node
         self.disk = disk
         self.metrics = metrics
         self.clock = clock or SystemClock()
         self.stalls: deque[Stall] = deque(maxlen=STALLS_KEPT)
-        self.stopped: asyncio.Future[StopNode] = asyncio.get_running_loop().create_future()
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
+        self.stopped: asyncio.Future[StopNode] = self._loop.create_future()
         self._peers: Peers | None = None
         self._gateway: Gateway | None = None
         self._beats: list[Callable[[bool], None]] = []
