@@ -92,6 +92,8 @@ class DiskWriter:
             if log is None:
                 self._guarded(True, self._raft_job, effect)
             elif self._guarded(False, self._log_jobs[kind], log, effect, batches):
+                if log not in self._logs:  # deleted just now
+                    continue
                 self._progress[log] = None
                 if kind is not Checkpoint:
                     touched[log] = None

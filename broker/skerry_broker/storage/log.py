@@ -135,7 +135,7 @@ class LogFiles:
             if segment.size and segment.size + size > self.segment_bytes:
                 self.write()
                 self._roll(batch.base_offset)
-                segment = self.segments[-1]
+                segment, producers = self.segments[-1], self.producers
             self.space.take(size)
             segment.add(batch.base_offset, batch.record_count, size, batch.max_timestamp_ms)
             self._staged.append(data)
@@ -204,6 +204,7 @@ class LogFiles:
             self._cut(segment, end_offset)
         self.end_offset = end_offset
         self.durable_end = min(self.durable_end, end_offset)
+        self.high_watermark = min(self.high_watermark, end_offset)
 
     def reset(self, start_offset: int) -> None:
         """An empty log at ``start_offset``. A crash on the way leaves a prefix of the old log, or no record."""
@@ -222,6 +223,7 @@ class LogFiles:
         below it, and goes at the next start."""
         if start_offset <= self.start_offset:
             return
+        self.save_changed_epochs()  # afterwards no record may be left to derive them from
         self._save_number("log-start", start_offset, durable=True)
         self.start_offset = start_offset
         while len(self.segments) > 1 and self.segments[0].next_offset <= start_offset:

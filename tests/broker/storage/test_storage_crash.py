@@ -1,7 +1,7 @@
 """A crash at every change to the disk leaves a recoverable prefix that holds everything reported durable (I-SAF-8).
 
-A script of disk effects runs on a disk that loses power at its n-th call, for every n; what is then on it (nothing, all, or some
-prefix of what was not synced) is recovered and compared with a dumb twin of the script.
+A script of disk effects runs on a disk that loses power at its n-th call, for every n; what is then on it (nothing,
+all, or some prefix of what was not synced) is recovered and compared with a dumb twin of the script.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class TwinLog:
     batches: list = field(default_factory=list)
     """Also those that retention has removed: producers are remembered from them."""
     epochs: list = field(default_factory=list)
+    high_watermark: int = 0
 
     @property
     def end(self) -> int:
@@ -61,7 +62,7 @@ class TwinLog:
 @dataclass
 class Twin:
     logs: dict = field(default_factory=dict)
-    hard_state: HardState = HardState()
+    hard_state: HardState = field(default_factory=HardState)
     snapshot: RaftSnapshot | None = None
     entries: tuple = ()
     cluster_id: str | None = None
@@ -90,8 +91,12 @@ class Twin:
             case TruncateLog():
                 log.batches = [batch for batch in log.batches if batch.next_offset <= effect.end_offset]
                 log.epochs = [epoch for epoch in log.epochs if epoch.start_offset < effect.end_offset]
+                log.high_watermark = min(log.high_watermark, effect.end_offset)
             case ResetLog():
                 log.batches, log.epochs, log.start, log.first = [], [], effect.start_offset, effect.start_offset
+                log.high_watermark = min(log.high_watermark, effect.start_offset)
+            case Checkpoint():
+                log.high_watermark = effect.high_watermark
             case AdvanceLogStart():
                 log.start = effect.start_offset
             case AssignEpoch():
@@ -135,13 +140,64 @@ def script() -> list[list]:
         [SaveSnapshot(n(), 9, 3, (VOTER,), b"another", reset=True), Checkpoint(A, 8)],
         [DeleteLog(n(), B), CreateLog(n(), B, "id-b2"), *run(B, 0, 3, 9)],
         [CreateLog(n(), B, "id-b3"), *run(B, 0, 2, 10)],
+        [DeleteLog(n(), B)],
+        run(A, 8, 2, 8),
     ]
 
 
+def random_script(rng: random.Random) -> list[list]:
+    """Effects that make sense one after the other, found by asking a twin."""
+    twin, ids, index, epoch = Twin(), itertools.count(1), 0, 0
+    rounds: list[list] = []
+    for _ in range(rng.randint(3, 14)):
+        effects: list = []
+        for _ in range(rng.randint(1, 6)):
+            n, partition = next(ids), rng.choice((A, B))
+            log = twin.logs.get(partition)
+            choice = rng.random()
+            if log is None:
+                effects.append(CreateLog(n, partition, f"id-{n}"))
+            elif choice < 0.55:
+                base, batches = log.end, []
+                for _ in range(rng.randint(1, 4)):
+                    batches.append(
+                        batch(base, epoch, producer=rng.choice((-1, 5, 6)), sequence=base, size=rng.randint(0, 150))
+                    )
+                    base += 2
+                effects.append(AppendLog(n, partition, tuple(batches)))
+            elif choice < 0.65:
+                ends = [log.start, log.end, *[b.next_offset for b in log.batches if b.next_offset >= log.start]]
+                effects.append(TruncateLog(n, partition, rng.choice([end for end in ends if end >= log.start])))
+                epoch += 1
+            elif choice < 0.7:
+                epoch += 1
+                effects.append(AssignEpoch(n, partition, EpochStart(epoch, log.end)))
+            elif choice < 0.75:
+                effects.append(AdvanceLogStart(n, partition, rng.randint(log.start, log.end) // 2 * 2))
+            elif choice < 0.8:
+                high_watermark = rng.randint(min(log.end, max(log.start, log.high_watermark)), log.end)
+                effects.append(Checkpoint(partition, high_watermark))
+            elif choice < 0.83:
+                effects.append(ResetLog(n, partition, rng.randint(0, 30) * 2))
+                epoch += 1
+            elif choice < 0.86:
+                effects.append(DeleteLog(n, partition))
+            elif choice < 0.95:
+                kept = rng.randint(max(0, index - 2), index)
+                kept = max(kept, twin.snapshot.last_index if twin.snapshot else 0)
+                index = kept + 1
+                effects.append(SaveRaft(n, HardState(n, VOTER), kept + 1, (Entry(index, n, (NoOp(),)),)))
+            else:
+                effects.append(SaveSnapshot(n, index, n, (VOTER,), bytes(n)))
+            twin.perform(effects[-1])
+        rounds.append(effects)
+    return rounds
+
+
 @functools.cache
-def states_of_script() -> tuple[list[Twin], list[list]]:
-    """The twin before the script and after each of its effects; and the script."""
-    rounds, states = script(), [Twin()]
+def states_of(seed: int | None) -> tuple[list[Twin], list[list]]:
+    """The twin before the script and after each of its effects; and the script, or a random one."""
+    rounds, states = script() if seed is None else random_script(random.Random(seed)), [Twin()]
     for effect in itertools.chain.from_iterable(rounds):
         twin = copy.deepcopy(states[-1])
         twin.perform(effect)
@@ -152,22 +208,22 @@ def states_of_script() -> tuple[list[Twin], list[list]]:
 class Run:
     """The script on a disk, until it is done or the power goes."""
 
-    def __init__(self, disk, flush: FlushMode = FlushMode.GROUP, *, clean: bool = False) -> None:
+    def __init__(self, disk, flush: FlushMode, seed: int | None = None) -> None:
         self.performed = self.flushed = 0
         """How many effects were asked for, and reported durable."""
         self.failures: list = []
-        self._disk, self._flush, self._clean = disk, flush, clean
+        self._disk, self._flush, self._seed = disk, flush, seed
 
     def go(self) -> None:
         reached = {0: 0}
         storage, _ = open_storage(self._disk, self._flush, lambda n: self._note(reached[n]), self.failures)
-        for round_ in states_of_script()[1]:
+        for round_ in states_of(self._seed)[1]:
             for effect in round_:
                 self.performed += 1
                 storage.perform(effect)
                 reached[getattr(effect, "write_id", 0)] = self.performed
             storage.commit()
-        storage.close(5 if self._clean else None)
+        storage.close(5)
 
     def _note(self, effects: int) -> None:
         assert effects >= self.flushed, "Flushed goes back"
@@ -176,7 +232,7 @@ class Run:
     def possible(self, *, killed: bool) -> list[Twin]:
         """What the partitions may hold a prefix of, after a killed process or a power cut."""
         durable = self.flushed if killed or self._flush is FlushMode.GROUP else 0
-        return states_of_script()[0][durable : self.performed + 1]
+        return states_of(self._seed)[0][durable : self.performed + 1]
 
 
 def open_storage(disk, flush, on_flushed, failures):
@@ -230,6 +286,7 @@ def check(recovered, problems, raft_states: list[Twin], states: list[Twin]) -> N
                     epoch in log.epochs or epoch.start_offset > log.end_offset or epoch.start_offset < log.start_offset
                 )
         assert log.start_offset <= log.high_watermark <= log.end_offset
+        assert log.high_watermark <= max(log.start_offset, *[twin.high_watermark for twin in same])
 
 
 def explains(twin: TwinLog, log) -> bool:
@@ -243,6 +300,7 @@ def explains(twin: TwinLog, log) -> bool:
     epochs = [epoch for epoch in twin.epochs if epoch.start_offset < end]
     return (
         end == log.end_offset
+        and twin.start == log.start_offset
         and log.producers == producers.states()
         and [epoch for epoch in log.epochs if epoch.start_offset < end] == epochs
     )
@@ -265,11 +323,20 @@ def verify(disk, run: Run, rng: random.Random, power_cut, killed: bool, again: b
             for state in states
             if log.partition in state.logs
         ]
-    storage.close()
     assert failures == []
-    _, second = open_storage(disk, FlushMode.GROUP, lambda n: None, [])
+    # What was found is durable: the power may go at once. And it can be appended to.
+    _, second = open_storage(disk.power_cut(rng, "nothing"), FlushMode.GROUP, lambda n: None, [])
     assert second.logs == recovered.logs
     assert (second.hard_state, second.entries) == (recovered.hard_state, recovered.entries)
+    for log in recovered.logs:
+        epoch = max((epoch.epoch for epoch in log.epochs), default=0)
+        storage.perform(AppendLog(1, log.partition, (batch(log.end_offset, epoch, size=500),)))
+    storage.perform(SaveRaft(2, HardState(99, None)))
+    storage.commit()
+    storage, third = open_storage(disk.power_cut(rng, "nothing"), FlushMode.GROUP, lambda n: None, [])
+    assert storage.problems == ()
+    assert [log.end_offset for log in third.logs] == [log.end_offset + 2 for log in recovered.logs]
+    assert (third.hard_state, third.entries) == (HardState(99, None), recovered.entries)
     if again:
         interrupted = untouched
         interrupted.calls_left = rng.randint(0, 30)
@@ -303,10 +370,10 @@ def patched(batches):
 
 def steps_of_script(memory_disk, flush: FlushMode) -> int:
     disk = memory_disk({"/data": None})
-    run = Run(disk, flush, clean=True)
+    run = Run(disk, flush)
     run.go()
     assert run.failures == []
-    assert run.flushed == run.performed == len(states_of_script()[0]) - 1
+    assert run.flushed == run.performed == len(states_of(None)[0]) - 1
     return disk.calls
 
 
@@ -330,7 +397,7 @@ def test_power_cut_at_every_call(memory_disk, power_cut, flush: FlushMode, keep:
     rng = random.Random(1)
     for step in range(steps):
         disk = memory_disk({"/data": None}, calls_left=step)
-        run = Run(disk, flush, clean=True)
+        run = Run(disk, flush)
         with pytest.raises(power_cut):
             run.go()
         assert run.failures == []
@@ -340,3 +407,26 @@ def test_power_cut_at_every_call(memory_disk, power_cut, flush: FlushMode, keep:
                 verify(after, run, rng, power_cut, killed=keep == "all")
             except AssertionError as error:
                 raise AssertionError(f"power cut at call {step}, {keep} of the unsynced kept: {error}") from error
+
+
+@pytest.mark.parametrize("first_seed", range(0, 400, 100))
+def test_random_scripts_with_a_power_cut_somewhere(memory_disk, power_cut, first_seed: int) -> None:
+    for seed in range(first_seed, first_seed + 100):
+        rng = random.Random(-seed)
+        disk = memory_disk({"/data": None})
+        run = Run(disk, FlushMode.GROUP, seed)
+        run.go()
+        steps = disk.calls
+        assert run.failures == [], f"seed {seed}"
+        verify(disk.power_cut(rng, "nothing"), run, rng, power_cut, killed=False)
+        for _ in range(2):
+            disk = memory_disk({"/data": None}, calls_left=rng.randrange(steps))
+            run = Run(disk, FlushMode.GROUP, seed)
+            with pytest.raises(power_cut):
+                run.go()
+            assert run.failures == [], f"seed {seed}"
+            keep = rng.choice(("nothing", "all", "some"))
+            try:
+                verify(disk.power_cut(rng, keep), run, rng, power_cut, killed=keep == "all")
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}, {keep} of the unsynced kept: {error}") from error
