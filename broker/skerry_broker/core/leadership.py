@@ -173,6 +173,7 @@ class Leadership:
         state = self._state
         prev_index = peer.next - 1
         prev_term = state.log.term_at(prev_index)
+        peer.commit_sent = state.commit_index
         state.out.send(
             peer.replica.broker_id,
             AppendRequest(state.term, prev_index, prev_term, state.commit_index, self.round, entries),
@@ -232,6 +233,8 @@ class Leadership:
                 self._hand_over(peer)
         if peer.next <= self._state.log.last_index:
             self._send(now, peer)
+        elif peer.commit_sent < self._state.commit_index and peer.flow is Flow.REPLICATE:
+            self._send(now, peer, heartbeat=True)
 
     def flushed(self, now: int) -> None:
         """The leader's own disk has caught up to ``durable_index``."""
@@ -291,7 +294,7 @@ class Leadership:
             self._sync_progress()
         if not self._observers or not self.ready or self._transferee or state.voters.index > state.commit_index:
             return
-        since = now - state.quorum_ns
+        since = now - 3 * state.heartbeat_ns
         live = {replica for replica, peer in self.progress.items() if peer.counts and peer.heard_since(since)}
         live.add(state.me)
         joining = [

@@ -36,6 +36,7 @@ class Progress:
     __slots__ = (
         "acked_at",
         "acked_round",
+        "commit_sent",
         "counts",
         "flow",
         "match",
@@ -56,6 +57,8 @@ class Progress:
         self.acked_round = 0
         self.acked_at: int | None = None
         """When it last answered, in this term."""
+        self.commit_sent = 0
+        """The commit index that it was told last."""
         self.counts = True
         """False for a replica with a corrupt log: fed, never counted."""
         self.snapshot_index = 0
@@ -84,6 +87,8 @@ class Progress:
             return
         self.flow = Flow.PROBE
         self.probe_sent = False
+        if not self.counts:  # what it holds is in memory only, and a restart forgets it
+            self.match = min(self.match, probe)
         self.next = max(self.match + 1, min(self.next, probe + 1))
 
     def needs_snapshot(self, last_index: int) -> None:
