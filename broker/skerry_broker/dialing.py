@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 
@@ -22,6 +23,13 @@ LASTED_S = 0.25
 """A connection that lasted this long was a good one: its successor is dialled without a pause."""
 STALE_NAME_AFTER_S = 0.2
 """A name server that is slower than this is not waited for while an older answer is known."""
+
+
+def reason(error: OSError) -> str:
+    """The system's own words; asyncio's texts differ between its loops."""
+    if isinstance(error, socket.gaierror):
+        return f"the name is unknown ({error.strerror})"
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 class Resolver:
@@ -127,7 +135,7 @@ class Dialer:
         except TimeoutError:
             return "no answer to a connection attempt", False
         except OSError as error:
-            return error.strerror or str(error), isinstance(error, ConnectionRefusedError | ConnectionResetError)
+            return reason(error), isinstance(error, ConnectionRefusedError | ConnectionResetError)
         if connection.closed:
             return None  # it ended before we heard that it began; `ended` has said why
         self.connection = connection

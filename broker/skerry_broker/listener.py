@@ -13,6 +13,7 @@ from typing import cast
 
 from skerry_broker.config import Address
 from skerry_broker.core.types import Plane
+from skerry_broker.dialing import reason
 from skerry_broker.errors import PortInUse
 from skerry_broker.frames import FrameConnection, Session
 from skerry_broker.metrics import Metrics
@@ -79,7 +80,7 @@ class PlaneListener:
                 lambda: Incoming(self), self.address.host, self.address.port, backlog=256, reuse_address=True
             )
         except OSError as error:
-            raise PortInUse("--listen", *self.address, error.strerror or str(error)) from None
+            raise PortInUse("--listen", *self.address, reason(error)) from None
         self.address = Address(self.address.host, self._server.sockets[0].getsockname()[1])
         return self.address
 

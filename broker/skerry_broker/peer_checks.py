@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from skerry_broker.clocks import boot_ns
 from skerry_broker.config import PLANES, Address
 from skerry_broker.core.types import Plane
-from skerry_broker.dialing import Dialer, Resolver
+from skerry_broker.dialing import Dialer, Resolver, reason
 from skerry_broker.frames import FrameConnection, Outgoing, Session
 from skerry_broker.status_report import KeptConnection, PeerCheck, PeerCheckReport, Probe, Received
 from skerry_broker.transport import Identity
@@ -117,7 +117,7 @@ class PeerChecks:
         except TimeoutError:
             problem = f"no answer within {PROBE_TIMEOUT_S * 1000:.0f} ms"
         except OSError as error:
-            problem = error.strerror or str(error)
+            problem = reason(error)
         finally:
             if connection.transport is not None:
                 connection.transport.abort()
