@@ -1,5 +1,5 @@
-"""Random but legal lives of a partition over `ReplicaCluster`: whatever a fair controller, lossy links, crashes and disks
-may do, in any order. The cluster's own assertions are the judges."""
+"""Random but legal lives of a partition over `ReplicaCluster`: whatever a fair controller, lossy links, crashes and
+disks may do, in any order. The cluster's own assertions are the judges."""
 
 from __future__ import annotations
 
@@ -175,7 +175,6 @@ class Chaos:
         state = cluster.state
         isr = tuple(b for b in state.isr if b != who) or state.isr
         leads = state.leader == who
-        cluster.set_eligible(who, False) if not leads else None
         cluster.views[who] = cluster.views[who]._replace(eligible=False)
         state = state._replace(
             leader=-1 if leads else state.leader,

@@ -185,6 +185,10 @@ def test_planted_bug_is_caught(plant: Callable[[pytest.MonkeyPatch], None], monk
 )
 def test_random_lives_alone_catch(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    with pytest.raises((AssertionError, CommittedDataLost)):
+
+    def live() -> None:
         for seed in range(SEEDS):
             Chaos().run(random_steps(seed))
+
+    with pytest.raises((AssertionError, CommittedDataLost)):
+        live()
