@@ -109,7 +109,7 @@ class _Loader:
         """Before any node is built: anchors, own tags, and depth (the parser's time grows with its square)."""
         depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 0
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 self._fail(line, "uses a YAML anchor (`&name`, `*name`); write the value out")
             tag = getattr(event, "tag", None)

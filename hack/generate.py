@@ -1,0 +1,40 @@
+"""Write the files that are generated from the models: the CRD and the reference page.
+
+Run it after a change of `skerry.experiment`; `--check` writes nothing and exits 1 when a file is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from skerry.experiment.reference import reference_text
+from skerry.experiment.schema import crd_text
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def generated() -> dict[Path, str]:
+    """Path -> what it must hold."""
+    files = {
+        ROOT / "crds" / "chaosexperiments.yaml": crd_text(),
+        ROOT / "docs" / "experiment-reference.md": reference_text(),
+    }
+    chart = ROOT / "helm" / "skerry" / "crds"
+    if chart.is_dir():
+        files[chart / "chaosexperiments.yaml"] = crd_text()
+    return files
+
+
+def main() -> int:
+    stale = [(path, text) for path, text in generated().items() if not path.exists() or path.read_text() != text]
+    for path, text in stale:
+        print(f"{'out of date' if '--check' in sys.argv else 'wrote'}: {path.relative_to(ROOT)}")
+        if "--check" not in sys.argv:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

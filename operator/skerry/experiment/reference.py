@@ -1,0 +1,138 @@
+"""The page `docs/experiment-reference.md`, written from the models: fields, types, limits, defaults, meanings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from skerry.experiment.base import alias_of, format_duration
+from skerry.experiment.document import (
+    API_VERSION,
+    KIND,
+    Cluster,
+    Expectation,
+    Fault,
+    LeaderPlace,
+    Placement,
+    Repeat,
+    Spec,
+    Topic,
+    Workload,
+)
+from skerry.experiment.expectations import EXPECTATIONS, When
+from skerry.experiment.faults import FAULTS, Link
+from skerry.experiment.schema import json_schema
+from skerry.experiment.targets import Side, Target
+
+_HEAD = f"""# Experiment reference
+
+Generated from the models by `hack/generate.py`; do not edit. Every experiment is one YAML document:
+
+```yaml
+apiVersion: {API_VERSION}
+kind: {KIND}
+metadata: {{name: leader-isolation}}      # lower-case letters, digits, `-`
+spec: ...
+```
+
+Durations are text such as `15s`, `500ms`, `1m30s`: whole numbers of h, m, s, ms in this order. There are no floats: a
+number with a fraction is written in quotes (`"0.25"`). Enums are CamelCase. Unknown fields are errors. **Bold** fields
+are required.
+"""
+
+
+def reference_text() -> str:
+    """The whole page."""
+    return "\n".join([_HEAD, *_sections()]).rstrip() + "\n"
+
+
+def _sections() -> Iterator[str]:
+    schema = json_schema()["$defs"]
+    yield from _section("spec", Spec, schema, 2)
+    for title, model in (
+        ("cluster", Cluster),
+        ("topic", Topic),
+        ("workload", Workload),
+        ("prepare", Placement),
+        ("prepare.leaders[]", LeaderPlace),
+    ):
+        yield from _section(title, model, schema, 3)
+    yield from _section("faults[]", Fault, schema, 2)
+    yield from _section("repeat", Repeat, schema, 3)
+    for name, body in FAULTS.items():
+        yield from _section(name, body, schema, 3)
+    yield from _section("links[]", Link, schema, 4)
+    yield from _section("Targets", Target, schema, 2)
+    yield from _section("expect[]", Expectation, schema, 2, only=("name",))
+    for name, rule in EXPECTATIONS.items():
+        yield from _section(name, rule, schema, 3)
+    yield from _section("by", Side, schema, 3)
+    yield from _section("when", When, schema, 3)
+
+
+def _section(
+    title: str, model: type[BaseModel], schema: dict[str, Any], level: int, only: tuple[str, ...] = ()
+) -> Iterator[str]:
+    yield f"{'#' * level} `{title}`\n"
+    yield f"{' '.join((inspect.getdoc(model) or '').split())}\n"
+    yield "| field | type | default | meaning |"
+    yield "|---|---|---|---|"
+    properties = schema[model.__name__]["properties"]
+    for attribute, field in model.model_fields.items():
+        if only and attribute not in only:
+            continue
+        name = field.alias or alias_of(attribute)
+        shown = f"**`{name}`**" if field.is_required() else f"`{name}`"
+        meaning = " ".join((field.description or "").split())
+        yield f"| {shown} | {_type(properties[name], attribute)} | {_default(attribute, field)} | {meaning} |"
+    yield ""
+
+
+def _type(node: dict[str, Any], attribute: str) -> str:
+    if "anyOf" in node:
+        (node,) = [each for each in node["anyOf"] if each.get("type") != "null"]
+    if attribute.endswith("_ns"):
+        return "duration"
+    if "x-kubernetes-int-or-string" in node:
+        return "number"
+    if "$ref" in node:
+        name = node["$ref"].rpartition("/")[2]
+        words = json_schema()["$defs"][name].get("enum")
+        return " \\| ".join(f"`{word}`" for word in words) if words else "object"
+    if "const" in node:
+        return "`true`"
+    kind = str(node.get("type", "any"))
+    if kind == "array":
+        return f"list of {_type(node['items'], '')}" + _range(node, "minItems", "maxItems")
+    if kind == "integer":
+        return "integer" + _range(node, "minimum", "maximum")
+    return {"string": "text", "boolean": "true or false", "object": "mapping"}.get(kind, kind)
+
+
+def _range(node: dict[str, Any], low: str, high: str) -> str:
+    if high not in node:
+        return ""
+    return f" ({node.get(low, 0)} to {node[high]})"
+
+
+def _default(attribute: str, field: FieldInfo) -> str:
+    if field.is_required() or field.default is None or field.default_factory is not None:
+        return ""
+    value = field.default
+    if isinstance(value, BaseModel):
+        return "as below"
+    if attribute.endswith("_ns"):
+        return f"`{format_duration(value)}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(str(getattr(each, 'value', each)) for each in value)}]`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, Enum):
+        return f"`{value.value}`"
+    return f"`{value}`" if isinstance(value, int | str | Decimal) else ""
