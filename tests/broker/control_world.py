@@ -42,8 +42,8 @@ class Broker:
         self.missing: tuple[tuple[TopicPartition, int, int], ...] = ()
         self.damaged = False
         """Until its next registration: a log that was found damaged stays so, however often the process restarts."""
-        self.lost = False
-        """Records that it had acknowledged may be gone; the controller learns of it with the next registration."""
+        self.lost_lives: set[int] = set()
+        """Lives that began without records acknowledged before: the controller learns of it when they register."""
 
     @property
     def voter(self) -> Voter:
@@ -208,7 +208,8 @@ class World:
         if wipe:
             broker.disk += 1
         broker.damaged |= not intact
-        broker.lost |= wipe or broker.damaged or (epoch is None and self.config.flush is not FlushMode.GROUP)
+        if wipe or broker.damaged or (epoch is None and self.config.flush is not FlushMode.GROUP):
+            broker.lost_lives.add(broker.life)
         broker.missing = ()
         # Its metadata is on the same disk; a wiped one starts from nothing.
         applied = 0 if wipe else broker.metadata.applied_index
@@ -293,11 +294,13 @@ class World:
         for record in entry.records:
             if isinstance(record, BrokerRegistered):
                 broker = self.brokers[record.broker_id]
-                if broker.lost:
+                life = int(record.incarnation.rsplit("-", 1)[1])
+                if any(lost <= life for lost in broker.lost_lives):
+                    broker.lost_lives = {lost for lost in broker.lost_lives if lost > life}
                     for holders in self.holders.values():
                         holders.discard(broker.id)
-                if record.incarnation == broker.incarnation:
-                    broker.lost = broker.damaged = False
+                if life == broker.life:
+                    broker.damaged = False
         self.checked.apply(entry)
         changed = {record.partition for record in entry.records if isinstance(record, PartitionChanged)}
         for partition, state in self.checked.partitions.items():

@@ -368,7 +368,7 @@ class Controller:
         self._notice_stall(now)
         if now < self.next_deadline:
             return
-        self.next_deadline = now + self._heartbeat_ns
+        self.next_deadline = self._ledger.next_expiry(now, now + self._heartbeat_ns)
         silent = [
             broker_id
             for broker_id, contact in sorted(self._contacts.items())
