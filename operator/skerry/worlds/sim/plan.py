@@ -149,8 +149,8 @@ def draw_plan(seed: int) -> Plan:
 def _draw_class(rng: random.Random, name: str, brokers: int, ends_ns: int) -> list[Step]:
     if name in ("wipe", "kill-all", "power-all", "fsync"):
         count = 1
-    elif name == "flap":
-        count = rng.randrange(3, 10)
+    elif name in ("flap", "moves"):
+        count = rng.randrange(3, 12)
     else:
         count = rng.randrange(1, 4)
     steps: list[Step] = []

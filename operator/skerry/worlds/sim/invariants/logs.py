@@ -122,14 +122,8 @@ class LogRules:
         state = self._truth.partitions.get(effect.partition)
         if state is None or effect.high_watermark <= state.high_watermark:
             return
-        if state.leaders.get(state.leader_epoch) == host.broker_id:
-            self.expose(host, state, state.leader_epoch, effect.high_watermark)
-        else:
-            self._truth.violate(
-                "high-watermark-beyond-isr",
-                host.broker_id,
-                f"{effect.partition}: checkpoint {effect.high_watermark}, the highest known is {state.high_watermark}",
-            )
+        # A deposed leader that does not know it yet may still advance, silently; then its ISR holds it all the same.
+        self.commit(host, state, effect.high_watermark)
 
     # --- the high watermark ---------------------------------------------------------------------------------
 
