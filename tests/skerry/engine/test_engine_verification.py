@@ -1,0 +1,184 @@
+"""What counts as proof that a fault bites, and that it is gone."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+
+from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Slow, Wipe
+from skerry.engine.observation import BrokerView, LinkKind, LinkView, Observation, ProcessState
+from skerry.engine.verification import Before, before, healed, verify, was_crash
+from skerry.experiment.vocabulary import Connections, CutAction, KillHow, Plane
+
+MS = 1_000_000
+SINCE = 1_000 * MS
+LATER = 2_000 * MS
+RAFT, DATA = Plane.RAFT, Plane.REPLICATION
+TWO_WAY = ((0, 1), (0, 2), (1, 0), (2, 0))
+
+
+def links(failing_new=(), failing_kept=(), at=LATER, **more):
+    """All pairs of three brokers on both planes; those listed fail on both planes."""
+    return tuple(
+        LinkView(a, b, plane, kind, at, (a, b) not in failing, **more)
+        for a, b in permutations(range(3), 2)
+        for plane in (RAFT, DATA)
+        for kind, failing in ((LinkKind.NEW, failing_new), (LinkKind.KEPT, failing_kept))
+    )
+
+
+def seen(*views, links=()):
+    brokers = views or tuple(BrokerView(ordinal, LATER, True) for ordinal in range(3))
+    return Observation(brokers=brokers, links=links)
+
+
+NOTHING = Before({}, {})
+ALL = Cut(TWO_WAY, (RAFT, DATA), Connections.ALL, CutAction.DROP)
+NEW = Cut(TWO_WAY, (RAFT, DATA), Connections.NEW, CutAction.DROP)
+
+
+@pytest.mark.parametrize(
+    ("fault", "links", "detail"),
+    [
+        (ALL, links(TWO_WAY, TWO_WAY), ""),
+        (ALL, links(TWO_WAY, ()), "the kept connection 0 -> 1 on Raft still answers"),
+        (NEW, links(TWO_WAY, ()), ""),
+        (NEW, links((), ()), "a new connection 0 -> 1 on Raft still succeeds"),
+        (ALL, links((*TWO_WAY, (1, 2)), TWO_WAY), "the new connection 1 -> 2 on Raft fails, although nobody cut it"),
+        (ALL, links(TWO_WAY, TWO_WAY, at=SINCE - 1), "no new connection 0 -> 1 on Raft was tried"),
+        # a kept connection needs 300 ms of silence before it counts as failed
+        (ALL, links(TWO_WAY, TWO_WAY, at=SINCE + 299 * MS), "the kept connection 0 -> 1 on Raft was not looked at"),
+        (ALL, (), "no new connection 0 -> 1 on Raft was tried"),
+        # half a cut is no cut
+        (ALL, links(TWO_WAY[:2], TWO_WAY), "a new connection 1 -> 0 on Raft still succeeds"),
+    ],
+)
+def test_a_cut(fault, links, detail):
+    proof = verify(fault, SINCE, seen(links=links), NOTHING)
+    assert proof.proven is not bool(detail)
+    if detail:
+        assert proof.detail == detail
+
+
+def test_a_plane_that_was_not_cut_must_still_answer():
+    only_raft = Cut(TWO_WAY, (RAFT,), Connections.ALL, CutAction.DROP)
+    proof = verify(only_raft, SINCE, seen(links=links(TWO_WAY, TWO_WAY)), NOTHING)
+    assert proof.detail == "the new connection 0 -> 1 on Replication fails, although nobody cut it"
+
+
+def test_pairs_of_another_active_fault_are_left_out():
+    broken = links((*TWO_WAY, (1, 2), (2, 1)), (*TWO_WAY, (1, 2), (2, 1)))
+    other = Kill((2,), KillHow.PROCESS, 0)
+    assert not verify(ALL, SINCE, seen(links=broken), NOTHING).proven
+    assert verify(ALL, SINCE, seen(links=broken), NOTHING, [other]).proven
+
+
+@pytest.mark.parametrize(
+    ("at_target", "at_source", "proven"), [(0, 9, True), (3, 9, False), (0, 0, False), (-1, 9, False), (0, -1, False)]
+)
+def test_a_one_way_cut_is_proven_by_datagrams_in_one_direction_only(at_target, at_source, proven):
+    fault = Cut(((0, 1),), (RAFT,), Connections.ALL, CutAction.DROP)
+    counted = tuple(
+        LinkView(a, b, plane, kind, LATER, True, received_one_way={(1, 0): at_target, (0, 1): at_source}.get((a, b), 5))
+        for a, b in permutations(range(3), 2)
+        for plane in (RAFT, DATA)
+        for kind in LinkKind
+    )
+    assert verify(fault, SINCE, seen(links=counted), NOTHING).proven is proven
+
+
+def slow_links(**more):
+    return links(at=SINCE + 900 * MS, **more)
+
+
+@pytest.mark.parametrize(
+    ("fault", "measured", "proven"),
+    [
+        (Slow(TWO_WAY, (RAFT,), 100 * MS, 20 * MS), {"rtt_ns": 200 * MS}, True),
+        (Slow(TWO_WAY, (RAFT,), 100 * MS, 20 * MS), {"rtt_ns": 5 * MS}, False),
+        (Slow(TWO_WAY, (RAFT,), 100 * MS, 20 * MS), {"rtt_ns": 900 * MS}, False),
+        (Slow(TWO_WAY, (RAFT,), 100 * MS, 20 * MS), {}, False),
+        (Slow(TWO_WAY, (RAFT,), loss_percent=20), {"lost_percent": 15}, True),
+        (Slow(TWO_WAY, (RAFT,), loss_percent=20), {"lost_percent": 5}, False),
+        (Slow(TWO_WAY, (RAFT,), loss_percent=20), {}, False),
+        (Slow(TWO_WAY, (RAFT,), loss_percent=1), {}, False),
+        (Slow(TWO_WAY, (RAFT,), 100 * MS, loss_percent=1), {"rtt_ns": 200 * MS}, True),
+        (Slow(TWO_WAY, (RAFT,), rate_kbps=3000), {"rate_kbps": 3500}, True),
+        (Slow(TWO_WAY, (RAFT,), rate_kbps=3000), {"rate_kbps": 9000}, False),
+        (Slow(TWO_WAY, (RAFT,), rate_kbps=3000), {}, False),
+    ],
+)
+def test_a_slow_network(fault, measured, proven):
+    assert verify(fault, SINCE, seen(links=slow_links(**measured)), NOTHING).proven is proven
+
+
+def test_what_could_not_be_measured_of_a_slow_network_is_named():
+    fault = Slow(TWO_WAY, (RAFT,), 100 * MS, loss_percent=1, rate_kbps=3000)
+    proof = verify(fault, SINCE, seen(links=slow_links(rtt_ns=200 * MS)), NOTHING)
+    assert proof.detail == "round trips are as slow as asked; not measured: loss, rate"
+
+
+def broker(**more):
+    return BrokerView(0, more.pop("at", LATER), more.pop("reachable", True), process_sampled_ns=LATER, **more)
+
+
+OLD = before(seen(broker(incarnation="a", broker_epoch=5, directory_id="d", clock_offset_ns=0)))
+KILL = Kill((0,), KillHow.PROCESS, 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "view", "proven"),
+    [
+        (KILL, broker(process=ProcessState.GONE), True),
+        (KILL, broker(process=ProcessState.RUNNING, incarnation="a"), False),
+        (KILL, broker(process=ProcessState.RUNNING, incarnation="b"), True),
+        (Disk((0,), fsync_error=True), broker(log_offline=True), True),
+        (Disk((0,), fsync_error=True), broker(), False),
+        (Disk((0,), slow_by_ns=50), broker(fsync_ns=60), True),
+        (Disk((0,), slow_by_ns=50), broker(), False),
+        (ClockShift((0,), jump_ns=1000), broker(clock_offset_ns=1000), True),
+        (ClockShift((0,), jump_ns=-1000), broker(clock_offset_ns=-990), True),
+        (ClockShift((0,), jump_ns=1000), broker(clock_offset_ns=100), False),
+        (ClockShift((0,), jump_ns=1000), broker(), False),
+    ],
+)
+def test_brokers(fault, view, proven):
+    assert verify(fault, SINCE, seen(view), OLD).proven is proven
+
+
+@pytest.mark.parametrize(
+    ("fault", "view", "detail"),
+    [
+        (KILL, broker(incarnation="b", broker_epoch=6), ""),
+        (KILL, broker(incarnation="b", broker_epoch=6, at=SINCE - 1), "broker 0 does not answer yet"),
+        (KILL, broker(incarnation="b", broker_epoch=-1), "broker 0 has not registered yet"),
+        (KILL, broker(incarnation="a", broker_epoch=5), "broker 0 has not registered yet"),
+        (KILL, broker(reachable=False), "broker 0 does not answer yet"),
+        (Wipe((0,)), broker(incarnation="b", broker_epoch=6, directory_id="e"), ""),
+        (
+            Wipe((0,)),
+            broker(incarnation="b", broker_epoch=6, directory_id="d"),
+            "broker 0 came back with its old data directory",
+        ),
+    ],
+)
+def test_a_victim_is_back_when_it_has_registered(fault, view, detail):
+    proof = healed(fault, SINCE, seen(view), OLD)
+    assert proof.proven is not bool(detail)
+    if detail:
+        assert proof.detail == detail
+
+
+def test_a_cut_is_gone_when_every_pair_answers_again():
+    assert healed(ALL, SINCE, seen(links=links()), NOTHING).proven
+    still = healed(ALL, SINCE, seen(links=links(failing_kept=[(2, 0)])), NOTHING)
+    assert still.detail == "2 -> 0 on Raft does not answer yet"
+    other = Kill((2,), KillHow.PROCESS, 0)
+    assert healed(ALL, SINCE, seen(links=links(failing_kept=[(2, 0), (0, 2)])), NOTHING, [other]).proven
+
+
+@pytest.mark.parametrize(("clean", "objects"), [(True, True), (False, False), (None, False)])
+def test_only_a_clean_registration_contradicts_a_crash(clean, objects):
+    assert (was_crash(KILL, seen(broker(registered_clean=clean))) is not None) is objects
+    assert was_crash(Kill((0,), KillHow.POD_DELETE, 0), seen(broker(registered_clean=clean))) is None

@@ -1,0 +1,112 @@
+"""The guard's arithmetic, as small clusters; and the plan, which shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from skerry.engine.faults import Cut, Kill, Pause, Restart, Slow
+from skerry.engine.guard import predict_all, refusals
+from skerry.engine.plan import make_plan, plan_lines
+from skerry.engine.world import Capabilities, Feature
+from skerry.experiment.vocabulary import Allowance, Connections, CutAction, KillHow, Plane, RestartHow
+
+RAFT, DATA = Plane.RAFT, Plane.REPLICATION
+
+
+def cut(*groups, planes=(RAFT, DATA)):
+    links = sorted((a, b) for mine in groups for other in groups if mine != other for a in mine for b in other)
+    return Cut(tuple(links), planes, Connections.ALL, CutAction.DROP, groups)
+
+
+def kill(*ordinals):
+    return Kill(ordinals, KillHow.PROCESS, 0)
+
+
+def restart(together, *ordinals):
+    return Restart(ordinals, RestartHow.KILL, together)
+
+
+THREE = {0: (0, 1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("brokers", "active", "added", "replicas", "quorum", "isr"),
+    [
+        (3, [], kill(0), THREE, True, 2),
+        (3, [], Pause((0,)), THREE, True, 2),
+        (3, [kill(0)], kill(1), THREE, False, 0),
+        (3, [], cut((0,), (1, 2)), THREE, True, 2),
+        (3, [], cut((0,), (1,), (2,)), THREE, False, 0),
+        # A and B cannot talk, C sees both: C makes a quorum with either, and leads both
+        (3, [], cut((0,), (1,)), THREE, True, 3),
+        # only the data plane: the quorum does not notice, the ISR does
+        (3, [], cut((0,), (1, 2), planes=(DATA,)), THREE, True, 2),
+        (3, [], cut((0,), (1,), (2,), planes=(DATA,)), THREE, True, 1),
+        # one way is as bad as both: requests need answers
+        (3, [], Cut(((0, 1), (0, 2)), (RAFT, DATA), Connections.ALL, CutAction.DROP), THREE, True, 2),
+        (3, [], Slow(((0, 1),), (RAFT,), 10**8), THREE, True, 3),
+        (3, [], restart(False, 0, 1, 2), THREE, True, 2),
+        (3, [], restart(True, 0, 1, 2), THREE, False, 0),
+        (5, [], cut((0, 1), (2, 3, 4)), {0: (0, 1, 2)}, True, 1),
+        (5, [kill(0)], kill(1), {0: (2, 3, 4)}, True, 3),
+        (1, [], kill(0), {0: (0,)}, False, 0),
+    ],
+)
+def test_what_is_left(brokers, active, added, replicas, quorum, isr):
+    predictions = predict_all(active, added, brokers, replicas, 2)
+    assert min(each.quorum for each in predictions) is quorum
+    assert min(each.isr[0] for each in predictions) == isr
+
+
+@pytest.mark.parametrize(
+    ("added", "allow", "refused"),
+    [
+        (kill(0), [], []),
+        (kill(0, 1), [], ["quorum"]),
+        (kill(0, 1), [Allowance.QUORUM_LOSS], []),
+        (kill(0, 1), [Allowance.BELOW_MIN_ISR], ["quorum"]),
+        (cut((0,), (1,), (2,), planes=(DATA,)), [], ["minimum ISR"]),
+        (cut((0,), (1,), (2,), planes=(DATA,)), [Allowance.QUORUM_LOSS], ["minimum ISR"]),
+        (cut((0,), (1,), (2,), planes=(DATA,)), [Allowance.BELOW_MIN_ISR], []),
+    ],
+)
+def test_what_the_guard_refuses(added, allow, refused):
+    sentences = refusals(predict_all([], added, 3, THREE, 2), allow)
+    assert len(sentences) == len(refused)
+    assert all(word in sentence for word, sentence in zip(refused, sentences, strict=True))
+
+
+def test_the_plan_as_it_is_read(experiment):
+    assert plan_lines(make_plan(experiment(), 7)) == [
+        "story: It is a story.",
+        "seed 7",
+        "",
+        "          0s - 1s  steady state, workload runs",
+        "          1s - 5s  faults",
+        "          5s - 1m  recovery, drain, check (at the latest)",
+        "",
+        "          1s - 5s  cut#0: partition PartitionLeader of partition 0 | Other",
+        "                   brokers, if roles stand as planned: 0 | 1, 2",
+        "                   predicted: quorum holds (2 connected, 2 needed); every partition keeps its minimum ISR "
+        "(smallest: 2)",
+    ]
+
+
+def test_the_plan_sees_faults_overlap_and_says_what_the_guard_refuses(experiment):
+    overlapping = """  faults:
+  - {name: a, startAfter: 1s, duration: 5s, pause: {target: {ordinal: 0}}}
+  - {name: b, following: a, startAfter: 2s, kill: {target: {ordinal: 1}, how: Process, downFor: 1s}}
+  - {name: c, following: a, startAfter: 6s, kill: {target: {ordinal: 1}, how: Process, downFor: 1s}}
+"""
+    plan = make_plan(experiment(overlapping), 7)
+    assert [(str(each.id), each.starts_ns // 10**9, bool(each.refusals)) for each in plan.occurrences] == [
+        ("a#0", 1, False),
+        ("b#0", 3, True),
+        ("c#0", 7, False),
+    ]
+    assert plan.refusals[0].startswith("`b`: it would take the quorum (1 brokers connected, 2 needed)")
+
+
+def test_the_plan_says_what_the_world_lacks(experiment):
+    plan = make_plan(experiment(), 7, Capabilities("kubernetes", frozenset(Feature) - {Feature.PARTITION}))
+    assert plan.lacking == ("The kubernetes world cannot do `partition`.",)
