@@ -360,6 +360,8 @@ class Controller:
         if previous is not None and previous.leader_epoch == current.leader_epoch:
             return
         reason = current.elections[-1].reason
+        if reason == "created":
+            return  # nobody failed
         self._out.fact("broker_partition_elections_total", reason)
         if reason == "unclean":
             self._out.fact("broker_unclean_elections_total")
