@@ -396,6 +396,7 @@ def test_silent_skip():
 def test_high_watermark_within_an_epoch():
     assert_holds("high-watermark-monotonic", [tail(1, 10), tail(2, 20), tail(1, 30, epoch=2)])
     assert_holds("high-watermark-monotonic", [tail(2, 10), tail(1, 10, process=7)])  # concurrent
+    assert_holds("high-watermark-monotonic", [tail(1, 10), tail(1, 10, process=7)])
     assert_fails("high-watermark-monotonic", "HighWatermarkWentDown", (0, 1), [tail(2, 10), tail(1, 20)])
 
 

@@ -140,9 +140,9 @@ class Content:
     def strangers(self) -> list[Stranger]:
         """Every record of the log that is not where an acks=All acknowledgement put it, by offset."""
         if self._strangers is None:
-            find, settled = self.attempts.find, self.settled
+            settled = self.settled
             self._strangers = [
-                Stranger(self.start + index, settled[index], find(settled[index]))
+                Stranger(self.start + index, settled[index], self.attempts.find(settled[index]))
                 for index in differences(settled, self.acked)
                 if settled[index] != HOLE
             ]
@@ -179,15 +179,29 @@ class Content:
 
     def _span(self) -> None:
         """Choose ``start`` and ``end``. A broken broker may acknowledge offset 10**15: no memory for that."""
-        pieces: list[tuple[int, int]] = [(a.base_offset, a.base_offset + a.count) for a in self.committed]
-        pieces += [(f.base_offset, f.base_offset + len(f.values)) for f in self.operations.fetched if f.values]
+        start, end = 1 << 63, 0
+        for ack in self.committed:
+            first, after = ack.base_offset, ack.base_offset + ack.count
+            start, end = first if first < start else start, after if after > end else end
+        for first, after in self._other_pieces():
+            start, end = first if first < start else start, after if after > end else end
+        self.start, self.end = min(start, end), end
+        if end - start > len(self.committed) + _SLACK_OFFSETS:
+            sent = sum(operation.count * max(1, operation.attempts) for operation in self.operations.produces)
+            seen = sum(len(fetch.values) for fetch in self.operations.fetched)
+            limit = self.start + sent + seen + _SLACK_OFFSETS
+            ends = [ack.base_offset + ack.count for ack in self.committed]
+            ends += [after for _, after in self._other_pieces()]
+            self.end = max((after for after in ends if after <= limit), default=self.start)
+
+    def _other_pieces(self) -> Iterator[tuple[int, int]]:
+        """(first, one past the last) offset of everything that readers and dumps show."""
+        for fetch in self.operations.fetched:
+            if fetch.values:
+                yield fetch.base_offset, fetch.base_offset + len(fetch.values)
         for dump in self.dumps:
-            pieces += [(b.base_offset, b.base_offset + b.count) for b in dump.batches]
-        self.start = min((first for first, _ in pieces), default=0)
-        sent = sum(operation.count * max(1, operation.attempts) for operation in self.operations.produces)
-        seen = sum(len(fetch.values) for fetch in self.operations.fetched)
-        self._limit = self.start + sent + seen + _SLACK_OFFSETS
-        self.end = max((end for _, end in pieces if end <= self._limit), default=self.start)
+            if dump.batches:
+                yield dump.batches[0].base_offset, dump.batches[-1].base_offset + dump.batches[-1].count
 
     def _new_column(self) -> Column[int]:
         return array("q", [HOLE]) * (self.end - self.start)
@@ -290,7 +304,7 @@ class Content:
         return otherwise
 
     def _overlay(self) -> Column[int]:
-        settled = array("q", self.final)
+        settled = self.final[:]
         for below in (self.read, self.acked):
             for index in differences(settled, below):
                 if settled[index] == HOLE:

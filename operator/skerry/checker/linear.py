@@ -21,13 +21,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from skerry.checker.content import HOLE, Content
 from skerry.history.records import Fetch, Outcome, Produce
 
 FOREVER_NS = 1 << 62
+_by_offset = attrgetter("base_offset")
 
 
 class Violation(NamedTuple):
@@ -44,11 +47,9 @@ class Violation(NamedTuple):
     later: Produce | Fetch | None
 
 
-_Append = tuple[int, int, int, int, Produce]
-"""(first offset, one past the last, invoked_ns, completed_ns, operation). Plain tuples: there are millions."""
-_Read = tuple[int, bool, int, int, Fetch]
-"""(length, tail, invoked_ns, completed_ns, operation): proves ``length`` records, so it sits after append
-``length - 1``; a tail read also sits before append ``length``."""
+_Read = tuple[int, int, int, Fetch]
+"""(2 x length + tail, invoked_ns, completed_ns, operation), a plain tuple because there are millions. It proves
+``length`` records, so it sits after append ``length - 1``; a tail read (1) also sits before append ``length``."""
 
 
 def is_tail_read(fetch: Fetch) -> bool:
@@ -66,50 +67,56 @@ def first_violation(
     was cut off), so an offset that nobody saw proves nothing.
     """
     reads = _reads(content)
-    length = max(content.end, reads[-1][0] if reads else 0)
+    length = max(content.end, reads[-1][0] >> 1 if reads else 0)
     if 0 <= content.dumped_end < length:
-        return Violation("shrunk", content.dumped_end, None, reads[-1][4] if reads else None)
+        return Violation("shrunk", content.dumped_end, None, reads[-1][3] if reads else None)
     if log_start is None:
         log_start = content.start if content.end > content.start else length
-    appends = _appends(content, log_start, length, holes_allowed)
-    if isinstance(appends, Violation):
-        return appends
-    return _walk(appends, reads, clock_error_ns)
+    originals: dict[int, Produce] = {}
+    appends = content.committed + _unacknowledged(content, originals)
+    if not holes_allowed:
+        for hole, spare in _filled_holes(content, log_start, length):
+            if spare is None:
+                return Violation("hole", hole, None, None)
+            appends.append(_endless(spare, hole, originals))
+    appends.sort(key=_by_offset)
+    violation = _walk(appends, reads, clock_error_ns)
+    if violation is None:
+        return None
+    earlier, later = (originals.get(id(operation), operation) for operation in violation[2:])
+    return Violation(violation.kind, violation.offset, earlier, later)
 
 
 def _reads(content: Content) -> list[_Read]:
     reads: list[_Read] = []
     for fetch in content.operations.fetched:
+        # A reader that was told of a higher watermark than it was given records also knows that those exist.
+        length = fetch.high_watermark
         values = fetch.values
         if values:
-            # A reader that was told of a higher watermark also knows that those records exist.
-            proven = max(fetch.base_offset + len(values), fetch.high_watermark)
-            reads.append((proven, False, fetch.invoked_ns, fetch.completed_ns, fetch))
-        elif fetch.high_watermark >= 0:
-            tail = fetch.base_offset == fetch.high_watermark
-            reads.append((fetch.high_watermark, tail, fetch.invoked_ns, fetch.completed_ns, fetch))
-    reads.sort(key=itemgetter(0, 1))  # at one length: reads of records, then tail reads
+            proven = fetch.base_offset + len(values)
+            reads.append((max(proven, length) << 1, fetch.invoked_ns, fetch.completed_ns, fetch))
+        elif length >= 0:
+            tail = fetch.base_offset == length
+            reads.append((length << 1 | tail, fetch.invoked_ns, fetch.completed_ns, fetch))
+    reads.sort(key=itemgetter(0))  # at one length: reads of records, then tail reads
     return reads
 
 
-def _appends(content: Content, log_start: int, length: int, holes_allowed: bool) -> list[_Append] | Violation:
-    """Every append of the log in the order of offsets; those that nobody acknowledged have no end."""
-    appends: list[_Append] = [
-        (ack.base_offset, ack.base_offset + ack.count, ack.invoked_ns, ack.completed_ns, ack)
-        for ack in content.committed
-    ]
-    appends += [
-        (stranger.offset, stranger.offset + 1, stranger.writer.invoked_ns, FOREVER_NS, stranger.writer)
+def _unacknowledged(content: Content, originals: dict[int, Produce]) -> list[Produce]:
+    """Records of the log that no acks=All acknowledgement put there."""
+    return [
+        _endless(stranger.writer, stranger.offset, originals)
         for stranger in content.strangers()
         if stranger.writer is not None
     ]
-    if not holes_allowed:
-        for hole, spare in _filled_holes(content, log_start, length):
-            if spare is None:
-                return Violation("hole", hole, None, None)
-            appends.append((hole, hole + 1, spare.invoked_ns, FOREVER_NS, spare))
-    appends.sort(key=itemgetter(0))
-    return appends
+
+
+def _endless(operation: Produce, offset: int, originals: dict[int, Produce]) -> Produce:
+    """One record of the operation as an append of its own at this offset, with a beginning and no end."""
+    append = replace(operation, base_offset=offset, count=1, completed_ns=FOREVER_NS)
+    originals[id(append)] = operation
+    return append
 
 
 def _filled_holes(content: Content, log_start: int, length: int) -> Iterator[tuple[int, Produce | None]]:
@@ -138,33 +145,33 @@ def _spares(content: Content) -> Iterator[Produce]:
                 yield operation
 
 
-def _walk(appends: list[_Append], reads: list[_Read], clock_error_ns: int) -> Violation | None:
+def _walk(appends: list[Produce], reads: list[_Read], clock_error_ns: int) -> Violation | None:
     """The time pass. ``latest`` is the earliest instant at which the next point of the chain can be."""
     latest = -FOREVER_NS
     pusher: Produce | Fetch | None = None  # whose invocation ``latest`` is
     groups = _groups(reads)
     next_length, group = next(groups, (FOREVER_NS, []))
 
-    for base, after, invoked_ns, completed_ns, operation in appends:
-        if next_length < after:
+    for append in appends:
+        if next_length < append.base_offset + append.count:
             # Reads up to here come first; those of a length inside this batch come when it has been invoked.
-            while next_length <= base:
+            while next_length <= append.base_offset:
                 latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
                 if violation:
                     return violation
                 next_length, group = next(groups, (FOREVER_NS, []))
-            if invoked_ns > latest:
-                latest, pusher = invoked_ns, operation
-            while next_length < after:
+            if append.invoked_ns > latest:
+                latest, pusher = append.invoked_ns, append
+            while next_length < append.base_offset + append.count:
                 latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
                 if violation:
                     return violation
                 next_length, group = next(groups, (FOREVER_NS, []))
-        elif invoked_ns > latest:
-            latest, pusher = invoked_ns, operation
-        if latest > completed_ns + clock_error_ns:
+        elif append.invoked_ns > latest:
+            latest, pusher = append.invoked_ns, append
+        if latest > append.completed_ns + clock_error_ns:
             kind = "stale-read" if isinstance(pusher, Fetch) else "order"
-            return Violation(kind, base, pusher, operation)
+            return Violation(kind, append.base_offset, pusher, append)
     while group:
         latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
         if violation:
@@ -176,13 +183,15 @@ def _walk(appends: list[_Append], reads: list[_Read], clock_error_ns: int) -> Vi
 def _groups(reads: list[_Read]) -> Iterator[tuple[int, list[_Read]]]:
     """Sorted reads by the length they prove."""
     group: list[_Read] = []
+    length = -1
     for read in reads:
-        if group and read[0] != group[0][0]:
-            yield group[0][0], group
+        if read[0] >> 1 != length and group:
+            yield length, group
             group = []
+        length = read[0] >> 1
         group.append(read)
     if group:
-        yield group[0][0], group
+        yield length, group
 
 
 def _place_group(
@@ -190,10 +199,10 @@ def _place_group(
 ) -> tuple[int, Produce | Fetch | None, Violation | None]:
     """All reads that prove one length. They do not bind each other; tail reads bind the next append."""
     latest_after, pusher_after = latest, pusher
-    for length, tail, invoked_ns, completed_ns, operation in group:
+    for key, invoked_ns, completed_ns, operation in group:
         if latest > completed_ns + clock_error_ns:
             kind = "stale-read" if isinstance(pusher, Fetch) else "future-read"
-            return latest, pusher, Violation(kind, length - 1, pusher, operation)
-        if tail and invoked_ns > latest_after:
+            return latest, pusher, Violation(kind, (key >> 1) - 1, pusher, operation)
+        if key & 1 and invoked_ns > latest_after:
             latest_after, pusher_after = invoked_ns, operation
     return latest_after, pusher_after, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from skerry.history.records import Produce
 
@@ -72,14 +73,22 @@ class Owed:
         """At least one disk that held the record at its acknowledgement still does."""
         return len(self.disks_lost) < self.min_in_sync_replicas
 
+    @cached_property
+    def _rows(self) -> dict[tuple[str, bool], Row]:
+        """The row of every request: asked once per operation, so looked up once."""
+        return {(acks, once): self._find(acks, once) for acks in ("All", "Leader", "None") for once in (True, False)}
+
     def row(self, acks: str, idempotent: bool) -> Row:
+        return self._rows[acks, idempotent]
+
+    def _find(self, acks: str, idempotent: bool) -> Row:
         for row in TABLE:
             if row.acks in (None, acks) and row.idempotent in (None, idempotent) and row.budget == self.within_budget:
                 return row
         raise LookupError(f"the table of what is owed has no row for acks={acks}, idempotent={idempotent}")
 
     def row_of(self, operation: Produce) -> Row:
-        return self.row(operation.acks, operation.idempotent)
+        return self._rows[operation.acks, operation.idempotent]
 
     def owes(self, operation: Produce, guarantee: Guarantee) -> bool:
-        return guarantee in self.row_of(operation).guarantees
+        return guarantee in self._rows[operation.acks, operation.idempotent].guarantees

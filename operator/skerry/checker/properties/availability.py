@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import pairwise
+from operator import attrgetter, sub
 
 from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural, undecided
@@ -20,13 +20,14 @@ from skerry.history import PartitionOperations
 from skerry.history.records import Outcome
 
 NAME = "availability"
+_outcome = attrgetter("outcome")
 
 
 def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
     outcomes: Counter[Outcome] = Counter()
     gaps = []
     for key, operations in evidence.history.partitions.items():
-        outcomes.update(operation.outcome for operation in operations.produces)
+        outcomes.update(map(_outcome, operations.produces))
         gap_ns, at_ns = longest_gap(operations)
         if at_ns >= 0:
             gaps.append((gap_ns, at_ns, key))
@@ -51,11 +52,11 @@ def longest_gap(operations: PartitionOperations) -> tuple[int, int]:
     times = sorted(op.completed_ns for op in operations.produces if op.outcome is Outcome.OK and op.directed_to < 0)
     if not times:
         return 0, -1
-    best, begin = 0, times[0]
-    for before, after in pairwise(times):
-        if after - before > best:
-            best, begin = after - before, before
-    return best, begin
+    lengths = list(map(sub, times[1:], times))
+    if not lengths:
+        return 0, times[0]
+    longest = max(lengths)
+    return longest, times[lengths.index(longest)]
 
 
 PROPERTY = Property(NAME, __doc__, check)

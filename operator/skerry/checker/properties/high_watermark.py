@@ -7,81 +7,96 @@ it has caught up with the start of its own epoch.) The leader's own status count
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterator
+from itertools import accumulate
+from operator import itemgetter
 
 from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
 from skerry.experiment.verdict import Finding
-from skerry.history import PartitionKey
+from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import Fetch, StatusSample
 
 NAME = "high-watermark-monotonic"
 
 
-class _Told(NamedTuple):
-    """Somebody was told a high watermark."""
-
-    completed_ns: int
-    invoked_ns: int
-    high_watermark: int
-    record: Fetch | StatusSample
+_Told = tuple[int, int, int, Fetch | StatusSample]
+"""(completed_ns, invoked_ns, high watermark, record): somebody was told it. Plain tuples: there are millions."""
+_Readings = dict[int, list[_Told]]
+"""By leader epoch."""
 
 
 def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
-    told = _by_epoch(evidence)
+    from_status = _from_status(evidence)
+    readings_count = epochs_count = 0
     good = True
-    for (key, epoch), readings in sorted(told.items(), key=lambda item: item[0]):
-        fall = _first_fall(readings, evidence.clock_error_ns)
-        if fall is not None:
-            good = False
-            before, after = fall
-            message = (
-                f"partition {key}: in epoch {epoch} the high watermark was {before.high_watermark}, and "
-                f"{(after.invoked_ns - before.completed_ns) / 1e6:.1f} ms later {after.high_watermark}"
-            )
-            offsets = (after.high_watermark, before.high_watermark)
-            witness = evidence.witness(before.record, after.record)
-            yield broken(NAME, "HighWatermarkWentDown", message, key, offsets=offsets, witness=witness, owed=ALWAYS)
-    if good:
-        readings_count = sum(len(readings) for readings in told.values())
-        yield held(NAME, f"{plural(readings_count, 'reading')} in {plural(len(told), 'leader epoch')}")
-
-
-def _by_epoch(evidence: Evidence) -> dict[tuple[PartitionKey, int], list[_Told]]:
-    told: defaultdict[tuple[PartitionKey, int], list[_Told]] = defaultdict(list)
     for key, operations in evidence.history.partitions.items():
-        for fetch in operations.fetched:
-            if fetch.high_watermark >= 0 and fetch.leader_epoch >= 0:
-                reading = _Told(fetch.completed_ns, fetch.invoked_ns, fetch.high_watermark, fetch)
-                told[key, fetch.leader_epoch].append(reading)
+        readings = _from_fetches(operations)
+        for epoch, told in from_status.get(key, {}).items():
+            readings[epoch].extend(told)
+        for epoch, told in sorted(readings.items()):
+            readings_count += len(told)
+            epochs_count += 1
+            fall = _first_fall(told, evidence.clock_error_ns)
+            if fall is None:
+                continue
+            good = False
+            (completed_ns, _, before, earlier), (_, invoked_ns, after, later) = fall
+            message = (
+                f"partition {key}: in epoch {epoch} the high watermark was {before}, and "
+                f"{(invoked_ns - completed_ns) / 1e6:.1f} ms later {after}"
+            )
+            witness = evidence.witness(earlier, later)
+            yield broken(
+                NAME, "HighWatermarkWentDown", message, key, offsets=(after, before), witness=witness, owed=ALWAYS
+            )
+    if good:
+        yield held(NAME, f"{plural(readings_count, 'reading')} in {plural(epochs_count, 'leader epoch')}")
+
+
+def _from_fetches(operations: PartitionOperations) -> defaultdict[int, list[_Told]]:
+    readings: defaultdict[int, list[_Told]] = defaultdict(list)
+    for fetch in operations.fetched:
+        high_watermark = fetch.high_watermark
+        if high_watermark >= 0 and fetch.leader_epoch >= 0:
+            readings[fetch.leader_epoch].append((fetch.completed_ns, fetch.invoked_ns, high_watermark, fetch))
+    return readings
+
+
+def _from_status(evidence: Evidence) -> dict[PartitionKey, _Readings]:
+    """What leaders said of themselves."""
+    found: dict[PartitionKey, _Readings] = {}
     for status in evidence.history.statuses:
         for sample in status.partitions:
             if sample.leader == status.broker and sample.high_watermark >= 0 and sample.role == "Leader":
-                reading = _Told(status.after_ns, status.before_ns, sample.high_watermark, status)
-                told[PartitionKey(sample.topic, sample.partition), sample.leader_epoch].append(reading)
-    return told
+                readings = found.setdefault(PartitionKey(sample.topic, sample.partition), {})
+                told = (status.after_ns, status.before_ns, sample.high_watermark, status)
+                readings.setdefault(sample.leader_epoch, []).append(told)
+    return found
 
 
-def _first_fall(readings: Iterable[_Told], clock_error_ns: int) -> tuple[_Told, _Told] | None:
+def _first_fall(told: list[_Told], clock_error_ns: int) -> tuple[_Told, _Told] | None:
     """The first reading that is below one which had been completed before it was invoked."""
-    by_completion = sorted(readings)
+    told.sort(key=itemgetter(0))
     highest = -1
     suspects = []
-    for reading in by_completion:  # whatever is not below all completed before it is fine
-        if reading.high_watermark < highest:
+    for reading in told:  # whatever is not below all completed before it is fine
+        if reading[2] < highest:
             suspects.append(reading)
         else:
-            highest = reading.high_watermark
-    for suspect in suspects:
-        for before in by_completion:
-            if before.completed_ns + clock_error_ns >= suspect.invoked_ns:
-                break
-            if before.high_watermark > suspect.high_watermark:
-                return before, suspect
+            highest = reading[2]
+    if not suspects:
+        return None
+    completed = [reading[0] for reading in told]
+    highest_so_far = list(accumulate((reading[2] for reading in told), max))
+    for suspect in suspects:  # most of them only overlapped with the higher one
+        earlier = bisect_left(completed, suspect[1] - clock_error_ns)
+        if earlier and highest_so_far[earlier - 1] > suspect[2]:
+            return told[bisect_right(highest_so_far, suspect[2])], suspect
     return None
 
 
