@@ -13,26 +13,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from skerry_broker.core.api import (
-    ClientRequest,
-    CreateTopicRequest,
-    DeleteTopicRequest,
-    DoneResponse,
-    ElectLeaderRequest,
-    ErrorCode,
-    ErrorResponse,
     FetchRequest,
-    InitProducerRequest,
     ListOffsetsRequest,
     MetadataRequest,
     ProduceRequest,
-    TransferControllerRequest,
 )
-from skerry_broker.core.controller import Controller
 from skerry_broker.core.describe import metadata_response, partition_statuses, partition_view
 from skerry_broker.core.messages import (
     AlterPartition,
     AlterPartitionReply,
-    AlterResult,
     AppendReply,
     AppendRequest,
     BrokerHeartbeat,
@@ -69,6 +58,7 @@ from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.partitions import Partitions
 from skerry_broker.core.raft import Raft
 from skerry_broker.core.replica import BrokerView, ReplicaPorts
+from skerry_broker.core.seat import ControllerSeat
 from skerry_broker.core.session import BrokerSession, ReplicaReport
 from skerry_broker.core.shutdown import Shutdown
 from skerry_broker.core.status import BrokerStatus, NodeStatus
@@ -91,7 +81,8 @@ MS = 1_000_000
 class Node:
     """One broker.
 
-    Invariant 1: the controller exists exactly while this replica is Raft leader and has applied the no-op of its term.
+    Invariant 1: a controller exists exactly while this replica is Raft leader and has applied the no-op of its term
+    (`seat` keeps it).
     Invariant 2: when ``step`` returns, everything committed is applied and every part has heard of it.
     Invariant 3: after StopNode nothing more is emitted.
     """
@@ -104,7 +95,6 @@ class Node:
         self.config = config
         self.self_voter = Voter(config.broker_id, recovered.directory_id)
         self._out = Outbox(config.broker_id)
-        self._rng = rng
         self._incarnation = recovered.incarnation
         self._found_clean = recovered.clean_shutdown_epoch is not None
         self._wall_offset_ns = 0
@@ -112,15 +102,9 @@ class Node:
         self._log_offline = False
         self._raft = Raft(config, recovered, rng, self._out, now)
         self._metadata = ClusterMetadata()
-        self._controller: Controller | None = None
-        self._controller_term = -1
-        self._confirmed_round = 0
-        self._elected_ns = now
-        self._known_controller = NO_BROKER
-        self._controller_contact: tuple[int, int] | None = None
+        self._seat = ControllerSeat(config, self._raft, self._metadata, self._out, rng, self._wall_ns, now)
         self._brokers: dict[int, BrokerView] = {}
         self._shutdown: Shutdown | None = None
-        self._transfers: list[tuple[int, int, int]] = []
         self._lease_held = False
         ports = ReplicaPorts(
             out=self._out,
@@ -156,9 +140,9 @@ class Node:
         self._peer_handlers: dict[type, Callable[[int, Voter, Any], None]] = {
             **dict.fromkeys(CONSENSUS, self._raft.step),
             AppendRequest: self._on_append,
-            RegisterRequest: self._on_register,
-            BrokerHeartbeat: self._on_heartbeat,
-            AlterPartition: self._on_alter,
+            RegisterRequest: self._seat.register,
+            BrokerHeartbeat: self._seat.heartbeat,
+            AlterPartition: self._seat.alter_partition,
             RegisterReply: lambda at, source, reply: self._session.on_registered(at, reply),
             HeartbeatReply: lambda at, source, reply: self._session.on_heartbeat_reply(at, reply),
             AlterPartitionReply: lambda at, source, reply: self._partitions.altered(at, reply),
@@ -184,21 +168,17 @@ class Node:
     @property
     def next_deadline(self) -> int:
         """When ``Tick`` is due, in ns."""
-        soonest = min(self._raft.next_deadline, self._session.next_deadline, self._partitions.next_deadline)
-        if self._controller is not None:
-            soonest = min(soonest, self._controller.next_deadline)
+        soonest = min(
+            self._raft.next_deadline,
+            self._session.next_deadline,
+            self._partitions.next_deadline,
+            self._seat.next_deadline,
+        )
         if self._lease_held:
             soonest = min(soonest, self._session.lease_until)
         if self._shutdown is not None:
             soonest = min(soonest, self._shutdown.next_deadline)
-        for _, _, deadline in self._transfers:
-            soonest = min(soonest, deadline)
         return soonest
-
-    @property
-    def commit_index(self) -> int:
-        """Of the metadata log; everything up to it is applied. Cheap: an observer may ask after every step."""
-        return self._raft.commit_index
 
     # --- events ---------------------------------------------------------------------------------------------
 
@@ -207,8 +187,7 @@ class Node:
             self._raft.tick(now)
         if self._session.next_deadline <= now:
             self._session.tick(now)
-        if self._controller is not None and self._controller.next_deadline <= now:
-            self._controller.tick(now)
+        self._seat.tick(now)
         self._partitions.tick(now)
 
     def _on_peer(self, now: int, event: FromPeer) -> None:
@@ -221,48 +200,13 @@ class Node:
                 known = TopicPartition(request.topic, request.partition) in self._metadata.partitions
                 self._partitions.serve(now, request_id, request, known)
             case MetadataRequest():
-                response = metadata_response(self._metadata, self._controller_id, request.topics)
-                self._out.put_reply(request_id, response)
-            case TransferControllerRequest():
-                self._transfer(now, request_id, request)
+                self._out.put_reply(request_id, metadata_response(self._metadata, self._seat.known, request.topics))
             case _:
-                self._ask_controller(now, request_id, request)
-
-    def _ask_controller(self, now: int, request_id: int, request: ClientRequest) -> None:
-        controller = self._controller
-        if controller is None:
-            self._refuse_controller(request_id)
-            return
-        match request:
-            case CreateTopicRequest():
-                controller.create_topic(now, request_id, request)
-            case DeleteTopicRequest():
-                controller.delete_topic(now, request_id, request)
-            case InitProducerRequest():
-                controller.init_producer(now, request_id, request)
-            case ElectLeaderRequest():
-                controller.elect_leader(now, request_id, request)
-
-    def _refuse_controller(self, request_id: int) -> None:
-        message = f"broker {self.config.broker_id} is not the controller"
-        self._out.put_reply(request_id, ErrorResponse(ErrorCode.NOT_CONTROLLER, message, leader=self._controller_id))
-
-    def _transfer(self, now: int, request_id: int, request: TransferControllerRequest) -> None:
-        if self._controller is None:
-            self._refuse_controller(request_id)
-        elif request.broker_id == self.config.broker_id:
-            self._out.put_reply(request_id, DoneResponse())
-        elif self._raft.transfer(now, request.broker_id):
-            self._transfers.append((request_id, request.broker_id, now + request.timeout_ms * MS))
-        else:
-            message = f"broker {request.broker_id} is no other voter of the metadata quorum"
-            self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
+                self._seat.request(now, request_id, request)
 
     def _on_client_gone(self, now: int, event: ClientGone) -> None:
         self._partitions.client_gone(event.request_id)
-        self._transfers = [transfer for transfer in self._transfers if transfer[0] != event.request_id]
-        if self._controller is not None:
-            self._controller.client_gone(event.request_id)
+        self._seat.client_gone(event.request_id)
 
     def _on_flushed(self, now: int, event: Flushed) -> None:
         self._raft.flushed(now, event.write_id)
@@ -278,8 +222,7 @@ class Node:
 
     def _on_refused(self, now: int, event: PeerRefused) -> None:
         self._raft.suspect(now, event.broker_id)
-        if self._controller is not None:
-            self._controller.peer_refused(now, event.broker_id)
+        self._seat.peer_refused(now, event.broker_id)
 
     def _on_wall_clock(self, now: int, event: WallClock) -> None:
         self._wall_offset_ns = event.offset_ns
@@ -292,29 +235,9 @@ class Node:
             self._shutdown = Shutdown(self.config.timing, now)
             self._session.begin_shutdown(now)
 
-    # --- messages that only a controller answers ----------------------------------------------------------------
-
     def _on_append(self, now: int, source: Voter, message: AppendRequest) -> None:
         self._raft.step(now, source, message)
-        if message.term == self._raft.term:
-            self._controller_contact = (source.broker_id, now)
-
-    def _on_register(self, now: int, source: Voter, message: RegisterRequest) -> None:
-        if self._controller is not None:
-            self._controller.register(now, source, message)
-
-    def _on_heartbeat(self, now: int, source: Voter, message: BrokerHeartbeat) -> None:
-        if self._controller is not None:
-            self._controller.heartbeat(now, source, message)
-
-    def _on_alter(self, now: int, source: Voter, message: AlterPartition) -> None:
-        if self._controller is not None:
-            self._controller.alter_partition(now, source, message)
-            return
-        reply = AlterPartitionReply(
-            message.partition, message.leader_epoch, message.partition_epoch, AlterResult.NOT_CONTROLLER
-        )
-        self._out.send(source.broker_id, reply)
+        self._seat.contacted(now, source, message.term)
 
     # --- settling -----------------------------------------------------------------------------------------------
 
@@ -332,19 +255,14 @@ class Node:
                 self._peer_handlers[type(message)](now, self.self_voter, message)
             if not to_self and not changed:
                 break
-        if self._transfers:
-            self._answer_transfers(now)
+        self._seat.answer_transfers(now)
         if self._shutdown is not None:
             self._go_on_shutting_down(now)
 
     def _follow_raft(self, now: int) -> bool:
-        """Apply what was committed and keep invariant 1; True when anything changed."""
-        raft, changed = self._raft, False
-        controller = self._controller
-        if controller is not None and (not raft.is_leader or raft.term != self._controller_term):
-            self._controller = None
-            controller.step_down(now)
-            changed = True
+        """Apply what was committed, and tell who leads the cluster now; True when anything changed."""
+        raft = self._raft
+        changed = self._seat.vacate(now)
         snapshot = raft.take_installed_snapshot()
         if snapshot is not None:
             self._metadata.load(snapshot.image)
@@ -354,42 +272,14 @@ class Node:
             changes = self._metadata.apply(entry)
             self._tell(now, changes)
             self._session.on_applied(now, self._metadata, changes)
-            if self._controller is not None:
-                self._controller.applied(now, entry, changes)
+            self._seat.applied(now, entry, changes)
             changed = True
         if self._metadata.applied_index - raft.snapshot_index >= self.config.raft_entries_max_before_snapshot:
             raft.compact(now, self._metadata.applied_index, self._metadata.image())
-        if self._controller_id != self._known_controller:
-            self._known_controller = self._controller_id
-            self._elected_ns = now
-            self._session.controller_changed(now, self._known_controller)
+        if self._seat.moved(now):
+            self._session.controller_changed(now, self._seat.known)
             changed = True
-        if self._controller is None and raft.leader_ready:
-            self._activate_controller(now)
-            changed = True
-        if self._controller is not None and raft.confirmed_round > self._confirmed_round:
-            self._confirmed_round = raft.confirmed_round
-            self._controller.round_confirmed(now, self._confirmed_round)
-            changed = True
-        return changed
-
-    def _activate_controller(self, now: int) -> None:
-        self._controller_term = self._raft.term
-        self._confirmed_round = 0
-        self._controller = Controller(
-            self.config,
-            self._metadata,
-            self._out,
-            self._rng,
-            now,
-            term=self._raft.term,
-            propose=self._raft.propose,
-            begin_round=self._raft.begin_round,
-            wall_ns=self._wall_ns,
-            send=self._out.send,
-            elected_ns=self._elected_ns,
-            previous=self._controller_contact,
-        )
+        return self._seat.take(now) or changed
 
     def _tell(self, now: int, changes: Sequence[Change]) -> None:
         """Partitions hear of brokers first: who may join an ISR depends on it."""
@@ -427,18 +317,6 @@ class Node:
         own = self._metadata.brokers.get(self.config.broker_id)
         return own is not None and own.incarnation == self._incarnation
 
-    def _answer_transfers(self, now: int) -> None:
-        waiting = []
-        for request_id, broker_id, deadline in self._transfers:
-            if self._controller_id == broker_id:
-                self._out.put_reply(request_id, DoneResponse())
-            elif now >= deadline:
-                message = f"leadership was not transferred to broker {broker_id} in time"
-                self._out.put_reply(request_id, ErrorResponse(ErrorCode.TIMED_OUT, message))
-            else:
-                waiting.append((request_id, broker_id, deadline))
-        self._transfers = waiting
-
     def _go_on_shutting_down(self, now: int) -> None:
         assert self._shutdown is not None
         others = [voter.broker_id for voter in self._raft.voters if voter != self.self_voter]
@@ -455,14 +333,9 @@ class Node:
 
     # --- what the parts ask of the node ---------------------------------------------------------------------------
 
-    @property
-    def _controller_id(self) -> int:
-        leader = self._raft.leader
-        return NO_BROKER if leader is None else leader.broker_id
-
     def _send_alter(self, message: AlterPartition) -> None:
-        if self._controller_id != NO_BROKER:
-            self._out.send(self._controller_id, message)
+        if self._seat.known != NO_BROKER:
+            self._out.send(self._seat.known, message)
 
     def _wall_ns(self, now: int) -> int:
         return now + self._wall_offset_ns
@@ -484,7 +357,7 @@ class Node:
             cluster_id=self._raft.cluster_id,
             incarnation=self._incarnation,
             broker_epoch=self._session.broker_epoch,
-            controller=self._controller_id,
+            controller=self._seat.known,
             lease_remaining_ns=self._session.lease_until - now if self._session.broker_epoch >= 0 else 0,
             fenced=self._session.fenced,
             shutting_down=self._shutdown is not None,
