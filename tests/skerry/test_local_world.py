@@ -1,0 +1,133 @@
+"""The local world on real processes: a verdict only when the fault bit, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from skerry.engine.conductor import Conductor
+from skerry.experiment import load_document
+from skerry.experiment.verdict import FindingKind, Verdict
+from skerry.worlds.local.proxies import FaultProxy
+from skerry.worlds.local.proxy import Answer
+from skerry.worlds.local.rules import Rule
+from skerry.worlds.local.watchdog import process_state
+from skerry.worlds.local.world import CAPABILITIES, LocalWorld, RunResult
+
+pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
+
+DOCUMENT = """
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: short-cut}
+spec:
+  hypothesis: A follower that is cut off comes back.
+  workload: {producers: 1, consumers: 1, ratePerSecond: 50}
+  timeout: 90s
+  faults:
+  - name: cut
+    startAfter: 1s
+    duration: 3s
+    partition:
+      groups: [[{ordinal: 2}], [{role: Other}]]
+      planes: [Raft, Replication]
+      connections: All
+  expect:
+  - {name: the ISR is whole again, inSyncReplicas: {equals: 3, within: 10s, afterHealOf: cut}}
+"""
+
+
+def run(directory: Path, document: str = DOCUMENT) -> RunResult:
+    experiment = load_document(document, "test")
+
+    async def drive() -> RunResult:
+        world = LocalWorld(experiment, document, seed=1, directory=directory, version="test")
+        return await world.run(Conductor(experiment, 1, CAPABILITIES))
+
+    return asyncio.run(drive())
+
+
+def test_a_cut_that_bit_is_judged(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.finish.verdict is Verdict.PASS, result.finish.message
+    assert result.history.complete
+
+
+def test_a_proxy_that_silently_does_nothing_is_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = FaultProxy.set_rules
+
+    async def lying(self: FaultProxy, rules: tuple[Rule, ...]) -> Answer:
+        return await honest(self, ())
+
+    monkeypatch.setattr(FaultProxy, "set_rules", lying)
+    result = run(tmp_path)
+    assert result.finish.verdict is Verdict.INCONCLUSIVE
+    (expectation,) = [finding for finding in result.finish.findings if finding.kind is FindingKind.EXPECTATION]
+    assert expectation.reason == "NotVerified"
+
+
+def test_an_unsupported_fault_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
+    document = DOCUMENT.replace("planes: [Raft, Replication]", "planes: [Client]")
+    result = run(tmp_path, document)
+    assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "UnsupportedFault")
+    assert "clients reach the brokers directly" in result.finish.message
+    assert not result.history.faults
+
+
+def listening_pids(pids: set[int]) -> set[int]:
+    """Which of these processes still exist (a zombie does not count)."""
+    return {pid for pid in pids if process_state(pid) not in (None, "Z", "X")}
+
+
+def descendants(pid: int) -> set[int]:
+    found = set()
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == pid:
+                    found |= {int(path.name)} | descendants(int(path.name))
+    return found
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> subprocess.Popen[bytes]:
+    """`skerry run` in the middle of its fault."""
+    (tmp_path / "experiment.yaml").write_text(DOCUMENT.replace("duration: 3s", "duration: 20s"))
+    command = [sys.executable, "-c", "from skerry.cli import main; main()", "run", "experiment.yaml"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if b"Holding" in line:
+            return process
+    raise AssertionError("the run ended before its fault was verified")
+
+
+def test_a_killed_runner_leaves_no_process_and_no_port(runner: subprocess.Popen[bytes]) -> None:
+    started = descendants(runner.pid)
+    assert len(started) >= 5  # three brokers, the proxy, the watchdog
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    assert runner.stdout is not None
+    runner.stdout.close()
+    deadline = time.monotonic() + 10
+    while listening_pids(started) and time.monotonic() < deadline:
+        os.sched_yield()
+    assert listening_pids(started) == set()
+
+
+def test_ctrl_c_heals_and_stops_everything_and_exits_2(runner: subprocess.Popen[bytes]) -> None:
+    started = descendants(runner.pid)
+    os.kill(runner.pid, signal.SIGINT)
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 2, output
+    assert b"interrupted" in output
+    assert listening_pids(started) == set()
