@@ -1,0 +1,65 @@
+"""The reference page of what is checked, from the docstrings that define it: ``python -m skerry.checker.catalogue``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from skerry.checker.expectations import RULES
+from skerry.checker.owed import ALWAYS, TABLE, Guarantee
+from skerry.checker.properties import PROPERTIES
+
+_GUARANTEES = {
+    Guarantee.DURABLE: "there for ever",
+    Guarantee.LINEARIZABLE: "linearizable",
+    Guarantee.ONCE: "once",
+    Guarantee.ORDERED: "in order, whole batches",
+}
+
+
+def markdown() -> str:
+    """`docs/properties.md`, whole."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# What is checked"
+    yield ""
+    yield "Generated from the docstrings of `skerry.checker`: change them there, then run"
+    yield "`python -m skerry.checker.catalogue > docs/properties.md`."
+    yield ""
+    yield "## What is owed"
+    yield ""
+    yield "To every write, whatever was asked for: " + ALWAYS + "."
+    yield ""
+    yield "Beyond that, by what the write asked for. *Within budget*: fewer disks were lost than the topic has minimum"
+    yield "in-sync replicas. Every finding names its row."
+    yield ""
+    yield "| row | " + " | ".join(_GUARANTEES.values()) + " |"
+    yield "|---" * (len(_GUARANTEES) + 1) + "|"
+    for row in TABLE:
+        yield f"| {row.name} | " + " | ".join("yes" if g in row.guarantees else "" for g in _GUARANTEES) + " |"
+    yield ""
+    yield "## Properties"
+    yield ""
+    yield "Always checked; no field of a document turns one off."
+    for rule in PROPERTIES:
+        yield from _entry(rule.name, rule.definition)
+    yield ""
+    yield "## Expectations"
+    yield ""
+    yield "Checked when a document asks. Limits count from the late edge of a fault's bracket; what must not happen is"
+    yield "judged up to the early edge of its heal. An expectation of a fault that was not verified is Inconclusive."
+    for name, expectation in RULES.items():
+        yield from _entry(name, expectation.definition)
+
+
+def _entry(name: str, definition: str) -> Iterator[str]:
+    yield ""
+    yield f"### {name}"
+    yield ""
+    yield definition.strip()
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

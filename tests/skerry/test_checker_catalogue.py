@@ -1,0 +1,22 @@
+"""The page of properties is what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from skerry.checker.catalogue import markdown
+from skerry.checker.expectations import RULES
+from skerry.checker.properties import PROPERTIES
+
+PAGE = Path(__file__).parents[2] / "docs" / "properties.md"
+
+
+def test_the_page_is_up_to_date():
+    assert PAGE.read_text() == markdown(), "run: python -m skerry.checker.catalogue > docs/properties.md"
+
+
+def test_everything_is_defined_and_named_once():
+    named = [*(rule.name for rule in PROPERTIES), *RULES]
+    assert len(set(named)) == len(named)
+    for definition in (*(r.definition for r in PROPERTIES), *(r.definition for r in RULES.values())):
+        assert len(definition) > 60
