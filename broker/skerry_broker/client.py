@@ -52,6 +52,10 @@ FIRST_SEED = -2
 """Brokers of a bare bootstrap list have no known ids yet; they are called -2, -3, ... (-1 means nobody)."""
 
 
+PRODUCE_TIMEOUT_MS = 5000
+"""How long a broker may wait for replication; the machine shortens it to its own time for an attempt."""
+
+
 class ClientError(Exception):
     """An operation that did not succeed."""
 
@@ -165,13 +169,14 @@ class Client:
         acks: Acks = Acks.ALL,
         *,
         broker: int | None = None,
-        timeout_ms: int = 30_000,
+        delivery_timeout_ms: int | None = None,
     ) -> ProduceResponse | None:
         """Append one batch (`skerry_broker.batch.encode_batch`). None for ``Acks.NONE``: nothing was promised.
 
         ``broker``: one attempt there, never redirected, never retried, never idempotent.
         """
-        response = await self.run(ProduceRequest(topic, partition, batch, acks, timeout_ms), broker, timeout_ms)
+        request = ProduceRequest(topic, partition, batch, acks, PRODUCE_TIMEOUT_MS)
+        response = await self.run(request, broker, delivery_timeout_ms)
         return response if isinstance(response, ProduceResponse) else None
 
     async def fetch(
