@@ -225,7 +225,7 @@ class Partitions:
         )
 
     def leaderless_log_ends(self) -> tuple[tuple[TopicPartition, int, int], ...]:
-        """(partition, last epoch, durable end) of the replicas here whose partition has no leader: unclean elections."""
+        """(partition, last epoch, durable end) of the replicas here without a leader: unclean elections."""
         return tuple((partition, *self.replicas[partition].log_end) for partition in sorted(self._leaderless))
 
     @property
