@@ -8,12 +8,17 @@ import msgspec
 
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
+from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport
 
 
 def write_report(directory: Path, report: RunReport, history: History, experiment: Experiment | None) -> list[Path]:
     """Write all of them into ``directory``; their paths, the page for people last."""
     directory.mkdir(parents=True, exist_ok=True)
-    json_path = directory / "report.json"
-    json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    return [json_path]
+    contents = {
+        "report.json": msgspec.json.format(msgspec.json.encode(report)) + b"\n",
+        "junit.xml": junit_xml([report]),
+    }
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+    return [directory / name for name in contents]
