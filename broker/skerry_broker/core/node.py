@@ -180,6 +180,11 @@ class Node:
             soonest = min(soonest, self._shutdown.next_deadline)
         return soonest
 
+    @property
+    def commit_index(self) -> int:
+        """Of the metadata log; everything up to it is applied. Cheap: the simulator asks after every step."""
+        return self._raft.commit_index
+
     # --- events ---------------------------------------------------------------------------------------------
 
     def _on_tick(self, now: int, event: Tick) -> None:
