@@ -26,7 +26,8 @@ def junit_xml(reports: Sequence[RunReport]) -> bytes:
         for finding in report.findings:
             _case(suite, report, finding)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
 
 
 def _case(suite: ElementTree.Element, report: RunReport, finding: Finding) -> None:
