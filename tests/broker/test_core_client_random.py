@@ -1,5 +1,6 @@
-"""The client against a toy broker that loses requests, answers late, twice, out of order, or not at all.
+"""The client against a toy broker that loses requests, answers late, out of order, or not at all.
 
+A request that was refused does not come twice: connections do not repeat, and a refusal could not be final otherwise.
 The toy judges sequences with the broker's own `ProducerTable`; nothing it has appended is ever lost. So every success
 must be in its log exactly once, at its offset; nothing that failed may be in it; and in the order of submission.
 """
@@ -72,10 +73,8 @@ class ToyWorld:
                     self.count += 1
                     rng = self.rng
                     if self.calm or rng.random() > 0.1:
-                        for _ in range(1 if self.calm or rng.random() > 0.1 else 2):
-                            self.count += 1
-                            delay = rng.choice((1, 2, 5, 30)) if rng.random() > 0.05 else 700
-                            self.arrivals.append((self.now + delay * MS, self.count, action))
+                        delay = rng.choice((1, 2, 5, 30)) if rng.random() > 0.05 else 700
+                        self.arrivals.append((self.now + delay * MS, self.count, action))
                     elif rng.random() < 0.5:
                         self.answers.append((self.now + MS, self.count, action.call_id, ErrorCode.CONNECTION_FAILED))
                 case CancelCall():
@@ -113,6 +112,9 @@ class ToyWorld:
         if not self.calm and rng.random() < 0.03:
             self.leader, self.epoch = rng.randrange(1, 4), self.epoch + 1
         response = self.answer(call)
+        if isinstance(response, ProduceResponse) and not self.calm and rng.random() < 0.1:
+            self.count += 1
+            self.arrivals.append((self.now + rng.choice((1, 300)) * MS, self.count, call))  # it comes once more
         if self.calm or rng.random() > 0.1:
             self.count += 1
             self.answers.append((self.now + rng.choice((1, 2, 10)) * MS, self.count, call.call_id, response))
@@ -170,7 +172,7 @@ def judge(world: ToyWorld, *, idempotent: bool) -> None:
         assert order == sorted(order), "out of the order of submission"
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_idempotent(seed: int) -> None:
     world = ToyWorld(seed, ClientConfig())
     world.run(60)
@@ -178,7 +180,7 @@ def test_idempotent(seed: int) -> None:
     assert sum(done.outcome is Outcome.OK for done in world.done.values()) >= 58
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_idempotent_with_little_patience(seed: int) -> None:
     """Delivery times so short that many are given up: unknown, drained, a new producer id."""
     world = ToyWorld(seed, ClientConfig(delivery_timeout_ms=900, request_timeout_ms=300))

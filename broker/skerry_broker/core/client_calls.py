@@ -106,6 +106,7 @@ class Op:
         "message",
         "op_id",
         "operation",
+        "ordinal",
         "partition",
         "producer",
         "retry_at",
@@ -130,6 +131,7 @@ class Op:
         self.partition: TopicPartition | None = None
         self.producer: PartitionProducer | None = None
         self.base_sequence = -1
+        self.ordinal = -1
         self.sealed: Batch | None = None
         self.sent_as_oldest = False
         if isinstance(request, ProduceRequest | FetchRequest | ListOffsetsRequest):

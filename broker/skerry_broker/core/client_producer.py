@@ -45,6 +45,7 @@ class PartitionProducer:
         self._requeued: list[Op] = []
         self._identity: tuple[int, int] | None = None
         self._next_sequence = 0
+        self._taken = 0
         self._draining = False
         self._acquiring = False
         self._retry_at = 0
@@ -79,7 +80,7 @@ class PartitionProducer:
         for op in list(self.under_way):
             if op.call_id is None and op.retry_at <= now:
                 self._send(now, op, leader)
-        while not self._draining and self.queue and len(self.under_way) < self._config.max_in_flight:
+        while not self._draining and self.queue and self._has_room():
             op = self.queue[0]
             if self.is_idempotent(op):
                 if self._identity is None:
@@ -89,8 +90,15 @@ class PartitionProducer:
                     return
                 self._assign(op)
             self.queue.popleft()
+            op.ordinal = self._taken
+            self._taken += 1
             self.under_way.append(op)
             self._send(now, op, leader)
+
+    def _has_room(self) -> bool:
+        """The broker recognises the last five batches. A batch that is not settled must stay among them, so what
+        follows it counts, also when that is acknowledged already."""
+        return not self.under_way or self._taken - self.under_way[0].ordinal < self._config.max_in_flight
 
     def _assign(self, op: Op) -> None:
         assert self._identity is not None
