@@ -23,14 +23,18 @@ _MS = 1_000_000
 BACKOFF_NS = 25 * _MS
 """Before a partition that was refused is asked for again: often the leader has yet to apply its election."""
 LATE_NS = 300 * _MS
-"""A fetch unanswered so long after its wait is taken for lost and sent anew."""
+"""A fetch unanswered so long after its wait is taken for lost and sent anew; doubled for each one that was late."""
+_LATES_MAX = 4
+_ASKED_KEPT = 4
+_BYTES_MIN = 1 << 16
 
 
 class FollowerFetcher:
     """Follower side, one per leader broker: at most one fetch in flight for all partitions followed from it.
 
-    Invariant: an answer is used only if it is the answer to the fetch in flight, and each partition of it only if
-    that replica still stands where it asked from (KAFKA-7786).
+    Invariant: of an answer each partition is used only if that replica still stands where it asked from (KAFKA-7786).
+    So the answer to a fetch that was given up may still be used: on a link slower than the time allowed no fetch
+    would ever succeed otherwise. There, more time is allowed and less is asked for, fetch by fetch.
     """
 
     def __init__(
@@ -41,11 +45,12 @@ class FollowerFetcher:
         self._replicas = replicas
         self._out = out
         self._followed: dict[TopicPartition, int] = {}  # partition -> not to be asked for before
-        self._asked: dict[TopicPartition, FetchPartition] = {}  # of the fetch in flight
+        self._asked: dict[int, dict[TopicPartition, FetchPartition]] = {}  # the last few fetches, by request id
         self._reported: dict[TopicPartition, int] = {}  # durable end that the leader was told in this epoch
         self._request_id = 0
         self._in_flight = False
         self._late_at = NEVER
+        self._lates = 0
         self._silent_from = NEVER
 
     def follow(self, now: int, partition: TopicPartition) -> None:
@@ -58,7 +63,6 @@ class FollowerFetcher:
 
     def unfollow(self, now: int, partition: TopicPartition) -> None:
         self._followed.pop(partition, None)
-        self._asked.pop(partition, None)
         self._reported.pop(partition, None)
         if not self._followed:
             self._in_flight = False
@@ -70,6 +74,7 @@ class FollowerFetcher:
             return
         if self._in_flight and now >= self._late_at:
             self._in_flight = False
+            self._lates = min(self._lates + 1, _LATES_MAX)
         if not self._in_flight:
             self._fetch(now, broker_epoch)
         else:
@@ -94,15 +99,17 @@ class FollowerFetcher:
             wait_ms = min(wait_ms, BACKOFF_NS // _MS)  # the others must not wait for this long poll
         self._request_id += 1
         self._in_flight = True
-        self._late_at = now + wait_ms * _MS + LATE_NS
+        self._late_at = now + wait_ms * _MS + (LATE_NS << self._lates)
+        bytes_max = max(self._config.fetch_bytes_max >> self._lates, _BYTES_MIN)
         if self._silent_from == NEVER:
             self._silent_from = now + wait_ms * _MS
-        self._asked = {position.partition: position for position in positions}
+        self._asked[self._request_id] = {position.partition: position for position in positions}
+        self._asked.pop(self._request_id - _ASKED_KEPT, None)
         for position in positions:
             self._reported[position.partition] = position.durable_end
         self._out.send(
             self._leader,
-            ReplicaFetch(self._request_id, broker_epoch, tuple(positions), wait_ms, self._config.fetch_bytes_max),
+            ReplicaFetch(self._request_id, broker_epoch, tuple(positions), wait_ms, bytes_max),
         )
 
     def _report(self, broker_epoch: int) -> None:
@@ -121,15 +128,14 @@ class FollowerFetcher:
             self._out.send(self._leader, ReplicaProgress(broker_epoch, tuple(progress)))
 
     def answered(self, now: int, message: ReplicaFetched) -> None:
-        if message.request_id != self._request_id:
+        asked = self._asked.pop(message.request_id, None)
+        if asked is None:
             return
         self._silent_from = NEVER
-        if not self._in_flight:
-            return
-        self._in_flight = False
-        self._late_at = NEVER
-        asked = self._asked
-        self._asked = {}
+        if message.request_id == self._request_id and self._in_flight:
+            self._in_flight = False
+            self._late_at = NEVER
+            self._lates = max(self._lates - 1, 0)
         for answer in message.partitions:
             position = asked.get(answer.partition)
             replica = self._replicas.get(answer.partition)
