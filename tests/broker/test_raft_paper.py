@@ -484,6 +484,27 @@ def test_4_1_one_membership_change_at_a_time() -> None:
     assert set(leader.raft.voters) == {node.me for node in cluster.nodes.values()}
 
 
+def test_a_wiped_voter_comes_back_under_constant_writes() -> None:
+    """An observer one message behind has caught up (KAFKA-13959: else it never does)."""
+    cluster, leader = led_cluster()
+    cluster.wipe(cluster.nodes[3])
+    cluster.nodes[3].start()
+    for value in range(800):
+        cluster.propose(leader, str(value))
+        cluster.advance(1)
+        if value % 100 == 0:
+            cluster.compact(leader)
+    assert cluster.nodes[3].me in leader.raft.voters
+
+
+def test_a_successor_that_is_gone_is_refused_at_once() -> None:
+    cluster, leader = led_cluster(5)
+    cluster.crash(cluster.nodes[4])
+    cluster.advance(1000)
+    assert not leader.raft.transfer(cluster.now, 4)
+    assert cluster.propose(leader, "x") is not None
+
+
 def test_a_wiped_voter_cannot_make_up_a_majority_under_its_old_identity() -> None:
     cluster, leader = led_cluster()
     cluster.isolate(1)

@@ -18,7 +18,7 @@ from skerry_broker.core.messages import AppendReply, AppendRequest, SnapshotRequ
 from skerry_broker.core.progress import MESSAGE_ENTRIES, WINDOW_ENTRIES, Flow, Progress
 from skerry_broker.core.quorum import agreed
 from skerry_broker.core.raft_state import RaftState
-from skerry_broker.core.raftlog import NO_TERM, RaftInvariantError
+from skerry_broker.core.raftlog import RaftInvariantError
 from skerry_broker.core.records import Entry, NoOp, Record, VotersChanged
 from skerry_broker.core.types import Voter
 
@@ -34,6 +34,7 @@ class Leadership:
     """
 
     __slots__ = (
+        "_commit_rounds",
         "_noop_index",
         "_observers",
         "_peers",
@@ -53,6 +54,8 @@ class Leadership:
         self.round = 0
         self.confirmed_round = 0
         self.heartbeat_at = now
+        self._commit_rounds = (state.commit_index, state.commit_index)
+        """The commit index when the round before the last one was sent, and when the last one was."""
         self._sent: deque[tuple[int, int]] = deque()
         """(round, when sent) of the rounds that no majority has echoed, oldest first."""
         self.progress: dict[Voter, Progress] = {}
@@ -102,12 +105,14 @@ class Leadership:
 
     def _broadcast_round(self, now: int) -> None:
         self.round += 1
+        self._commit_rounds = (self._commit_rounds[1], self._state.commit_index)
         self._sent.append((self.round, now))
         self.heartbeat_at = now + self._state.heartbeat_ns
         for peer in self._peers:
             peer.probe_sent = False
             self._send(now, peer, heartbeat=True)
-        self._confirm_rounds()
+        if len(self._state.voters.voters) == 1:
+            self._confirm_rounds()
 
     def _confirm_rounds(self) -> None:
         state = self._state
@@ -147,16 +152,16 @@ class Leadership:
         """Send what ``peer`` lacks and may be sent now; with ``heartbeat`` at least an empty message."""
         state = self._state
         log = state.log
-        if peer.flow is not Flow.SNAPSHOT and log.term_at(peer.next - 1) == NO_TERM:
+        if peer.flow is not Flow.SNAPSHOT and peer.next <= log.snapshot_index:
             peer.needs_snapshot(log.snapshot_index)
         if peer.flow is Flow.SNAPSHOT:
             self._send_snapshot(now, peer, heartbeat)
             return
-        entries: tuple[Entry, ...] = ()
         if peer.flow is Flow.PROBE:
             if peer.probe_sent:
                 return
             peer.probe_sent = True
+            entries: tuple[Entry, ...] = ()
             if not heartbeat or self.round == 1:  # a silent peer gets the tail once, then only questions
                 entries = log.slice(peer.next, MESSAGE_ENTRIES)
             self._send_append(peer, entries)
@@ -297,8 +302,9 @@ class Leadership:
         since = now - 3 * state.heartbeat_ns
         live = {replica for replica, peer in self.progress.items() if peer.counts and peer.heard_since(since)}
         live.add(state.me)
+        # one round behind is caught up: under constant writes nobody ever holds everything (KAFKA-13959)
         joining = [
-            (replica, replica in live and self.progress[replica].match >= state.commit_index)
+            (replica, replica in live and self.progress[replica].match >= self._commit_rounds[0])
             for replica in sorted(replica for replica, _ in self._observers.values())
         ]
         voters = next_voters(state.voters.voters, joining, live, state.config.voter_ids)
@@ -308,9 +314,15 @@ class Leadership:
     # --- transfer ---------------------------------------------------------------------------------------
 
     def transfer(self, now: int, broker_id: int) -> bool:
-        """Let another voter lead; given up after an election timeout, and no proposals are taken until then."""
+        """Let another voter lead, one that was heard of lately.
+
+        Given up after an election timeout; no proposals are taken until then.
+        """
+        since = now - self._state.quorum_ns
         for peer in self._peers:
-            if peer.replica.broker_id == broker_id and peer.counts and peer.replica in self._state.voters.voters:
+            if peer.replica.broker_id != broker_id or peer.replica not in self._state.voters.voters:
+                continue
+            if peer.counts and peer.heard_since(since):
                 self._transferee = peer.replica
                 self._transfer_deadline = now + self._state.election_ns_max
                 self._send(now, peer)

@@ -76,7 +76,7 @@ class RaftState:
                 f"the metadata log ends in term {self.log.last_term}, but the hard state knows only term {self.term}"
             )
         self.voters = VoterHistory(self.log.snapshot_index, snapshot.voters if snapshot else ())
-        self.voters.appended(entries)
+        self.voters.appended(entry for entry in entries if entry.index > self.log.snapshot_index)
         self.commit_index = self.log.snapshot_index
         self.applied_index = self.log.snapshot_index
         self.installed: RaftSnapshot | None = None

@@ -43,6 +43,8 @@ class RaftLog:
 
     def term_at(self, index: int) -> int:
         """The term of the entry at ``index``; 0 at index 0; NO_TERM when the log does not know it."""
+        if index == self.last_index:  # nearly always
+            return self.last_term
         position = index - self.snapshot_index - 1
         if 0 <= position < len(self._entries):
             return self._entries[position].term
@@ -60,8 +62,9 @@ class RaftLog:
         if index <= self.snapshot_index:
             raise RaftInvariantError(f"truncation at {index} reaches into the snapshot at {self.snapshot_index}")
         del self._entries[index - self.snapshot_index - 1 :]
-        self.last_index = min(self.last_index, index - 1)
-        self.last_term = self.term_at(self.last_index)
+        if index <= self.last_index:
+            self.last_index = index - 1
+            self.last_term = self._entries[-1].term if self._entries else self.snapshot_term
 
     def compact(self, snapshot: RaftSnapshot) -> None:
         """Drop everything up to ``snapshot.last_index``; what follows it stays, if the log holds that entry."""
