@@ -22,7 +22,7 @@ from skerry.engine import guard
 from skerry.engine.actions import Heal, Inject
 from skerry.engine.bounds import Bounds
 from skerry.engine.desk import Desk
-from skerry.engine.faults import Cut, ResolvedFault, Restart, Slow, fault_kind
+from skerry.engine.faults import Cut, Kill, ResolvedFault, Restart, Slow, fault_kind
 from skerry.engine.observation import ActionReport, ReportState
 from skerry.engine.picture import picture_of
 from skerry.engine.targets import Groups, Resolution, Unresolved, concrete, resolve
@@ -144,7 +144,8 @@ class Life:
         self._event(desk, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {predictions[0].sentence}")
         self._event(desk, FaultStep.INJECTING, now_ns, now_ns)
         self._injected_ns = now_ns
-        self._deadline_ns = now_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
+        grace_ns = concrete_fault.grace_ns if isinstance(concrete_fault, Kill) else 0
+        self._deadline_ns = now_ns + grace_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
         self._inject_id = desk.send(
             Inject(desk.new_id(), self.occurrence.id, concrete_fault, fault.lasts_ns, self._deadline_ns)
         )
@@ -168,8 +169,15 @@ class Life:
             after_ns = report.after_ns if report.state is ReportState.DONE else desk.now_ns
             self._event(desk, FaultStep.EFFECTIVE, report.before_ns, after_ns)
             self.stage = Stage.VERIFYING
-        elif desk.now_ns >= self._injected_ns + self._bounds.inject_ns:
+        elif desk.now_ns >= self._injected_ns + self._inject_bound_ns:
             self._fail(desk, "InjectionTimedOut", "was not reported as applied in time")
+
+    @property
+    def _inject_bound_ns(self) -> int:
+        """A graceful stop takes its grace period; a rolling restart is as long as it is."""
+        if isinstance(self.fault, Restart):
+            return self._restart_bound_ns
+        return self._bounds.inject_ns + (self.fault.grace_ns if isinstance(self.fault, Kill) else 0)
 
     def _watch_roles(self, desk: Desk) -> None:
         """Keep what the roles are while the injection is under way; which of it came before is known afterwards."""
@@ -189,7 +197,8 @@ class Life:
         if self._attempts >= ATTEMPTS_MAX:
             self._fail(desk, "RoleKeepsMoving", f"was given up after {ATTEMPTS_MAX} attempts: {detail}")
             return True
-        self._event(desk, FaultStep.UNVERIFIED, desk.now_ns, desk.now_ns, f"{detail}; resolved again")
+        # Only a note: the occurrence has not happened yet, and its steps are those of the attempt that counts.
+        desk.note(f"{self.occurrence.id}: {detail}; healed, and resolved again")
         self._again = True
         self._heal(desk, FaultStep.HEALING)
         return True
@@ -219,8 +228,8 @@ class Life:
         assert self.effective is not None
         after_ns = self.effective.after_ns if self.effective.after_ns >= 0 else desk.now_ns
         if isinstance(self.fault, Restart) and not ending:
-            done = desk.done(self._inject_id)
-            if done is None and desk.failed(self._inject_id) is None and desk.now_ns < self._restart_bound_ns:
+            done = desk.done(self._inject_id) or desk.failed(self._inject_id)
+            if done is None and desk.now_ns < self._injected_ns + self._restart_bound_ns:
                 return  # still rolling
             after_ns = desk.now_ns
         if not ending and isinstance(self.fault, Cut | Slow) and not desk.observation.injector.alive:
@@ -234,14 +243,15 @@ class Life:
     def _restart_bound_ns(self) -> int:
         assert isinstance(self.fault, Restart)
         each_ns = self._bounds.heal_ns + self.fault.pause_between_ns
-        return self._injected_ns + each_ns * len(self.fault.ordinals)
+        return each_ns * len(self.fault.ordinals)
 
     def _healing(self, desk: Desk, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
         done = desk.done(self._heal_id)
         if done is not None and self._heal_done is None:
             self._heal_done = done
-            self._event(desk, FaultStep.HEALING, done.before_ns, done.after_ns)
+            if not self._again:
+                self._event(desk, FaultStep.HEALING, done.before_ns, done.after_ns)
         if self._heal_done is not None:
             self._measure_heal(desk, self._heal_done, active)
         if self.stage is not Stage.HEALING:
@@ -261,7 +271,7 @@ class Life:
         if not proof.proven:
             self._unregistered_ns = desk.now_ns
             return
-        if not self._judged and not self._again and self.effective is not None:
+        if not self._judged and self.effective is not None:
             late = verify(self.fault, self.effective.after_ns, desk.observation, self._earlier, active)
             if late.proven and by_registration:
                 self.verified = self._judged = True
@@ -270,15 +280,15 @@ class Life:
         if objection is not None and self.effective is not None:
             self.verified = False
             self._unverified(desk, objection.detail)
+        if self._again:
+            self.stage, self._due_ns = Stage.WAITING, desk.now_ns
+            return
         self._settle(desk)
         # A cut is gone when the action is; a victim is back when it has registered, which is later.
         before_ns = max(done.before_ns, self._unregistered_ns) if by_registration else done.before_ns
         after_ns = desk.now_ns if by_registration else done.after_ns
         self._event(desk, FaultStep.HEALED, before_ns, max(before_ns, after_ns), proof.detail)
-        if self._again:
-            self.stage, self._due_ns = Stage.WAITING, desk.now_ns
-        else:
-            self.stage = Stage.OVER
+        self.stage = Stage.OVER
 
     # --- endings ----------------------------------------------------------------------------------------
 
@@ -321,7 +331,7 @@ class Life:
 
     def _settle(self, desk: Desk) -> None:
         """An occurrence that took effect and was never judged was too short to be seen."""
-        if not self._judged and not self._again and self.effective is not None:
+        if not self._judged and self.effective is not None:
             self._unverified(desk, "it ended before it could be verified")
 
     @property

@@ -97,9 +97,9 @@ def healed(
             for link in _expected(fault.links, fault.planes, both_ways=True):
                 if excused & set(link[:2]):
                     continue  # another fault holds it
-                found = _fresh(observation, *link, LinkKind.KEPT, since_ns)
-                if found is None or not found.ok:
-                    return Proof(False, f"{_name(*link)} does not answer yet")
+                missing = _whole(link, since_ns, observation)
+                if missing:
+                    return Proof(False, missing)
             return Proof(True, "every pair that was cut answers again")
         case Slow():
             for link in _expected(fault.links, fault.planes):
@@ -190,6 +190,15 @@ def _answering(link: Link, since_ns: int, observation: Observation) -> str:
             return f"the {kind} connection {_name(*link)}, which nobody cut, was not looked at"
         if not found.ok:
             return f"the {kind} connection {_name(*link)} fails, although nobody cut it"
+    return ""
+
+
+def _whole(link: Link, since_ns: int, observation: Observation) -> str:
+    """What a healed pair still lacks. Both kinds count: a cut of new connections never touched the kept ones."""
+    for kind in (LinkKind.NEW, LinkKind.KEPT):
+        found = _fresh(observation, *link, kind, since_ns)
+        if found is None or not found.ok:
+            return f"a {kind.value} connection {_name(*link)} does not answer yet"
     return ""
 
 

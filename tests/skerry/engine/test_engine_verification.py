@@ -173,7 +173,9 @@ def test_a_victim_is_back_when_it_has_registered(fault, view, detail):
 def test_a_cut_is_gone_when_every_pair_answers_again():
     assert healed(ALL, SINCE, seen(links=links()), NOTHING).proven
     still = healed(ALL, SINCE, seen(links=links(failing_kept=[(2, 0)])), NOTHING)
-    assert still.detail == "2 -> 0 on Raft does not answer yet"
+    assert still.detail == "a kept connection 2 -> 0 on Raft does not answer yet"
+    closed = healed(NEW, SINCE, seen(links=links(failing_new=[(2, 0)])), NOTHING)
+    assert closed.detail == "a new connection 2 -> 0 on Raft does not answer yet"
     other = Kill((2,), KillHow.PROCESS, 0)
     assert healed(ALL, SINCE, seen(links=links(failing_kept=[(2, 0), (0, 2)])), NOTHING, [other]).proven
 
