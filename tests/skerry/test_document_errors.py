@@ -235,6 +235,11 @@ def test_the_good_one_is_good():
             "x.yaml:18: spec.faults[0].partition.groups[0][0]: 3 x InSyncFollower cannot be found: there are at most 2",
         ),
         # the file
+        (
+            "hypothesis: A leader",
+            "hypothesis: Belief: a leader",
+            "x.yaml:5: is not YAML: a second `: ` on this line; put a text that holds one in quotes",
+        ),
         ("seed: 7", "seed: 7\n  seed: 8", "x.yaml:11: spec.seed: is written twice (first on line 10); keep one"),
         ("  seed: 7", "\tseed: 7", "x.yaml:10: is indented with a tab, which YAML forbids; use spaces"),
         (

@@ -207,5 +207,7 @@ def _yaml_sentence(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
         return "is indented with a tab, which YAML forbids; use spaces"
     if error.problem and "undefined alias" in error.problem:
         return f"{error.problem}; write the value out"
+    if error.problem and "mapping values are not allowed" in error.problem:
+        return "is not YAML: a second `: ` on this line; put a text that holds one in quotes"
     detail = ", ".join(part for part in (error.context, error.problem) if part)
     return f"is not YAML: {detail}"
