@@ -223,7 +223,8 @@ class LogFiles:
         below it, and goes at the next start."""
         if start_offset <= self.start_offset:
             return
-        self.save_changed_epochs()  # afterwards no record may be left to derive them from
+        self.write()
+        self.sync()  # the log start must not be ahead of the durable end, and the epochs outlive their records
         self._save_number("log-start", start_offset, durable=True)
         self.start_offset = start_offset
         while len(self.segments) > 1 and self.segments[0].next_offset <= start_offset:

@@ -193,11 +193,11 @@ class MemoryFile:
         pass
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def memory_disk() -> type[MemoryDisk]:
     return MemoryDisk
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def power_cut() -> type[PowerCut]:
     return PowerCut

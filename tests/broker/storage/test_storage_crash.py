@@ -53,6 +53,7 @@ class TwinLog:
     """Also those that retention has removed: producers are remembered from them."""
     epochs: list = field(default_factory=list)
     high_watermark: int = 0
+    resets: int = 0
 
     @property
     def end(self) -> int:
@@ -95,6 +96,7 @@ class Twin:
             case ResetLog():
                 log.batches, log.epochs, log.start, log.first = [], [], effect.start_offset, effect.start_offset
                 log.high_watermark = min(log.high_watermark, effect.start_offset)
+                log.resets += 1
             case Checkpoint():
                 log.high_watermark = effect.high_watermark
             case AdvanceLogStart():
@@ -276,7 +278,10 @@ def check(recovered, problems, raft_states: list[Twin], states: list[Twin]) -> N
         assert log.intact
         same = [twin for twin in twins if twin is not None and twin.topic_id == log.topic_id]
         assert same, f"{partition} has a topic id of another time: {log.topic_id}"
-        assert any(explains(twin, log) for twin in same), f"{log} is no prefix of any of {same}"
+        resetting = [twin for twin in same if twin.resets < same[-1].resets]
+        assert any(explains(twin, log) or (twin in resetting and explains_reset(twin, log)) for twin in same), (
+            f"{log} is no prefix of any of {same}"
+        )
         if len(same) == len(twins):
             kept = common_prefix([twin.batches for twin in same])
             if kept:
@@ -303,6 +308,19 @@ def explains(twin: TwinLog, log) -> bool:
         and twin.start == log.start_offset
         and log.producers == producers.states()
         and [epoch for epoch in log.epochs if epoch.start_offset < end] == epochs
+    )
+
+
+def explains_reset(twin: TwinLog, log) -> bool:
+    """A crash in the middle of a reset leaves a prefix, perhaps empty, with epochs as its records tell them."""
+    told = {EpochStart(b.leader_epoch, b.base_offset) for b in twin.batches}
+    ends = {twin.start, twin.first, *[b.next_offset for b in twin.batches]}
+    kept = [b for b in twin.batches if log.start_offset <= b.base_offset < log.end_offset]
+    return (
+        log.start_offset == twin.start
+        and log.end_offset in ends
+        and told.issuperset(log.epochs)
+        and all(max(e for e in log.epochs if e.start_offset <= b.base_offset).epoch == b.leader_epoch for b in kept)
     )
 
 
