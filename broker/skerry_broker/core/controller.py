@@ -300,6 +300,8 @@ class Controller:
             vacancy = self._vacancies.get(partition)
             if vacancy is not None:
                 vacancy.wanted, vacancy.avoid = successor, vacancy.old_leader
+            before = self._known.moves.get(partition)
+            self._known.moves[partition] = decisions.Moves(1, now) if before is None else before.next(now, self._timing)
 
     # --- partitions -------------------------------------------------------------------------------------
 

@@ -16,6 +16,22 @@ from skerry_broker.core.types import NO_BROKER, Timing, TopicPartition
 from skerry_broker.core.vacancies import Vacancies
 
 
+class Moves(NamedTuple):
+    """How often, and when last, a partition was taken from a leader that its followers could not reach."""
+
+    times: int
+    last_ns: int
+
+    def allow_another(self, now: int, timing: Timing) -> bool:
+        """At once the first time; then after 2, 4, 8 .. (at most 32) replica lags. Where nobody reaches anybody, no
+        leader is better than another, and nothing but time tells: the epochs must not grow without end."""
+        return now - self.last_ns >= timing.replica_lag_ms * MS << min(self.times, 5)
+
+    def next(self, now: int, timing: Timing) -> Moves:
+        calm = now - self.last_ns >= timing.replica_lag_ms * MS << 6
+        return Moves(1 if calm else self.times + 1, now)
+
+
 class Knowledge(NamedTuple):
     """Everything that the controller judges by."""
 
@@ -23,6 +39,8 @@ class Knowledge(NamedTuple):
     contacts: dict[int, Contact]
     vacancies: Vacancies
     timing: Timing
+    moves: dict[TopicPartition, Moves]
+    """I-LIV-3 only, and since this controller's election."""
 
     def electable(self, broker_id: int) -> bool:
         broker = self.view.brokers.get(broker_id)
@@ -124,6 +142,9 @@ def isolated(known: Knowledge, now: int, reporter: Contact) -> list[tuple[TopicP
         if state is None or state.leader == NO_BROKER or state.leader_epoch != leader_epoch:
             continue
         if now - known.contacts[state.leader].contact_ns > fresh_ns:
+            continue
+        moved = known.moves.get(partition)
+        if moved is not None and not moved.allow_another(now, known.timing):
             continue
         others = [replica for replica in state.replicas if replica != state.leader and known.electable(replica)]
         reporters = [

@@ -56,7 +56,7 @@ class Ledger:
                 heard_ns = self._heard_ns(state.last_leader, now)
                 vacancy = Vacancy(state.last_leader, metadata.applied_index, now, heard_ns, "isolation")
                 self.vacancies.open(partition, vacancy)
-        self.known = Knowledge(self.view, self.contacts, self.vacancies, timing)
+        self.known = Knowledge(self.view, self.contacts, self.vacancies, timing, moves={})
 
     def commit(self, now: int, records: tuple[Record, ...]) -> int | None:
         """Propose one entry (nothing to say: no entry); None when nothing was proposed."""
