@@ -1,7 +1,7 @@
 """Scenario 11 on the replication plane: some pairs cannot replicate, the controller hears everybody.
 
-Every placement of the leader and every set of cut pairs: where min ISR brokers reach each other, writes go on within 3 s
-(I-LIV-3); and the epochs are bounded: leadership never goes back and forth.
+Every placement of the leader and every set of cut pairs: where min ISR brokers reach each other, writes go on within
+3 s (I-LIV-3); and the epochs are bounded: leadership never goes back and forth.
 """
 
 from __future__ import annotations
