@@ -435,6 +435,9 @@ def test_a_short_replica_is_missing_something_only_in_the_isr():
 def test_replicas_that_nobody_read_are_inconclusive():
     assert_inconclusive("replica-divergence", "NoDumps", [ack(1, 0)], [1])
     assert_inconclusive("replica-divergence", "DumpFailed", [ack(1, 0)], [1], [dump([], error="no such file")])
+    assert_inconclusive("replica-divergence", "NoHighWatermark", [ack(1, 0)], None, [dump(THREE, hw=-1)])
+    three = Owed(min_in_sync_replicas=2, replicas=3)
+    assert_inconclusive("replica-divergence", "MissingDump", [ack(1, 0)], None, [dump(THREE)], owed=three)
     assert_inconclusive("replica-divergence", "MissingDump", [status(1, isr=(1, 2))], None, [dump(THREE, 1)])
 
 

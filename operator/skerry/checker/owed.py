@@ -67,6 +67,8 @@ class Owed:
     min_in_sync_replicas: int = 1
     flush: str = "group"
     disks_lost: frozenset[int] = frozenset()
+    replicas: int = 0
+    """How many replicas a partition has; 0: nobody knows."""
 
     @property
     def within_budget(self) -> bool:

@@ -18,6 +18,7 @@ def owed_by_run(history: History, experiment: Experiment | None) -> Owed:
         min_in_sync_replicas=experiment.spec.topic.min_in_sync_replicas if experiment else 1,
         flush=flush,
         disks_lost=_disks_lost(history, experiment, flush),
+        replicas=experiment.spec.topic.replication_factor if experiment else 0,
     )
 
 

@@ -23,7 +23,7 @@ NAME = "replica-divergence"
 def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
     compared, good = 0, True
     for key, operations in evidence.history.partitions.items():
-        findings = list(_partition(evidence, key, operations))
+        findings = list(_partition(evidence, owed, key, operations))
         compared += len(operations.dumps)
         good = good and not findings
         yield from findings
@@ -33,7 +33,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
         yield undecided(NAME, "NoDumps", "no replica was dumped, so nobody has compared them")
 
 
-def _partition(evidence: Evidence, key: PartitionKey, operations: PartitionOperations) -> Iterator[Finding]:
+def _partition(evidence: Evidence, owed: Owed, key: PartitionKey, operations: PartitionOperations) -> Iterator[Finding]:
     dumps = [dump for dump in operations.dumps if not dump.error]
     for dump in operations.dumps:
         if dump.error:
@@ -44,11 +44,18 @@ def _partition(evidence: Evidence, key: PartitionKey, operations: PartitionOpera
     if missing:
         message = f"partition {key}: no dump of broker {missing[0]}, which is in the ISR"
         yield undecided(NAME, "MissingDump", message, key, witness=evidence.witness(seen_in))
+    elif operations.dumps and len(operations.dumps) < owed.replicas:
+        message = f"partition {key}: {len(operations.dumps)} of {owed.replicas} replicas were dumped"
+        yield undecided(NAME, "MissingDump", message, key)
     if not operations.dumps and operations.produces:
         yield undecided(NAME, "NoDumps", f"partition {key}: no replica was dumped", key)
     if not dumps:
         return
     high_watermark = max(dump.high_watermark for dump in dumps)
+    if high_watermark < 0:
+        message = f"partition {key}: nobody could read to the high watermark, so nobody knows how far replicas agree"
+        yield undecided(NAME, "NoHighWatermark", message, key)
+        return
     reference = max(dumps, key=lambda dump: (dump.log_end_offset, -dump.broker))
     for dump in dumps:
         if dump.log_end_offset < high_watermark and (dump.broker in isr or not isr):

@@ -1,0 +1,70 @@
+"""Clever checks beside dumb ones that cannot be wrong, on thousands of random small inputs."""
+
+from __future__ import annotations
+
+import random
+
+from skerry.checker.evidence import Evidence
+from skerry.checker.expectations.gaps import longest_gap
+from skerry.checker.owed import Owed
+from skerry.checker.properties.high_watermark import _first_fall
+from skerry.checker.properties.stale_epoch import check as stale_epochs
+from skerry.experiment import Verdict
+from skerry.history import History
+from skerry.history.records import Header, Outcome, Produce
+
+
+def test_the_high_watermark_falls_where_some_pair_falls():
+    rng, falls = random.Random(1), 0
+    for _ in range(10_000):
+        told = []
+        for _ in range(rng.randint(1, 6)):
+            invoked = rng.randint(0, 10)
+            told.append((invoked + rng.randint(0, 5), invoked, rng.randint(0, 4), None))
+        error = rng.choice([0, 0, 1, 3])
+        pairs = [(a, b) for a in told for b in told if a[0] + error < b[1] and a[2] > b[2]]
+        found = _first_fall(list(told), error)
+        assert (found is not None) == bool(pairs), told
+        if found is not None:
+            falls += 1
+            assert found in pairs
+    assert falls > 1000
+
+
+def test_an_epoch_is_stale_where_some_pair_of_answers_says_so():
+    rng, stale = random.Random(2), 0
+    for _ in range(3000):
+        answers = []
+        for n in range(rng.randint(1, 6)):
+            invoked = rng.randint(0, 10)
+            times = (invoked, invoked + rng.randint(0, 5))
+            answers.append(Produce(1, "t", 0, *times, Outcome.OK, "All", n, 1, leader_epoch=rng.randint(0, 3)))
+        error = rng.choice([0, 1])
+        header = Header(1, "x", "", "sim", 7, 0, "test", 3, clock_error_ns=error)
+        evidence = Evidence(History([header, *answers]))
+        (finding,) = stale_epochs(evidence, Owed())
+        pairs = [
+            (old, new)
+            for old in answers
+            for new in answers
+            if new.leader_epoch > old.leader_epoch and old.invoked_ns > new.completed_ns + error
+        ]
+        assert (finding.verdict is Verdict.FAIL) == bool(pairs), answers
+        if pairs:
+            stale += 1
+            newer, late = (evidence.history.records[index] for index in finding.witness)
+            assert (late, newer) in pairs
+    assert stale > 300
+
+
+def test_the_longest_gap_is_the_longest_of_all_gaps():
+    rng = random.Random(3)
+    for _ in range(5000):
+        times = sorted(rng.randint(0, 30) for _ in range(rng.randint(0, 6)))
+        start = rng.randint(0, 15)
+        end = start + rng.randint(0, 15)
+        edges = [start, *(time for time in times if start <= time <= end), end]
+        expected = max(b - a for a in edges for b in edges if b >= a and not any(a < t < b for t in edges))
+        gap = longest_gap(times, start, end)
+        assert gap.length_ns == expected
+        assert gap.length_ns == 0 or gap.from_ns in edges
