@@ -112,8 +112,7 @@ class Node:
         self.alive = True
         self.seen = (0, 0)
         self.disk.queue.clear()
-        snapshot = self.disk.snapshot if self.disk.intact else None
-        self.applied = msgspec.json.decode(snapshot.image, type=list[tuple[int, int]]) if snapshot else []
+        self.applied = []
         self.raft = self.cluster.make(config, self.disk.recovered(), self.cluster.rng, self.out, self.cluster.now)
         self.cluster.absorb(self)
 

@@ -31,9 +31,9 @@ __all__ = ["Raft", "RaftInvariantError", "Role"]
 class Raft(RaftRoles):
     """``step``, ``tick`` and ``flushed`` put effects into ``out``; nothing else is observable outside.
 
-    After each call the node calls ``take_installed_snapshot()`` first, then ``take_committed()``. At a start it begins
-    with the image of ``recovered.snapshot`` (entries follow after it), and with an empty image when ``raft_intact`` is
-    False: such a replica forgets its log and is fed from the start, in memory only.
+    After a start and after each call the node calls ``take_installed_snapshot()`` first, then ``take_committed()``. The
+    recovered snapshot comes that way, too; none when ``raft_intact`` is False: such a replica forgets its log and is
+    fed from the start, in memory only.
 
     ``confirmed_round`` counts within one term: who waits for a round must forget it when ``term`` or the role changes.
     Any method may raise RaftInvariantError: the node must stop then, its memory is not to be trusted.
@@ -139,7 +139,7 @@ class Raft(RaftRoles):
         return self._state.take_committed()
 
     def take_installed_snapshot(self) -> RaftSnapshot | None:
-        """A snapshot from a leader: the metadata image is this one now, and entries go on after it."""
+        """A snapshot found at the start, or from a leader: the metadata image is this one now, entries go on after it."""
         return self._state.take_installed()
 
     def compact(self, now: int, index: int, image: bytes) -> None:

@@ -79,7 +79,8 @@ class RaftState:
         self.voters.appended(entry for entry in entries if entry.index > self.log.snapshot_index)
         self.commit_index = self.log.snapshot_index
         self.applied_index = self.log.snapshot_index
-        self.installed: RaftSnapshot | None = None
+        self.installed: RaftSnapshot | None = snapshot
+        """The image that entries go on after: at a start the recovered one, later one from a leader."""
         self.durable_index = self.log.last_index
         self.flushed_id = 0
         self._hard_state_write_id = 0
