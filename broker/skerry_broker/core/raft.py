@@ -139,7 +139,7 @@ class Raft(RaftRoles):
         return self._state.take_committed()
 
     def take_installed_snapshot(self) -> RaftSnapshot | None:
-        """A snapshot found at the start, or from a leader: the metadata image is this one now, entries go on after it."""
+        """A snapshot found at the start, or sent by a leader: the image is this one now, entries go on after it."""
         return self._state.take_installed()
 
     def compact(self, now: int, index: int, image: bytes) -> None:
