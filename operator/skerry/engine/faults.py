@@ -96,6 +96,10 @@ class Disk(msgspec.Struct, frozen=True, tag="disk"):
     down_for_ns: int = 0
     """Of a power cut."""
 
+    @property
+    def power_cut(self) -> bool:
+        return self.torn_write or self.lose_unsynced or self.bit_flip
+
 
 class ClockShift(msgspec.Struct, frozen=True, tag="clock"):
     """The broker's wall clock jumps once, or drifts."""

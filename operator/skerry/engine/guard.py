@@ -61,7 +61,7 @@ def effects_of(fault: ResolvedFault) -> tuple[Effect, ...]:
         return (Effect(cut=frozenset((a, b, plane) for a, b in fault.links for plane in fault.planes)),)
     if isinstance(fault, Restart) and not fault.together:
         return tuple(Effect(down=frozenset({ordinal})) for ordinal in fault.ordinals)
-    if isinstance(fault, Disk) and not (fault.torn_write or fault.lose_unsynced or fault.bit_flip or fault.fsync_error):
+    if isinstance(fault, Disk) and not (fault.power_cut or fault.fsync_error):
         return (Effect(),)  # slow, not gone
     return (Effect(down=frozenset(fault.ordinals)),)
 

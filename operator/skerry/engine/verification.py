@@ -24,6 +24,8 @@ PING_FAILED_AFTER_NS = 300_000_000
 PEER_PLANES = (Plane.RAFT, Plane.REPLICATION)
 """Brokers ping each other on these; on the client plane only when a fault names it."""
 RARE_LOSS_PERCENT = 5
+GONE = "the process is gone, or another one in its place"
+BACK = "registered again"
 
 
 _MissingOf = Callable[[BrokerView], str]
@@ -74,13 +76,18 @@ def verify(
         case Slow():
             return _slow(fault, since_ns, observation, earlier)
         case Pause():
-            return _each(fault.ordinals, observation, lambda view: _paused(view, since_ns))
+            said = "the process is in state T, and silent"
+            return _each(fault.ordinals, observation, said, lambda view: _paused(view, since_ns))
         case Kill() | Wipe() | Restart():
-            return _each(fault.ordinals, observation, lambda view: _gone(view, since_ns, earlier))
+            return _each(fault.ordinals, observation, GONE, lambda view: _gone(view, since_ns, earlier))
         case Disk():
-            return _each(fault.ordinals, observation, lambda view: _disk(view, fault, since_ns, earlier))
+            said = GONE if fault.power_cut else "the damage shows"
+            return _each(fault.ordinals, observation, said, lambda view: _disk(view, fault, since_ns, earlier))
         case ClockShift():
-            return _each(fault.ordinals, observation, lambda view: _clock(view, fault, since_ns, earlier, elapsed_ns))
+            said = "the clock is off as asked"
+            return _each(
+                fault.ordinals, observation, said, lambda view: _clock(view, fault, since_ns, earlier, elapsed_ns)
+            )
 
 
 def healed(
@@ -111,15 +118,16 @@ def healed(
                     return Proof(False, f"{_name(*link)} is not back to its usual round trip yet")
             return Proof(True, "round trips are as before")
         case Pause():
-            return _each(fault.ordinals, observation, lambda view: _runs(view, since_ns))
+            return _each(fault.ordinals, observation, "it runs, and answers", lambda view: _runs(view, since_ns))
         case Kill() | Restart() | Wipe():
-            return _each(fault.ordinals, observation, lambda view: _registered(view, fault, since_ns, earlier))
+            return _each(fault.ordinals, observation, BACK, lambda view: _registered(view, fault, since_ns, earlier))
+        case Disk() if fault.power_cut:
+            return _each(fault.ordinals, observation, BACK, lambda view: _registered(view, fault, since_ns, earlier))
         case Disk():
-            if fault.torn_write or fault.lose_unsynced or fault.bit_flip:
-                return _each(fault.ordinals, observation, lambda view: _registered(view, fault, since_ns, earlier))
-            return _each(fault.ordinals, observation, lambda view: _disk_whole(view, fault, since_ns))
+            said = "the damage is gone"
+            return _each(fault.ordinals, observation, said, lambda view: _disk_whole(view, fault, since_ns))
         case ClockShift():
-            return _each(fault.ordinals, observation, lambda view: _answers(view, since_ns))
+            return _each(fault.ordinals, observation, "it answers", lambda view: _answers(view, since_ns))
 
 
 def was_crash(fault: ResolvedFault, observation: Observation) -> Proof | None:
@@ -290,7 +298,7 @@ def _answers(view: BrokerView, since_ns: int) -> str:
 
 
 def _disk(view: BrokerView, fault: Disk, since_ns: int, earlier: Before) -> str:
-    if fault.torn_write or fault.lose_unsynced or fault.bit_flip:
+    if fault.power_cut:
         return _gone(view, since_ns, earlier)
     if view.sampled_ns < since_ns:
         return f"broker {view.ordinal} was not looked at"
@@ -320,14 +328,15 @@ def _clock(view: BrokerView, fault: ClockShift, since_ns: int, earlier: Before, 
 # --- helpers --------------------------------------------------------------------------------------------
 
 
-def _each(ordinals: Iterable[int], observation: Observation, missing_of: _MissingOf) -> Proof:
+def _each(ordinals: Iterable[int], observation: Observation, said: str, missing_of: _MissingOf) -> Proof:
+    """``said``: of what nothing is missing, for all of the ordinals."""
     for ordinal in sorted(ordinals):
         view = observation.broker(ordinal)
         missing = f"nothing is known of broker {ordinal}" if view is None else missing_of(view)
         if missing:
             return Proof(False, missing)
     shown = ", ".join(str(ordinal) for ordinal in sorted(ordinals))
-    return Proof(True, f"seen at broker {shown}")
+    return Proof(True, f"broker {shown}: {said}")
 
 
 def _expected(

@@ -66,7 +66,7 @@ def madness(world, draw):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=["one fault", "three that overlap"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_every_injection_is_healed_before_the_drain_and_the_end_is_always_reached(conductor, toy, document, seed):
     draw = random.Random(seed)
