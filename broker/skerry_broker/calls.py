@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from skerry_broker.core.api import ClientResponse, ErrorResponse, MetadataResponse
+from skerry_broker.core.api import ClientResponse, ErrorCode, ErrorResponse, MetadataResponse
 from skerry_broker.core.types import NO_BROKER
 from skerry_broker.frames import FrameConnection
 from skerry_broker.gateway import Gateway
 from skerry_broker.transport import Identity
 from skerry_broker.wire import (
+    CORRELATION,
+    SKIPPED_BYTES_MAX,
     AddressBook,
     FrameError,
     FrameKind,
@@ -28,6 +30,7 @@ class Calls:
 
     def __init__(self, connection: FrameConnection, gateway: Gateway, identity: Identity) -> None:
         self._connection = connection
+        connection.reader.skip_max = SKIPPED_BYTES_MAX
         self._gateway = gateway
         self._identity = identity
         self._waiting: set[int] = set()
@@ -40,6 +43,11 @@ class Calls:
             if not isinstance(ping, Ping):
                 raise FrameError("a frame that is no call")
             self._connection.write(control_frame(Pong(ping.number)))  # slow broker or dead path? the client asks
+            return
+        if payload[0] == FrameKind.OVERSIZED and payload[1] == FrameKind.CALL:
+            correlation = CORRELATION.unpack_from(payload, 2)[0]
+            text = f"the request is too large; this broker takes batches of {self._gateway.batch_bytes_max} bytes"
+            self.answer(_Call(self, correlation), ErrorResponse(ErrorCode.BATCH_TOO_LARGE, text))
             return
         if payload[0] != FrameKind.CALL:
             raise FrameError("a frame that is no call")

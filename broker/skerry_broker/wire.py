@@ -38,6 +38,10 @@ CHECK = 0x536B7279
 HELLO_BYTES_MAX = 4096
 """Until the Hello has been read, nothing longer is accepted."""
 PEER_BYTES_MAX = 32 << 20
+SKIPPED_BYTES_MAX = 256 << 20
+"""A call over the limit is thrown away as it comes, and answered, up to here."""
+OVERSIZED_HEAD_BYTES = 9
+"""Kind and correlation id of a call."""
 CALL_BYTES_EXTRA = 64 << 10
 """What a call may hold beside its batch."""
 
@@ -51,6 +55,8 @@ class FrameKind:
     """8 bytes correlation id, then a ClientRequest."""
     ANSWER = 3
     """8 bytes correlation id, then a ClientResponse."""
+    OVERSIZED = 255
+    """Never sent: what a reader hands over for a frame that was too long, followed by the frame's first bytes."""
 
 
 class Purpose(StrEnum):
@@ -210,19 +216,47 @@ def _decoded(decoder: msgspec.msgpack.Decoder[T], body: memoryview) -> T:
         raise FrameError(f"a frame that does not decode ({error})") from None
 
 
+class _Skip:
+    """A frame over the limit that is read and thrown away: only its first bytes are kept."""
+
+    def __init__(self, length: int, crc: int) -> None:
+        self.length = length
+        self.remaining = length
+        self.head = b""
+        self._crc_expected = crc
+        self._crc = 0
+
+    def take(self, part: bytes) -> None:
+        self.remaining -= len(part)
+        self._crc = google_crc32c.extend(self._crc, part)
+        if len(self.head) < OVERSIZED_HEAD_BYTES:
+            self.head += part[: OVERSIZED_HEAD_BYTES - len(self.head)]
+
+    def payload(self) -> bytes:
+        if self._crc != self._crc_expected:
+            raise FrameError("a frame whose checksum does not match")
+        return bytes([FrameKind.OVERSIZED]) + self.head
+
+
 class FrameReader:
-    """Bytes in, payloads out. Holds at most one unfinished frame of at most ``bytes_max``."""
+    """Bytes in, payloads out. Holds at most one unfinished frame of at most ``bytes_max``.
+
+    A longer one ends the stream, unless it is within ``skip_max``: then it is thrown away as it comes, and what is
+    handed over is `FrameKind.OVERSIZED` with its first bytes, so that a call can be answered with what is wrong.
+    """
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
+        self.skip_max = 0
         self._buffer = bytearray()
+        self._skip: _Skip | None = None
 
     @property
     def buffered(self) -> int:
         return len(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """The payloads that are complete now, one by one: ``bytes_max`` may be raised between two of them.
+        """The payloads that are complete now, one by one: the limits may be changed between two of them.
 
         Raises FrameError; the connection is then beyond repair.
         """
@@ -230,12 +264,28 @@ class FrameReader:
         buffer += data
         at = 0
         try:
-            while len(buffer) - at >= HEADER.size:
+            while True:
+                if self._skip is not None:
+                    part = bytes(memoryview(buffer)[at : at + self._skip.remaining])
+                    at += len(part)
+                    self._skip.take(part)
+                    if self._skip.remaining:
+                        break
+                    payload = self._skip.payload()
+                    self._skip = None
+                    yield payload
+                    continue
+                if len(buffer) - at < HEADER.size:
+                    break
                 length, crc, check = HEADER.unpack_from(buffer, at)
                 if check != length ^ crc ^ CHECK:
                     raise FrameError("bytes that are no frame")
-                if not 0 < length <= self.bytes_max:
+                if not 0 < length <= max(self.bytes_max, self.skip_max):
                     raise FrameError(f"a frame of {length} bytes, over the limit of {self.bytes_max}")
+                if length > self.bytes_max:
+                    at += HEADER.size
+                    self._skip = _Skip(length, crc)
+                    continue
                 end = at + HEADER.size + length
                 if len(buffer) < end:
                     break

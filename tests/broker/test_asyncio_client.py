@@ -126,6 +126,18 @@ async def test_a_refusal_is_definite(brokers: Open) -> None:
         assert raised.value.error is ErrorCode.OFFSET_OUT_OF_RANGE
 
 
+async def test_a_request_that_is_too_large_is_refused_and_the_others_go_on(brokers: Open) -> None:
+    one = await brokers(1, answering(led_by(1), FetchResponse(3, 0, 1, 1)))
+    huge = encode_batch([Record(None, bytes(5 << 20))])
+    async with Client({1: address(one)}, QUICK) as client:
+        with pytest.raises(DefiniteError, match="BatchTooLarge after 1 attempts"):
+            await client.produce("orders", 0, huge)
+        assert (await client.fetch("orders", 0, 3)).high_watermark == 3
+        with pytest.raises(DefiniteError, match="a batch of 5"):  # over the batch limit, under the frame's
+            await client.produce("orders", 0, encode_batch([Record(None, bytes(5000))]))
+    assert not any(isinstance(request, ProduceRequest) for request in one.requests)
+
+
 async def test_a_write_without_an_answer_is_unknown(brokers: Open) -> None:
     one = await brokers(1, answering(led_by(1), None))
     async with Client({1: address(one)}, QUICK) as client:

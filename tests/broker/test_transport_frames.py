@@ -97,6 +97,29 @@ def test_the_limit_may_be_raised_between_two_frames_of_one_chunk() -> None:
     assert reader.buffered == 0
 
 
+@given(st.lists(st.integers(0, 1000), max_size=8))
+def test_a_frame_that_may_be_skipped_leaves_only_its_head(cuts: list[int]) -> None:
+    big, small = bytes(call_frame(77, FetchRequest("t" * 500, 0, 0))), bytes(call_frame(78, FetchRequest("t", 0, 0)))
+    reader = FrameReader(100)
+    reader.skip_max = 10_000
+    stream = big + small
+    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    seen: list[bytes] = []
+    for start, end in pairwise(edges):
+        seen += reader.feed(stream[start:end])
+        assert reader.buffered <= 112
+    assert seen == [b"\xff" + big[HEADER.size : HEADER.size + 9], small[HEADER.size :]]
+
+
+def test_a_skipped_frame_must_be_whole_too() -> None:
+    big = bytearray(call_frame(77, FetchRequest("t" * 500, 0, 0)))
+    big[200] ^= 1
+    reader = FrameReader(100)
+    reader.skip_max = 10_000
+    with pytest.raises(FrameError, match="checksum"):
+        list(reader.feed(bytes(big)))
+
+
 def test_messages_survive_their_frames() -> None:
     hello, append, call, timeout = payloads(STREAM, [])
     assert decode_control(hello) == Hello(1, Purpose.PINGS, Plane.RAFT, "cluster", 3)

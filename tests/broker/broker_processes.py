@@ -1,0 +1,103 @@
+"""Real broker processes on loopback, for tests marked `local`: started, killed by their own pid, never left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PLANES = ("client", "raft", "replication", "admin")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody uses now; all are held until all are chosen, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+class Processes:
+    """``count`` brokers, 1 to ``count``, each with its own directory and log below ``directory``."""
+
+    def __init__(self, directory: Path, count: int = 3, timing: str = "Relaxed") -> None:
+        self.directory = directory
+        self.ports = {broker: free_ports(4) for broker in range(1, count + 1)}
+        self.timing = timing
+        self.running: dict[int, subprocess.Popen[bytes]] = {}
+
+    def arguments(self, broker: int) -> list[str]:
+        found = [
+            f"--broker-id={broker}",
+            f"--data-dir={self.directory / str(broker)}",
+            f"--listen=127.0.0.1:{','.join(map(str, self.ports[broker]))}",
+            f"--timing={self.timing}",
+        ]
+        found += [
+            f"--peer={other}=127.0.0.1:{','.join(map(str, ports))}"
+            for other, ports in self.ports.items()
+            if other != broker
+        ]
+        return found
+
+    def address(self, broker: int, plane: str) -> tuple[str, int]:
+        return "127.0.0.1", self.ports[broker][PLANES.index(plane)]
+
+    @property
+    def bootstrap(self) -> list[str]:
+        return [f"127.0.0.1:{ports[0]}" for ports in self.ports.values()]
+
+    def start(self, *brokers: int) -> None:
+        """Start these."""
+        for broker in brokers:
+            with self.log_path(broker).open("ab") as log:
+                self.running[broker] = subprocess.Popen(
+                    [sys.executable, "-m", "skerry_broker", *self.arguments(broker)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+
+    def log_path(self, broker: int) -> Path:
+        return self.directory / f"broker-{broker}.log"
+
+    def log(self, broker: int) -> str:
+        return self.log_path(broker).read_text()
+
+    def kill(self, broker: int) -> None:
+        process = self.running.pop(broker)
+        process.kill()
+        process.wait()
+
+    def pause(self, broker: int, duration_s: float) -> None:
+        process = self.running[broker]
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(duration_s)
+        os.kill(process.pid, signal.SIGCONT)
+
+    def terminate(self, broker: int, timeout_s: float = 20) -> int:
+        """SIGTERM; the exit code."""
+        process = self.running.pop(broker)
+        process.terminate()
+        try:
+            return process.wait(timeout_s)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def close(self) -> None:
+        for process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+        self.running.clear()

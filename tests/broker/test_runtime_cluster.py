@@ -1,0 +1,259 @@
+"""Three real broker processes, real sockets, real fsync: what holds together, and what bad input does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+import pytest
+from broker_processes import PLANES, Processes
+
+from skerry_broker.batch import Record, decode_records, encode_batch
+from skerry_broker.client import Client, DefiniteError
+from skerry_broker.core.api import MetadataResponse
+from skerry_broker.core.types import Acks
+from skerry_broker.status_report import PeerCheckReport, StatusReport
+
+pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
+
+T = TypeVar("T")
+
+
+async def eventually(attempt: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 40) -> T:
+    """The first answer that is not None. A broker that does not answer yet is asked again; nothing else is retried."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    last: object = None
+    while loop.time() < deadline:
+        try:
+            answer = await attempt()
+        except (aiohttp.ClientError, OSError) as error:
+            answer, last = None, error
+        if answer is not None:
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{what}: not within {timeout_s} s ({last})")
+
+
+class Cluster:
+    def __init__(self, processes: Processes, session: aiohttp.ClientSession, client: Client) -> None:
+        self.processes = processes
+        self.session = session
+        self.client = client
+
+    async def admin(self, broker: int, path: str, method: str = "GET") -> bytes:
+        host, port = self.processes.address(broker, "admin")
+        timeout = aiohttp.ClientTimeout(total=3)
+        async with self.session.request(method, f"http://{host}:{port}{path}", timeout=timeout) as answer:
+            return await answer.read()
+
+    async def status(self, broker: int) -> StatusReport:
+        return msgspec.json.decode(await self.admin(broker, "/status"), type=StatusReport)
+
+    async def all_ready(self) -> None:
+        async def ready() -> bool | None:
+            reports = [await self.status(broker) for broker in sorted(self.processes.running)]
+            return all(report.ready for report in reports) or None
+
+        await eventually(ready, "every running broker is ready")
+
+    async def settled(self, topic: str, replicas: int) -> MetadataResponse:
+        """The controller's own view once every partition has a leader and ``replicas`` in-sync replicas."""
+
+        async def whole() -> MetadataResponse | None:
+            for broker in sorted(self.processes.running):
+                report = await self.status(broker)
+                if report.node.controller != broker:
+                    continue
+                view = await self.client.metadata(topic, broker=broker)
+                partitions = view.topics[0].partitions if view.topics else ()
+                if partitions and all(one.leader >= 0 and len(one.isr) == replicas for one in partitions):
+                    return view
+            return None
+
+        return await eventually(whole, f"{topic} has leaders and {replicas} in-sync replicas")
+
+    async def read_all(self, topic: str, partition: int) -> list[bytes | None]:
+        values: list[bytes | None] = []
+        offset = 0
+        while True:
+            answer = await self.client.fetch(topic, partition, offset)
+            for batch in answer.batches:
+                values += [record.value for record in decode_records(batch)]
+                offset = batch.next_offset
+            if offset >= answer.high_watermark:
+                return values
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    one = Processes(tmp_path_factory.mktemp("brokers"))
+    yield one
+    one.close()
+
+
+@pytest.fixture
+async def cluster(processes: Processes) -> AsyncIterator[Cluster]:
+    """One cluster for all tests of this file, made whole again before each."""
+    processes.start(*(broker for broker in processes.ports if broker not in processes.running))
+    async with aiohttp.ClientSession() as session, Client(processes.bootstrap) as client:
+        one = Cluster(processes, session, client)
+        await one.all_ready()
+        yield one
+
+
+async def test_every_acknowledged_record_survives_the_leader(cluster: Cluster) -> None:
+    client, processes = cluster.client, cluster.processes
+    await client.create_topic("orders", partitions=2, replication_factor=3, min_in_sync_replicas=2)
+    await cluster.settled("orders", 3)
+    written: list[bytes] = []
+    for number in range(20):
+        value = b"before %d" % number
+        assert await client.produce("orders", 0, encode_batch([Record(None, value)])) is not None
+        written.append(value)
+    leader = (await cluster.settled("orders", 3)).topics[0].partitions[0].leader
+    epoch = (await cluster.settled("orders", 3)).topics[0].partitions[0].leader_epoch
+    processes.kill(leader)
+    for number in range(20):
+        value = b"after %d" % number
+        answer = await client.produce("orders", 0, encode_batch([Record(None, value)]))
+        assert answer is not None
+        assert answer.leader != leader
+        assert answer.leader_epoch > epoch
+        written.append(value)
+    assert await cluster.read_all("orders", 0) == written
+    processes.start(leader)
+    await cluster.settled("orders", 3)
+
+    # metrics tell the same story: the new epoch has a time on every broker, the ISR is whole again
+    for broker in processes.ports:
+        text = (await cluster.admin(broker, "/metrics")).decode()
+        elected = [
+            line
+            for line in text.splitlines()
+            if line.startswith("broker_partition_leader_elected_timestamp_seconds")
+            and 'partition="0"' in line
+            and f'leader_epoch="{epoch}"' not in line
+        ]
+        assert elected
+    # replicas are there to be read, byte for byte
+    files = msgspec.json.decode(await cluster.admin(leader, "/replica/orders/0"))
+    segment = next(one for one in files if one["name"].endswith(".log"))
+    data = await cluster.admin(leader, f"/replica/orders/0/{segment['name']}")
+    assert b"before 0" in data
+    assert b"after 19" in data
+
+
+async def test_sigterm_hands_over_and_leaves_a_clean_mark(cluster: Cluster) -> None:
+    client, processes = cluster.client, cluster.processes
+    await client.create_topic("leaving", partitions=3, replication_factor=3, min_in_sync_replicas=2)
+    view = await cluster.settled("leaving", 3)
+    await client.produce("leaving", 0, encode_batch([Record(None, b"one")]))
+    leaver = view.topics[0].partitions[0].leader
+    assert processes.terminate(leaver) == 0
+    assert f"skerry-broker {leaver} stopped cleanly" in processes.log(leaver)
+    view = await cluster.settled("leaving", 2)
+    assert all(one.leader != leaver for one in view.topics[0].partitions)
+    assert await cluster.read_all("leaving", 0) == [b"one"]
+
+
+async def test_peer_checks_see_a_dead_and_a_paused_broker(cluster: Cluster) -> None:
+    async def probes(broker: int) -> dict[tuple[int, str], bool]:
+        report = msgspec.json.decode(await cluster.admin(broker, "/peer-check", "POST"), type=PeerCheckReport)
+        return {(one.broker_id, one.plane.value): one.ok for one in report.probes}
+
+    assert await probes(1) == {(peer, plane.capitalize()): True for peer in (2, 3) for plane in PLANES}
+    cluster.processes.kill(3)
+    found = await probes(1)
+    assert all(ok is (peer == 2) for (peer, _), ok in found.items())
+
+    async def noticed() -> bool | None:
+        kept = {check.plane: check.kept for check in (await cluster.status(1)).peers if check.broker_id == 3}
+        return all(one.silent_ns > 300_000_000 and one.connected_wall_ns is None for one in kept.values()) or None
+
+    await eventually(noticed, "kept connections to broker 3 are lost")
+    pausing = asyncio.get_running_loop().run_in_executor(None, cluster.processes.pause, 2, 1.5)
+    await asyncio.sleep(0.5)
+    kept = [check.kept for check in (await cluster.status(1)).peers if check.broker_id == 2]
+    assert all(one.silent_ns > 300_000_000 for one in kept)
+    await pausing
+
+    async def stalled() -> StatusReport | None:
+        report = await cluster.status(2)
+        return report if report.stalls else None
+
+    report = await eventually(stalled, "broker 2 lists its own stall")
+    assert report.stalls[-1].duration_ns > 1_000_000_000
+    text = (await cluster.admin(2, "/metrics")).decode()
+    count = next(line for line in text.splitlines() if line.startswith("broker_event_loop_lag_seconds_count"))
+    assert float(count.split()[1]) > 0
+    assert "broker_event_loop_stalls_total 0.0" not in text
+
+
+async def test_garbage_on_every_port_changes_nothing(cluster: Cluster) -> None:
+    client = cluster.client
+    await client.create_topic("garbage", partitions=1, replication_factor=3, min_in_sync_replicas=2)
+    before = {broker: (await cluster.status(broker)).process.pid for broker in cluster.processes.ports}
+    for garbage in (
+        b"\x00" * 64,
+        b"\xff" * 4096,
+        b"\x00SKERRY\x01" + b"\x7f" * 64,
+        b"GET /\x00 \r\n\r\n",
+        b"\x16\x03\x01",
+    ):
+        for broker in cluster.processes.ports:
+            for plane in PLANES:
+                with socket.create_connection(cluster.processes.address(broker, plane), timeout=5) as one:
+                    one.sendall(garbage)
+    with pytest.raises(DefiniteError, match="BatchTooLarge after 1 attempts"):
+        await client.produce("garbage", 0, encode_batch([Record(None, bytes(2 << 20))]))
+    assert await client.produce("garbage", 0, encode_batch([Record(None, b"still here")])) is not None
+    assert await client.produce("garbage", 0, encode_batch([Record(None, b"gone")]), Acks.NONE) is None
+    after = {broker: (await cluster.status(broker)).process.pid for broker in cluster.processes.ports}
+    assert after == before
+    text = (await cluster.admin(1, "/metrics")).decode()
+    assert 'broker_connections_refused_total{plane="Raft",reason="garbage"} 0.0' not in text
+
+
+async def test_a_port_in_use_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    processes = Processes(tmp_path, count=1)
+    with socket.create_server(processes.address(1, "raft")):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "skerry_broker", *processes.arguments(1)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    port = processes.ports[1][1]
+    assert line == (
+        f"skerry-broker: cannot listen on 127.0.0.1:{port} (Address already in use); "
+        "free that port or choose another with --listen"
+    )
+
+
+async def test_a_directory_of_another_broker_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    processes = Processes(tmp_path, count=1)
+    processes.start(1)
+    async with aiohttp.ClientSession() as session, Client(processes.bootstrap) as client:
+        try:
+            await Cluster(processes, session, client).all_ready()
+            assert processes.terminate(1) == 0
+        finally:
+            processes.close()
+    arguments = [one.replace("--broker-id=1", "--broker-id=2") for one in processes.arguments(1)]
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-m", "skerry_broker", *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert "broker 1" in done.stderr
