@@ -8,6 +8,7 @@ import msgspec
 
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
+from skerry.report.html import html_page
 from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport
 
@@ -18,6 +19,7 @@ def write_report(directory: Path, report: RunReport, history: History, experimen
     contents = {
         "report.json": msgspec.json.format(msgspec.json.encode(report)) + b"\n",
         "junit.xml": junit_xml([report]),
+        "report.html": html_page(report, history, experiment),
     }
     for name, content in contents.items():
         (directory / name).write_bytes(content)
