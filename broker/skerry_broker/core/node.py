@@ -150,9 +150,6 @@ class Node:
             ReplicaFetched: lambda at, source, answer: self._partitions.fetched(at, source.broker_id, answer),
             ReplicaProgress: lambda at, source, done: self._partitions.progress_arrived(at, source.broker_id, done),
         }
-        if recovered.snapshot is not None:
-            self._metadata.load(recovered.snapshot.image)
-            self._tell_everything(now)
 
     # --- the driver's side ----------------------------------------------------------------------------------
 
