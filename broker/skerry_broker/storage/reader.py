@@ -1,7 +1,7 @@
 """Reads the files of stopped brokers, for whoever has to judge them.
 
-Independent on purpose: it shares nothing with the code that wrote the files but the layout of the batch header, so that one
-mistake cannot hide in both. Nothing is repaired, nothing is skipped: damage is an exception that says where.
+Independent on purpose: it shares nothing with the code that wrote the files but the layout of the batch header, so that
+one mistake cannot hide in both. Nothing is repaired, nothing is skipped: damage is an exception that says where.
 """
 
 from __future__ import annotations

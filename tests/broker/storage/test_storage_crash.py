@@ -302,7 +302,11 @@ def explains(twin: TwinLog, log) -> bool:
         if b.producer_id >= 0:
             producers.apply(b.producer_id, b.producer_epoch, b.base_sequence, b.base_offset, b.record_count)
     end = kept[-1].next_offset if kept else twin.first
-    epochs = [epoch for epoch in twin.epochs if epoch.start_offset < end]
+    # An epoch without records that was never reported durable may be missing: nobody has acted on it.
+    told = {b.leader_epoch for b in kept}
+    epochs = [
+        epoch for epoch in twin.epochs if epoch.start_offset < end and (epoch.epoch in told or epoch in log.epochs)
+    ]
     return (
         end == log.end_offset
         and twin.start == log.start_offset
@@ -427,9 +431,9 @@ def test_power_cut_at_every_call(memory_disk, power_cut, flush: FlushMode, keep:
                 raise AssertionError(f"power cut at call {step}, {keep} of the unsynced kept: {error}") from error
 
 
-@pytest.mark.parametrize("first_seed", range(0, 400, 100))
+@pytest.mark.parametrize("first_seed", range(0, 120, 40))
 def test_random_scripts_with_a_power_cut_somewhere(memory_disk, power_cut, first_seed: int) -> None:
-    for seed in range(first_seed, first_seed + 100):
+    for seed in range(first_seed, first_seed + 40):
         rng = random.Random(-seed)
         disk = memory_disk({"/data": None})
         run = Run(disk, FlushMode.GROUP, seed)
