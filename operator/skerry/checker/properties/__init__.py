@@ -9,6 +9,7 @@ from skerry.checker.properties import (
     changed_record,
     duplicate,
     epoch_order,
+    failovers,
     high_watermark,
     inconsistent_offset,
     linearizable,
@@ -21,6 +22,7 @@ from skerry.checker.properties import (
     replica_divergence,
     silent_skip,
     stale_epoch,
+    stalls,
     two_leaders,
 )
 from skerry.checker.property import Property
@@ -45,5 +47,7 @@ PROPERTIES: tuple[Property, ...] = (
     replica_divergence.PROPERTY,
     linearizable.PROPERTY,
     availability.PROPERTY,
+    failovers.PROPERTY,
+    stalls.PROPERTY,
 )
 """In the order of the report: what is worst to break comes first."""

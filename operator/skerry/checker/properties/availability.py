@@ -44,7 +44,20 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
     if gaps:
         gap_ns, at_ns, key = max(gaps)
         text += f"; longest time without an acknowledgement {gap_ns / 1e6:.0f} ms ({key}, from {at_ns / 1e9:.2f} s)"
-    yield held(NAME, text)
+    yield held(NAME, text + _latency(evidence))
+
+
+def _latency(evidence: Evidence) -> str:
+    """Open loop: from the moment a write was due, so that a slow answer cannot hide the ones behind it."""
+    latencies = sorted(
+        op.completed_ns - (op.intended_ns if op.intended_ns >= 0 else op.invoked_ns)
+        for op in evidence.history.produces
+        if op.outcome is Outcome.OK and op.directed_to < 0
+    )
+    if not latencies:
+        return ""
+    p50, p99 = latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
+    return f"; latency p50 {p50 / 1e6:.1f} ms, p99 {p99 / 1e6:.1f} ms, max {latencies[-1] / 1e6:.1f} ms"
 
 
 def longest_gap(operations: PartitionOperations) -> tuple[int, int]:
