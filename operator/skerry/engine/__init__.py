@@ -27,5 +27,6 @@ What a world promises (numbered, because the conductor's argument rests on them)
 
 Modules: `world` (the port; re-exports the vocabulary), `faults` (what is injected, with concrete ordinals), `actions`,
 `observation`, `capabilities`, `timeline` (occurrences), `targets` (roles to ordinals), `guard` (quorum and ISR),
-`verification` (did it bite? is it gone?), `conductor`, `journal`, `plan`.
+`verification` (did it bite? is it gone? with `proof`, `link_proofs`, `broker_proofs`), `life` (one occurrence),
+`steady`, `probes`, `conductor`, `bounds`, `desk`, `journal`, `needs`, `plan`.
 """

@@ -25,9 +25,10 @@ from skerry.engine.desk import Desk
 from skerry.engine.faults import Cut, Kill, ResolvedFault, Restart, Slow, fault_kind
 from skerry.engine.observation import ActionReport, ReportState
 from skerry.engine.picture import picture_of
+from skerry.engine.proof import Before, before
 from skerry.engine.targets import Groups, Resolution, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence
-from skerry.engine.verification import Before, before, healed, verify, was_crash
+from skerry.engine.verification import healed, verify, was_crash
 from skerry.experiment.document import Spec
 from skerry.history.records import FaultEvent, FaultStep
 
@@ -220,6 +221,8 @@ class Life:
     @property
     def _verify_bound_ns(self) -> int:
         """A broker that comes back at once may be proven to have been away only by its new registration."""
+        if isinstance(self.fault, Restart):
+            return self._restart_bound_ns  # the last broker's turn comes late
         lasts_ns = self.occurrence.fault.lasts_ns
         instant = lasts_ns == 0
         return self._bounds.verify_ns if instant else min(self._bounds.verify_ns, lasts_ns)

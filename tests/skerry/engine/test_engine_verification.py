@@ -8,7 +8,8 @@ import pytest
 
 from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Slow, Wipe
 from skerry.engine.observation import BrokerView, LinkKind, LinkView, Observation, ProcessState
-from skerry.engine.verification import Before, before, healed, verify, was_crash
+from skerry.engine.proof import Before, before
+from skerry.engine.verification import healed, verify, was_crash
 from skerry.experiment.vocabulary import Connections, CutAction, KillHow, Plane
 
 MS = 1_000_000
