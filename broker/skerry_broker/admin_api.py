@@ -113,7 +113,7 @@ class AdminApi:
             [
                 {"name": path.name, "bytes": path.stat().st_size}
                 for path in sorted(directory.iterdir())
-                if path.is_file() and FILE_NAME.fullmatch(path.name)
+                if path.is_file() and not path.is_symlink() and FILE_NAME.fullmatch(path.name)
             ]
         )
 
