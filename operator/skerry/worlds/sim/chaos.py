@@ -230,8 +230,8 @@ class SeedRun:
                 self._fail("never-drained", "operations are still in flight")
             self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
         finished: list[bool] = []
-        self.recorder.read_everything(lambda: finished.append(True))
         deadline_ns = self.cluster.now_ns + DRAIN_WITHIN_NS
+        self.recorder.read_everything(lambda: finished.append(True), deadline_ns)
         while not finished:
             if self.cluster.now_ns >= deadline_ns:
                 self._fail("never-read", "the final read did not end")

@@ -13,6 +13,7 @@ class NodeClock:
 
     def __init__(self, offset_ns: int = 0, wall_offset_ns: int = 0, drift_ppm: int = 0) -> None:
         """``offset_ns``: what the monotonic clock shows at true time 0; ``wall_offset_ns``: wall minus *true* time."""
+        self.offset_at_start_ns = offset_ns
         self._true_anchor_ns = 0
         self._local_anchor_ns = offset_ns
         self.drift_ppm = drift_ppm

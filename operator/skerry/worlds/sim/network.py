@@ -241,15 +241,18 @@ class Network:
 
     # --- carrying -------------------------------------------------------------------------------------------
 
-    def send(self, source: int, destination: int, plane: Plane, payload: object) -> bool:
-        """Put ``payload`` on its way. False: it is lost, because the connection was refused, and the sender knows."""
+    def send(self, source: int, destination: int, plane: Plane, payload: object, *, new: bool = False) -> bool:
+        """Put ``payload`` on its way. False: it is lost, because the connection was refused, and the sender knows.
+
+        ``new``: over a connection opened for it, which any cut prevents.
+        """
         link = self._links.get((source, destination, plane))
         if link is None:
             link = self.link(source, destination, plane)
         if destination not in self._receivers:
             self.lost += 1
             return not self.refuses(source, destination, plane)
-        if link.mode is not None and link.blocked:
+        if link.mode is not None and (new or link.blocked):
             if link.mode is CutMode.HOLD:
                 link.held.append(payload)
                 return True

@@ -163,7 +163,12 @@ class NodeHost:
         self.disk_speed = DiskSpeed()
         self.fail_next_sync: str | None = None
         """``raft`` or ``logs``: what the next sync damages."""
-        self.facts: dict[str, float] = {}
+        self.facts: dict[tuple[str, tuple[str, ...]], float] = {}
+        """By metric and label values, since the first start."""
+        self.last_sync_ns = -1
+        """How long the last sync took."""
+        self.on_other: Callable[[int, int, object], None] | None = None
+        """Takes (this broker, source, payload) for payloads that are the runtime's business and not the node's."""
         self.on_halt: Callable[[int, bool], None] | None = None
         """Called with (broker id, power cut) after the process ended, for whatever reason."""
         self.requests: dict[int, ClientRequest] = {}
@@ -359,6 +364,8 @@ class NodeHost:
                 self._callers.pop(gone, None)
                 self.requests.pop(gone, None)
                 self.feed(ClientGone(gone))
+        elif self.on_other is not None:
+            self.on_other(self.broker_id, source, payload)
         else:
             raise TypeError(f"broker {self.broker_id} received {payload!r:.200} from {source}")
 
@@ -445,7 +452,8 @@ class NodeHost:
         self._send_message(effect.destination, ReplicaFetched(message.request_id, filled))
 
     def _fact(self, effect: Fact) -> None:
-        self.facts[effect.name] = self.facts.get(effect.name, 0.0) + effect.value
+        key = (effect.name, effect.labels)
+        self.facts[key] = self.facts.get(key, 0.0) + effect.value
 
     def _stop_node(self, effect: StopNode) -> None:
         self.stop_reason = effect.reason
@@ -464,13 +472,15 @@ class NodeHost:
     def _begin_sync(self) -> None:
         self._syncing = True
         speed = self.disk_speed
-        done_ns = self._scheduler.now_ns + speed.sync_ns + int(self._rng.random() * speed.jitter_ns)
-        self._scheduler.post(done_ns, self._synced, (self.starts, self.disk.written_id))
+        now_ns = self._scheduler.now_ns
+        done_ns = now_ns + speed.sync_ns + int(self._rng.random() * speed.jitter_ns)
+        self._scheduler.post(done_ns, self._synced, (self.starts, self.disk.written_id, now_ns))
 
-    def _synced(self, token: tuple[int, int]) -> None:
-        starts, write_id = token
+    def _synced(self, token: tuple[int, int, int]) -> None:
+        starts, write_id, began_ns = token
         if starts != self.starts or self.node is None:
             return
+        self.last_sync_ns = self._scheduler.now_ns - began_ns
         failing, self.fail_next_sync = self.fail_next_sync, None
         if failing is not None:
             raft = failing == "raft"

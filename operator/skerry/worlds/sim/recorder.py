@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Callable
 from struct import Struct
 
@@ -11,6 +12,7 @@ from skerry.history.records import (
     DumpedBatch,
     ElectionSeen,
     Fetch,
+    Footer,
     HistoryRecord,
     Outcome,
     Produce,
@@ -23,7 +25,7 @@ from skerry.workload.producer import PlannedProduce, Producer, producers
 from skerry.workload.reader import PartitionReader, trim
 from skerry.worlds.sim.clients import ClientHub, SimClient
 from skerry.worlds.sim.cluster import Cluster
-from skerry.worlds.sim.scheduler import NS_PER_MS
+from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry_broker.core.api import (
     CreateTopicRequest,
     ErrorCode,
@@ -33,6 +35,7 @@ from skerry_broker.core.api import (
     ProduceResponse,
 )
 from skerry_broker.core.client import ClientConfig, Completed, Operation
+from skerry_broker.core.status import NodeStatus
 from skerry_broker.core.types import Acks, Batch, TopicPartition
 
 _PAYLOAD = Struct(">QI")
@@ -68,17 +71,22 @@ class Recorder:
         self.topic = topic
         self.partitions = partitions
         self.records: list[HistoryRecord] = []
+        self._closed = False
         self.acknowledged = 0
         """Records."""
         self.acknowledged_by_partition = [0] * partitions
         self.last_ack_ns = [-1] * partitions
+        self._recent: deque[tuple[int, int]] = deque()
         self._producers: list[tuple[Producer, SimClient]] = []
         self._readers: list[tuple[PartitionReader, SimClient]] = []
         self._stopped = False
         self._elections_seen: set[tuple[int, int]] = set()
 
     def add(self, record: HistoryRecord) -> None:
-        self.records.append(record)
+        """Nothing follows the footer."""
+        if not self._closed:
+            self.records.append(record)
+            self._closed = isinstance(record, Footer)
 
     # --- topics ---------------------------------------------------------------------------------------------
 
@@ -90,7 +98,9 @@ class Recorder:
 
         def completed(result: Completed) -> None:
             self.add(
-                TopicCreate(FINAL_READER, self.topic, invoked_ns, self.cluster.now_ns, _outcome(result), _error(result))
+                TopicCreate(
+                    FINAL_READER, self.topic, invoked_ns, self.cluster.now_ns, outcome_of(result), error_of(result)
+                )
             )
             done(result)
 
@@ -132,6 +142,7 @@ class Recorder:
                 self.acknowledged += planned.count
                 self.acknowledged_by_partition[planned.partition] += planned.count
                 self.last_ack_ns[planned.partition] = self.cluster.now_ns
+                self._recent.append((self.cluster.now_ns, planned.count))
             self.add(
                 Produce(
                     producer.process,
@@ -139,7 +150,7 @@ class Recorder:
                     planned.partition,
                     invoked_ns,
                     self.cluster.now_ns,
-                    _outcome(result),
+                    outcome_of(result),
                     acks.value,
                     planned.first_value,
                     planned.count,
@@ -150,7 +161,7 @@ class Recorder:
                     idempotent,
                     response.duplicate if isinstance(response, ProduceResponse) else False,
                     result.attempts,
-                    _error(result),
+                    error_of(result),
                 )
             )
             producer.completed(planned.partition)
@@ -160,6 +171,12 @@ class Recorder:
 
         request = ProduceRequest(self.topic, planned.partition, batch, acks, PRODUCE_TIMEOUT_MS)
         client.submit(Operation(request), completed)
+
+    def acks_in_last_second(self) -> int:
+        """Records."""
+        while self._recent and self._recent[0][0] <= self.cluster.now_ns - NS_PER_S:
+            self._recent.popleft()
+        return sum(count for _, count in self._recent)
 
     def stop(self) -> None:
         """Begin nothing more; what is in flight goes on."""
@@ -208,11 +225,11 @@ class Recorder:
                     reader.partition,
                     invoked_ns,
                     self.cluster.now_ns,
-                    _outcome(result),
+                    outcome_of(result),
                     offset,
                     session=reader.session,
                     final=final,
-                    error=_error(result),
+                    error=error_of(result),
                 )
             )
             return None
@@ -239,10 +256,14 @@ class Recorder:
         )
         return response
 
-    def read_everything(self, done: Callable[[], None]) -> None:
-        """The final read: a fresh client reads every partition up to its high watermark, then ``done``."""
+    def read_everything(self, done: Callable[[], None], deadline_ns: int) -> dict[int, int]:
+        """The final read: a fresh client reads every partition up to its high watermark, then ``done``.
+
+        Returns at once; the answer is filled while time goes on: partition -> its end, for those that were read to
+        it before ``deadline_ns``.
+        """
         client = self.hub.client(ClientConfig(), "final reader")
-        left = set(range(self.partitions))
+        ends: dict[int, int] = {}
 
         def read(reader: PartitionReader) -> None:
             invoked_ns, offset = self.cluster.now_ns, reader.offset
@@ -251,16 +272,18 @@ class Recorder:
                 response = self._record_fetch(reader, invoked_ns, offset, result, final=True)
                 # Only a tail read, an answer without records, proves that this is the end.
                 if response is None or response.batches or reader.offset < response.high_watermark:
-                    read(reader)
-                else:
-                    left.discard(reader.partition)
-                    if not left:
-                        done()
+                    if self.cluster.now_ns < deadline_ns:
+                        read(reader)
+                    return
+                ends[reader.partition] = response.high_watermark
+                if len(ends) == self.partitions:
+                    done()
 
             client.submit(Operation(FetchRequest(self.topic, reader.partition, offset)), completed)
 
         for partition in range(self.partitions):
             read(PartitionReader(FINAL_READER, partition))
+        return ends
 
     # --- looking --------------------------------------------------------------------------------------------
 
@@ -303,20 +326,7 @@ class Recorder:
                     status.lease_remaining_ns,
                     sum(partition.truncations for partition in status.partitions),
                     sum(partition.truncated_records for partition in status.partitions),
-                    tuple(
-                        BrokerSample(
-                            partition.partition.topic,
-                            partition.partition.partition,
-                            partition.leader,
-                            partition.leader_epoch,
-                            partition.isr,
-                            partition.elr,
-                            partition.high_watermark if partition.high_watermark is not None else -1,
-                            partition.log_end_offset if partition.log_end_offset is not None else -1,
-                            partition.role or "",
-                        )
-                        for partition in status.partitions
-                    ),
+                    broker_samples(status),
                 )
             )
 
@@ -346,9 +356,27 @@ class Recorder:
                 )
 
 
-def _outcome(result: Completed) -> Outcome:
+def broker_samples(status: NodeStatus) -> tuple[BrokerSample, ...]:
+    """Every partition as this broker reports it."""
+    return tuple(
+        BrokerSample(
+            partition.partition.topic,
+            partition.partition.partition,
+            partition.leader,
+            partition.leader_epoch,
+            partition.isr,
+            partition.elr,
+            partition.high_watermark if partition.high_watermark is not None else -1,
+            partition.log_end_offset if partition.log_end_offset is not None else -1,
+            partition.role or "",
+        )
+        for partition in status.partitions
+    )
+
+
+def outcome_of(result: Completed) -> Outcome:
     return Outcome(result.outcome.value)
 
 
-def _error(result: Completed) -> str:
+def error_of(result: Completed) -> str:
     return "" if result.error is ErrorCode.NONE else result.error.value
