@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from skerry_broker.broker import Broker, broker_version
 from skerry_broker.config import PLANES, BrokerConfig, parse_config
+from skerry_broker.core.messages import StopNode
 from skerry_broker.errors import EXIT_CLEAN, EXIT_FAILED, EXIT_WRONG_START, StartError
 
 log = logging.getLogger("skerry_broker")
@@ -68,10 +69,20 @@ async def _serve(config: BrokerConfig) -> int:
         await broker.close(None)
         return EXIT_FAILED
     await broker.close(stop)
-    if stop.clean_broker_epoch is None:
-        _complain(f"stopped without a clean mark: {stop.reason}")
+    return _last_words(broker, stop)
+
+
+def _last_words(broker: Broker, stop: StopNode) -> int:
+    """Say in one line how it ended. Stopping when told to, before there was anything to mark, is no failure."""
+    runtime = broker.runtime
+    if stop.clean_broker_epoch is not None and not runtime.disk_error:
+        _say(f"skerry-broker {broker.config.broker_id} stopped cleanly: {stop.reason}")
+    elif runtime.shutdown_requested and not runtime.disk_error:
+        _say(f"skerry-broker {broker.config.broker_id} stopped before it had registered: {stop.reason}")
+    else:
+        disk = f" (the disk: {runtime.disk_error})" if runtime.disk_error else ""
+        _complain(f"stopped without a clean mark: {stop.reason}{disk}")
         return EXIT_FAILED
-    _say(f"skerry-broker {config.broker_id} stopped cleanly: {stop.reason}")
     return EXIT_CLEAN
 
 

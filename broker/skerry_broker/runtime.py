@@ -120,6 +120,8 @@ class Runtime:
         self.stalls: deque[Stall] = deque(maxlen=STALLS_KEPT)
         self._loop = loop or asyncio.get_running_loop()
         self.stopped: asyncio.Future[StopNode] = self._loop.create_future()
+        self.shutdown_requested = False
+        self.disk_error = ""
         self._peers: Peers | None = None
         self._gateway: Gateway | None = None
         self._beats: list[Callable[[bool], None]] = []
@@ -163,10 +165,12 @@ class Runtime:
 
     def disk_failed(self, raft: bool, reason: str) -> None:
         """The storage's callback, from its thread."""
+        self.disk_error = reason
         self._from_thread(DiskFailed(raft, reason))
 
     def request_shutdown(self) -> None:
         """SIGTERM. A second one is no different: who is in a hurry has SIGKILL."""
+        self.shutdown_requested = True
         self.deliver(ShutdownRequested())
 
     def halt(self) -> None:
