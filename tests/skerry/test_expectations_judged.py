@@ -443,7 +443,7 @@ def test_writes_accepted():
     assert_judged(PASS, ACCEPTED, [write(6800, leader=2, epoch=2)], "broker 2 acknowledged a write 1.79 s after")
     too_late = [write(6800, outcome=Outcome.UNKNOWN), write(8100, leader=2, epoch=2)]
     assert_judged(FAIL, ACCEPTED, too_late, reason="NothingAccepted")
-    assert_judged(FAIL, ACCEPTED, [write(6800, leader=0)], reason="NothingAccepted")
+    assert_judged(FAIL, ACCEPTED, [write(6800, leader=0), status(1, 9000)], reason="NothingAccepted")
     assert_judged(INCONCLUSIVE, ACCEPTED, [write(1000)], reason="NotTried")
 
 
@@ -510,7 +510,7 @@ def test_isr_shrinks():
 
 def test_isr_of_a_deposed_leader_does_not_count():
     deposed = status(0, 8000, leader=0, epoch=1, isr=(0, 1))
-    assert judge(SMALLER, [leader2(7000, (0, 1, 2)), deposed]).verdict is FAIL
+    assert judge(SMALLER, [leader2(7000, (0, 1, 2)), deposed, leader2(9500, (0, 1, 2))]).verdict is FAIL
 
 
 def test_isr_is_whole_again_and_stays_so():
@@ -522,7 +522,14 @@ def test_isr_is_whole_again_and_stays_so():
 
 def test_isr_bounds():
     assert judge("inSyncReplicas: {atMost: 2, within: 4s, of: cut}", [leader2(8000, (2,))]).verdict is PASS
-    assert judge("inSyncReplicas: {atLeast: 2, within: 4s, of: cut}", [leader2(8000, (2,))]).verdict is FAIL
+    alone = [leader2(8000, (2,)), leader2(9500, (2,))]
+    assert judge("inSyncReplicas: {atLeast: 2, within: 4s, of: cut}", alone).verdict is FAIL
+
+
+def test_a_limit_that_was_still_open_when_the_run_ended_has_not_failed():
+    smaller = [leader2(7000, (0, 1, 2)), leader2(8000, (0, 1, 2))]
+    assert_judged(INCONCLUSIVE, SMALLER, smaller, "the run was over at", reason="RunEnded")
+    assert_judged(FAIL, SMALLER, [*smaller, leader2(9100, (0, 1, 2))], reason="WrongIsr")
 
 
 # --- with fewer brokers ---------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from skerry.checker.expectations import RULES
 from skerry.checker.expectations.base import Judged, Rule, unknown
@@ -36,8 +37,8 @@ def _judged(run: RunFacts, expectation: Expectation, rules: Mapping[str, Rule]) 
         return unknown("CheckerCrashed", what)
     if not all_judged:
         return unknown("NotEvaluated", "the moment that it is about never came")
-    after_stalls = [_after_stalls(run, judged) for judged in all_judged]
-    return max(after_stalls, key=lambda judged: (_RANK[judged.verdict], judged.weight))
+    sound = [_after_stalls(run, _after_end(run, judged)) for judged in all_judged]
+    return max(sound, key=lambda judged: (_RANK[judged.verdict], judged.weight))
 
 
 def _finding(run: RunFacts, expectation: Expectation, judged: Judged) -> Finding:
@@ -91,6 +92,18 @@ def _detail(occurrence: Occurrence) -> str:
     return f": {event.detail}" if event and event.detail else ""
 
 
+# --- runs that ended early --------------------------------------------------------------------------------
+
+
+def _after_end(run: RunFacts, judged: Judged) -> Judged:
+    """What had time left when the last broker was asked has not failed: the run was cut short, or aborted."""
+    late = judged.window is not None and judged.window[1] > run.observed_until_ns
+    if not (judged.upper_bound and judged.verdict is Verdict.FAIL and late):
+        return judged
+    message = f"{judged.message}; but the run was over at {run.observed_until_ns / 1e9:.2f} s, before the limit"
+    return replace(judged, verdict=Verdict.INCONCLUSIVE, reason="RunEnded", message=message)
+
+
 # --- stalls -----------------------------------------------------------------------------------------------
 
 
@@ -108,13 +121,11 @@ def _after_stalls(run: RunFacts, judged: Judged) -> Judged:
                 f"{judged.message}; but {who} stood still for {(stall.to_ns - stall.from_ns) / 1e6:.0f} ms at "
                 f"{stall.from_ns / 1e9:.2f} s, which may explain it"
             )
-            return unknown(
-                "Stalled",
-                message,
-                limit=judged.limit,
-                measured=judged.measured,
-                weight=judged.weight,
-                partition=judged.partition,
+            return replace(
+                judged,
+                verdict=Verdict.INCONCLUSIVE,
+                reason="Stalled",
+                message=message,
                 witness=(*judged.witness, stall),
             )
     return judged

@@ -199,8 +199,9 @@ class RunFacts:
 
     @cached_property
     def observed_until_ns(self) -> int:
-        """The last time a broker answered a status request."""
-        return max((status.after_ns for status in self.history.statuses if status.reachable), default=0)
+        """The last time anybody looked: a broker answered a status request, or a write ended."""
+        looked = [status.after_ns for status in self.history.statuses if status.reachable]
+        return max([*looked, *(produce.completed_ns for produce in self.produces)], default=0)
 
     @cached_property
     def isr_samples(self) -> dict[int, list[tuple[StatusSample, BrokerSample]]]:
