@@ -128,7 +128,7 @@ def shrink_counts_before_it_is_committed(patch: Patch) -> None:
 
 def joins_without_the_epoch_start(patch: Patch) -> None:
     """B3, KAFKA-7128: whoever fetches joins the ISR."""
-    patch.setattr(InSync, "_joins", lambda self, follower: follower.log_end >= 0 and self._is_eligible(follower))
+    patch.setattr(InSync, "_joins", lambda self, now, one: one.log_end >= 0 and self._is_eligible(one))
 
 
 def high_watermark_ignores_one_member(patch: Patch) -> None:

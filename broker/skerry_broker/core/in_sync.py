@@ -230,14 +230,23 @@ class InSync:
         if not self.maximal.issubset(committed):
             self._propose(now, committed)
             return
-        joining = [f.broker_id for f in self.followers.values() if f.broker_id not in committed and self._joins(f)]
+        joining = [f.broker_id for f in self.followers.values() if f.broker_id not in committed and self._joins(now, f)]
         if joining:
             self._propose(now, (*committed, *joining))
 
-    def _joins(self, follower: Follower) -> bool:
+    def _joins(self, now: int, follower: Follower) -> bool:
         """It holds every committed record: durable up to the high watermark *and* to the start of this epoch, since
-        a new leader's high watermark may still be behind what was committed (KAFKA-7128)."""
-        return follower.counted_end >= max(self._log.high_watermark, self._epoch_start) and self._is_eligible(follower)
+        a new leader's high watermark may still be behind what was committed (KAFKA-7128).
+
+        And it must be caught up: a follower that was just removed for its silence still holds all that is committed,
+        because the high watermark has waited for it. Taken back at once it would block the partition for another lag
+        time, for as long as it is cut off (I-LIV-3).
+        """
+        return (
+            follower.counted_end >= max(self._log.high_watermark, self._epoch_start)
+            and self._is_eligible(follower)
+            and self.is_caught_up(now, follower)
+        )
 
     def _propose(self, now: int, isr: tuple[int, ...], *, recovered: bool = False) -> None:
         members = tuple((broker_id, self._epoch_of(broker_id)) for broker_id in sorted(isr))
