@@ -128,7 +128,8 @@ class PlaneListener:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for connection in [one for one, deadline in self._undecided.items() if deadline <= now]:
-            self.refused("handshake", f"nothing said for {HANDSHAKE_S:.0f} s by {connection.name}")
+            self._metrics.add("broker_connections_refused_total", self.plane.value, "handshake")
+            log.debug("%s plane: nothing said for %.0f s by %s", self.plane.value, HANDSHAKE_S, connection.name)
             connection.drop()
         self._sweep = loop.call_later(HANDSHAKE_S / 2, self._sweep_undecided) if self._undecided else None
 
