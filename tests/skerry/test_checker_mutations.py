@@ -236,3 +236,12 @@ def test_damage_is_found_wherever_it_is_done(name):
         failed = {finding.rule for finding in findings if finding.verdict is Verdict.FAIL}
         assert failed & rules, (name, seed, findings)
         assert verdict_of(findings) is Verdict.FAIL
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_that_was_cut_off_anywhere_raises_no_false_alarm(seed):
+    records = Model(seed).run()
+    for length in range(0, len(records), 5):
+        findings = check(History(records[:length]))
+        assert verdict_of(findings) is Verdict.INCONCLUSIVE
+        assert [finding for finding in findings if finding.verdict is Verdict.FAIL] == []

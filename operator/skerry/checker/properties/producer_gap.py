@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from skerry.checker.content import Content
+from skerry.checker.content import HOLE, Content
 from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, value_text
 from skerry.checker.owed import Guarantee, Owed
@@ -49,23 +49,31 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
 
 def _torn(content: Content, owed: Owed) -> list[tuple[Produce, list[int]]]:
     """Batches that no acknowledgement placed, and that are there in part. Acknowledged ones are `lost-write`'s."""
-    places: dict[int, tuple[Produce, list[tuple[int, int]]]] = {}
-    by_first: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for offset, value, writer in content.strangers():
+    by_batch: defaultdict[int, list[tuple[int, Produce]]] = defaultdict(list)
+    for offset, _, writer in content.strangers():
         if writer is None or writer.outcome is Outcome.OK or writer.count == 1:
             continue
         if writer.idempotent and owed.owes(writer, Guarantee.ORDERED):
-            by_first[writer.first_value].append((offset, value))
-            places[writer.first_value] = (writer, by_first[writer.first_value])
-    torn = []
-    for writer, found in places.values():
-        found.sort()
-        whole = [(found[0][0] + step, writer.first_value + step) for step in range(writer.count)]
-        # A batch at the very end of what was seen may go on where nobody looked.
-        seen_to_the_end = content.final_end >= 0 or found[-1][0] < content.end - 1
-        if found != whole and seen_to_the_end:
-            torn.append((writer, [offset for offset, _ in found]))
-    return torn
+            by_batch[writer.first_value].append((offset, writer))
+    return [
+        (found[0][1], [offset for offset, _ in found])
+        for found in by_batch.values()
+        if _contradicted(content, found[0][1], found[0][0])
+    ]
+
+
+def _contradicted(content: Content, batch: Produce, offset: int) -> bool:
+    """One record of the batch is at ``offset``: somewhere around it the log has another one than the batch, or ends.
+
+    An offset that nobody saw contradicts nothing.
+    """
+    base = offset - (content.settled[offset - content.start] - batch.first_value)
+    if base + batch.count > content.final_end >= 0:
+        return True
+    expected = enumerate(range(batch.first_value, batch.first_value + batch.count), base - content.start)
+    return any(
+        0 <= index < len(content.settled) and content.settled[index] not in (HOLE, value) for index, value in expected
+    )
 
 
 PROPERTY = Property(NAME, __doc__, check)
