@@ -166,6 +166,7 @@ class Runtime:
     def disk_failed(self, raft: bool, reason: str) -> None:
         """The storage's callback, from its thread."""
         self.disk_error = reason
+        log.error("%s failed: %s", "the metadata log's disk" if raft else "the records' disk", reason)
         self._from_thread(DiskFailed(raft, reason))
 
     def request_shutdown(self) -> None:
