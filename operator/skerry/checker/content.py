@@ -16,10 +16,10 @@ Columns are arrays of 64-bit integers, compared by slices in C: that is most of 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from skerry.checker.attempts import Attempts
 from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import Fetch, Outcome, Produce, ReplicaDump
 
@@ -60,22 +60,6 @@ def differences(left: Column[int], right: Column[int]) -> Iterator[int]:
             for index, (x, y) in enumerate(zip(a, b, strict=True), start):
                 if x != y:
                     yield index
-
-
-class Attempts:
-    """Who sent a value: batches hold consecutive values, so one sorted list per partition finds them."""
-
-    def __init__(self, produces: Iterable[Produce]) -> None:
-        self._operations = sorted(produces, key=_first_value)
-        self._firsts = [operation.first_value for operation in self._operations]
-
-    def find(self, value: int) -> Produce | None:
-        position = bisect_right(self._firsts, value) - 1
-        if position >= 0:
-            operation = self._operations[position]
-            if value < operation.first_value + operation.count:
-                return operation
-        return None
 
 
 class Content:
@@ -318,10 +302,6 @@ def dump_value(dump: ReplicaDump, offset: int) -> int:
         if batch.base_offset <= offset < batch.base_offset + batch.count:
             return batch.first_value + offset - batch.base_offset
     return HOLE
-
-
-def _first_value(operation: Produce) -> int:
-    return operation.first_value
 
 
 def is_definite_failure(operation: Produce) -> bool:
