@@ -145,7 +145,7 @@ def memory_counts_as_disk(patch: pytest.MonkeyPatch) -> None:
 
 def unproven_progress_counts(patch: pytest.MonkeyPatch) -> None:
     """KAFKA-7128 and its kin: a follower joins although it is behind what is committed."""
-    patch.setattr(InSync, "_joins", lambda self, follower: self._is_eligible(follower))
+    patch.setattr(InSync, "_joins", lambda self, now, follower: self._is_eligible(follower))
 
 
 @pytest.mark.parametrize(
