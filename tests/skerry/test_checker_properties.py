@@ -177,6 +177,8 @@ def test_lost_write_still_on_a_disk_above_the_high_watermark():
 
 def test_lost_write_one_of_two_acknowledgements_for_an_offset():
     assert_fails("lost-write", "LostWrite", (1, FINAL), [ack(1, 0), ack(2, 0, 2)], [1])
+    finding = assert_fails("lost-write", "LostWrite", (0, FINAL), [ack(1, 0), ack(2, 0, 2)], [2])
+    assert "1 of 2 acknowledged records" in finding.message
 
 
 def test_lost_write_an_absurd_offset_costs_no_memory():

@@ -79,7 +79,8 @@ def _missing(content: Content) -> tuple[list[tuple[int, Produce]], list[int]]:
         else:
             unread.append(offset)
     for conflict in content.acked_conflicts:  # the second of two acknowledgements for one offset
-        if isinstance(conflict.second, Produce):
+        there = content.final[conflict.offset - content.start] == conflict.second_value
+        if isinstance(conflict.second, Produce) and not there:
             lost.append((conflict.offset, conflict.second))
     lost += [(ack.base_offset, ack) for ack in content.implausible if isinstance(ack, Produce)]
     return lost, unread
