@@ -109,7 +109,15 @@ def _kept(ordinal: int, check: PeerCheck, sampled_ns: int) -> LinkView:
         ok=kept.silent_ns < LINK_TIMEOUT_NS,
         silent_ns=kept.silent_ns,
         rtt_ns=-1 if kept.rtt_ns is None else kept.rtt_ns,
+        received_one_way=int(_hears(check)),
     )
+
+
+def _hears(check: PeerCheck) -> bool:
+    """Whether the peer's own numbered pings arrive here. They are sent without waiting for an answer, so that of a
+    one-way cut only one side goes deaf."""
+    silent_ns = check.received.silent_ns
+    return silent_ns is not None and silent_ns < LINK_TIMEOUT_NS
 
 
 def new_links(ordinal: int, report: PeerCheckReport, asked_ns: int) -> list[LinkView]:
