@@ -13,6 +13,8 @@ import google_crc32c
 from skerry_broker.core.types import EpochStart, ProducerBatch, ProducerState
 from skerry_broker.storage.files import FileSystem, read_whole, replace
 
+SEQUENCES = 1 << 31
+"""After the last sequence number of a producer comes 0."""
 PRODUCER_BATCHES_MAX = 5
 """As many as a producer may have in flight (Kafka's ProducerStateEntry)."""
 
@@ -65,7 +67,7 @@ class ProducerTable:
         if known is None or known[0] != epoch:
             known = self._states[producer_id] = (epoch, [])
         batches = known[1]
-        batches.append(ProducerBatch(base_sequence, base_sequence + count - 1, base_offset))
+        batches.append(ProducerBatch(base_sequence, (base_sequence + count - 1) % SEQUENCES, base_offset))
         if len(batches) > PRODUCER_BATCHES_MAX:
             del batches[0]
 

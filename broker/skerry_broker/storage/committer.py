@@ -74,7 +74,7 @@ class DiskWriter:
             TruncateLog: lambda log, effect, _: log.truncate(effect.end_offset),
             ResetLog: lambda log, effect, _: log.reset(effect.start_offset),
             AdvanceLogStart: lambda log, effect, _: log.advance_start(effect.start_offset),
-            AssignEpoch: lambda log, effect, _: log.assign_epoch(effect.epoch),
+            AssignEpoch: lambda log, effect, _: log.enter_epoch(*effect.epoch),
             Checkpoint: lambda log, effect, _: log.note_high_watermark(effect.high_watermark),
         }
 
@@ -192,6 +192,9 @@ class DiskWriter:
         self._progress.clear()
 
     def _create(self, log: LogFiles) -> None:
+        if log in self._logs:
+            log.adopt()
+            return
         log.create()
         self._logs[log] = None
 

@@ -9,6 +9,7 @@ always a prefix.
 from __future__ import annotations
 
 import errno
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
@@ -23,6 +24,9 @@ from skerry_broker.storage.checkpoints import (
 )
 from skerry_broker.storage.files import FileSystem, remove_tree
 from skerry_broker.storage.segment import Batches, Segment, segment_name
+
+SEGMENT = re.compile(r"[0-9]{20}\.log")
+SNAPSHOT = re.compile(r"[0-9]{20}\.producers")
 
 
 class SpaceLimit:
@@ -107,6 +111,10 @@ class LogFiles:
         self._fs.sync_directory(parent)
         self.open_segment(0)
 
+    def adopt(self) -> None:
+        """Give a lost replica whose topic id was unreadable the one that its owner knows; what was put aside stays."""
+        save_lines(self._fs, self.path("topic_id"), [self.topic_id], durable=True)
+
     def delete(self) -> None:
         """Renamed first, so that a half-removed replica is never taken for a replica."""
         doomed = self.directory + ".deleted"
@@ -139,9 +147,8 @@ class LogFiles:
             self.space.take(size)
             segment.add(batch.base_offset, batch.record_count, size, batch.max_timestamp_ms)
             self._staged.append(data)
-            if batch.leader_epoch > (self.epochs[-1].epoch if self.epochs else -1):
-                self.epochs.append(EpochStart(batch.leader_epoch, batch.base_offset))
-                self._epochs_changed = True
+            if not self.epochs or batch.leader_epoch != self.epochs[-1].epoch:
+                self.enter_epoch(batch.leader_epoch, batch.base_offset)
             if producers is not None and batch.producer_id >= 0:
                 producers.apply(
                     batch.producer_id, batch.producer_epoch, batch.base_sequence, batch.base_offset, batch.record_count
@@ -231,10 +238,18 @@ class LogFiles:
             first, self.segments = self.segments[0], self.segments[1:]
             self._unlink_segment(first)
 
-    def assign_epoch(self, epoch: EpochStart) -> None:
-        if epoch.epoch > (self.epochs[-1].epoch if self.epochs else -1):
-            self.epochs.append(epoch)
-            self._epochs_changed = True
+    def enter_epoch(self, epoch: int, start_offset: int) -> None:
+        """As `core.epochs.EpochCache.assign`: an epoch that was assigned and never got a record gives way, also to an
+        older one, whose records a follower may fetch at the same offset (KAFKA-7415)."""
+        if self.epochs and self.epochs[-1].epoch == epoch:
+            return
+        while self.epochs and self.epochs[-1].start_offset >= start_offset:
+            self.epochs.pop()
+        if self.epochs and self.epochs[-1].epoch > epoch:
+            raise ValueError(f"{self.partition}: epoch {epoch} at offset {start_offset} follows {self.epochs[-1]}")
+        if not self.epochs or self.epochs[-1].epoch < epoch:
+            self.epochs.append(EpochStart(epoch, start_offset))
+        self._epochs_changed = True
 
     def note_high_watermark(self, high_watermark: int) -> None:
         self.high_watermark = high_watermark
@@ -331,7 +346,7 @@ class LogFiles:
 
 
 def snapshot_offsets(fs: FileSystem, directory: str) -> list[int]:
-    return [int(name.removesuffix(".producers")) for name in fs.list(directory) if name.endswith(".producers")]
+    return [int(name[:20]) for name in fs.list(directory) if SNAPSHOT.fullmatch(name)]
 
 
 def read_producers(fs: FileSystem, directory: str, segments: Sequence[Segment]) -> ProducerTable:

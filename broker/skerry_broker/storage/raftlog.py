@@ -110,7 +110,8 @@ class RaftFiles:
         self._file = self._fs.open(self.path)
         if end < len(content or b""):
             self._file.truncate(end)
-        self._file.sync()
+        self._file.sync()  # what the last process wrote, renamed and did not sync is about to count
+        self._fs.sync_directory(self.directory)
         self.bytes = end
         if self.lost:
             self.problem = f"{self.path} replaces one that was corrupt"

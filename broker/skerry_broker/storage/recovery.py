@@ -7,7 +7,7 @@
 | bad batch with a valid one after it; bad or missing records below the      | a lost disk: kept in corrupt-*, |
 | recovery point; a gap between segments; an unreadable topic id             | starts empty, ``intact`` False  |
 | index, time index, producer snapshot or epoch file missing or wrong        | derived from the records        |
-| an epoch in the epoch file that starts at or below the end, without records| kept (KAFKA-7415)               |
+| an epoch in the epoch file that starts at the end, without records         | kept (KAFKA-7415)               |
 | an epoch in the epoch file that starts above the end                       | dropped: its records were lost  |
 
 A lost replica stays lost over restarts (marker ``lost``) until its owner writes to it again: a second crash before the
@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from skerry_broker.core.types import EpochStart, RecoveredLog, TopicPartition
 from skerry_broker.storage.checkpoints import load_epochs, load_lines, load_number, save_epochs, save_lines
 from skerry_broker.storage.files import File, FileSystem, remove_tree
-from skerry_broker.storage.log import LogFiles, SpaceLimit, read_producers, snapshot_offsets
+from skerry_broker.storage.log import SEGMENT, LogFiles, SpaceLimit, read_producers, snapshot_offsets
 from skerry_broker.storage.segment import Batches, Segment, segment_name, valid_batch_after
 
 _DIRECTORY = re.compile(r"(?P<topic>.+)-(?P<partition>\d+)")
@@ -124,7 +124,7 @@ def _recover(fs: FileSystem, log: LogFiles, clean: bool) -> int:
 
 def _segments(fs: FileSystem, log: LogFiles, log_start: int) -> list[Segment]:
     """Not read yet. Those wholly below the log start are what a crash left of a retention: removed."""
-    bases = [int(name.removesuffix(".log")) for name in fs.list(log.directory) if name.endswith(".log")]
+    bases = [int(name[:20]) for name in fs.list(log.directory) if SEGMENT.fullmatch(name)]
     kept = bases[-1:]
     for base, following in itertools.pairwise(bases):
         if following > log_start:
@@ -141,14 +141,18 @@ def _read_segments(
 ) -> list[EpochStart]:
     """Check and index every segment; cut a torn tail. Returns the epochs that the records tell."""
     epochs: list[EpochStart] = []
-    expected = segments[0].base_offset
+    expected, believed = (
+        segments[0].base_offset,
+        clean,
+    )  # once one is read, all after it are: `merge_epochs` counts on it
     for segment in segments:
         if segment.base_offset != expected:
             raise LostLog(
                 f"{segment.path} should begin at offset {expected}: a segment before it is cut short or missing"
             )
         file = segment.opened()
-        if not (clean and segment is not segments[-1] and segment.load_index(file.size())):
+        believed = believed and segment is not segments[-1] and segment.load_index(file.size())
+        if not believed:
             _scan(segment, file, segment is segments[-1], recovery_point, epochs)
             if segment is not segments[-1]:
                 segment.save_index()
@@ -180,22 +184,23 @@ def _scan(segment: Segment, file: File, last: bool, recovery_point: int, epochs:
 def merge_epochs(
     checkpointed: Iterable[EpochStart], derived: Sequence[EpochStart], end_offset: int
 ) -> list[EpochStart]:
-    """The epoch cache from its file and from the records that were read.
+    """The epoch cache from its file and from the records that were read, which are all from some offset on.
 
-    The file may know an earlier start of an epoch (its first records were removed by retention, or not read again),
-    never a wrong one; an epoch without records counts if it starts at or below the end and in order with the rest.
+    Records decide what they cover. The file is believed for what is before them (records not read again, or removed by
+    retention), and for one epoch without records at the end: a leader had entered it (KAFKA-7415).
     """
-    by_records = {epoch.epoch for epoch in derived}
-    starts = {epoch.epoch: epoch.start_offset for epoch in derived}
-    for epoch, offset in checkpointed:
-        if offset <= min(end_offset, starts.get(epoch, end_offset)):
-            starts[epoch] = offset
+    first_read = derived[0].start_offset if derived else end_offset
     merged: list[EpochStart] = []
-    for epoch, offset in sorted(starts.items(), reverse=True):
-        ceiling = merged[-1].start_offset if merged else end_offset
-        if offset <= ceiling or epoch in by_records:
-            merged.append(EpochStart(epoch, offset))
-    return merged[::-1]
+    for entry in checkpointed:
+        if entry.start_offset < first_read and (not derived or entry.epoch <= derived[0].epoch):
+            merged.append(entry)
+    for entry in derived:
+        if not merged or entry.epoch > merged[-1].epoch:
+            merged.append(entry)
+    for entry in checkpointed:
+        if entry.start_offset == end_offset and (not merged or entry.epoch > merged[-1].epoch):
+            merged.append(entry)
+    return merged
 
 
 def _start_over(fs: FileSystem, log: LogFiles, quarantine: str) -> LogFiles:

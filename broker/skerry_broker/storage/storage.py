@@ -37,7 +37,6 @@ from skerry_broker.storage.tail import LogTail
 
 CACHE_BYTES = 8 << 20
 """How much of the ends of all logs together stays in memory after it was written."""
-CACHE_BYTES_MIN = 64 << 10
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
 
@@ -55,6 +54,7 @@ class Storage:
         writer: DiskWriter,
         tails: Sequence[LogTail],
         segment_bytes: int,
+        cache_bytes: int,
         space: SpaceLimit,
         release: Callable[[], None],
         problems: tuple[str, ...],
@@ -66,6 +66,7 @@ class Storage:
         self._committer = Committer(writer)
         self._tails = {tail.partition: tail for tail in tails}
         self._segment_bytes = segment_bytes
+        self._cache_bytes = cache_bytes
         self._space = space
         self._release = release
         self._closed = False
@@ -85,6 +86,7 @@ class Storage:
         lock_wait_s: float = 30.0,
         fsync: Fsync = os.fdatasync,
         fs: FileSystem | None = None,
+        cache_bytes: int = CACHE_BYTES,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
@@ -112,6 +114,8 @@ class Storage:
                 fs.sync_directory(root)
 
             meta = load_or_create_meta(fs, root, broker_id, cluster_id, new_id, prepare)
+            for directory in (root, f"{root}/topics"):
+                fs.sync_directory(directory)  # names that the last process made and did not sync are about to count
             incarnation = new_id()
             clean = take_clean_stop(fs, root)
             raft.recover(incarnation, clean.raft_bytes if clean else 0)
@@ -151,7 +155,7 @@ class Storage:
         tails = [LogTail(found.partition, log, found.start_offset, found.end_offset) for log, found, _ in logs]
         for tail, (_, found, _) in zip(tails, logs, strict=True):
             tail.high_watermark = found.high_watermark
-        storage = cls(root, fs, writer, tails, segment_bytes, space, release, tuple(problems))
+        storage = cls(root, fs, writer, tails, segment_bytes, cache_bytes, space, release, tuple(problems))
         if threaded:
             storage._committer.start()
         return storage, recovered
@@ -170,7 +174,7 @@ class Storage:
         """
         if isinstance(effect, AppendLog):
             tail = self._tail(effect.partition)
-            batches = tail.append(effect.write_id, effect.batches, self._cache_bytes())
+            batches = tail.append(effect.write_id, effect.batches, self._cache_bytes // len(self._tails))
             self._committer.put((effect, tail.files, batches), sum([len(batch.data) for batch in batches]))
         elif isinstance(effect, SaveRaft | FormatDisk):
             self._committer.put((effect, None, ()), 0)
@@ -205,6 +209,10 @@ class Storage:
                 # A replica that is already there keeps its records; only the write id is reported.
                 self._committer.put((AdvanceLogStart(effect.write_id, effect.partition, 0), existing.files, ()), 0)
                 return
+            if existing.files.lost and not existing.files.topic_id:
+                existing.files.topic_id = effect.topic_id
+                self._committer.put((effect, existing.files, ()), 0)
+                return
             self._committer.put((DeleteLog(effect.write_id, effect.partition), existing.files, ()), 0)
         directory = f"{self._root}/topics/{effect.partition}"
         files = LogFiles(self._fs, directory, effect.partition, effect.topic_id, self._segment_bytes, self._space)
@@ -216,9 +224,6 @@ class Storage:
         if tail is None:
             raise ValueError(f"there is no log of {partition} in {self._root}")
         return tail
-
-    def _cache_bytes(self) -> int:
-        return max(CACHE_BYTES_MIN, CACHE_BYTES // max(1, len(self._tails)))
 
     # --- reads --------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Sequence
 
@@ -60,8 +61,10 @@ class MemoryDisk:
 
     def power_cut(self, rng: random.Random, keep: str) -> MemoryDisk:
         """What the disk holds afterwards; of what was not synced: nothing, all (a killed process), or some prefix."""
+        if keep == "all":
+            return self._killed()
         names = dict(self.durable)
-        count = {"nothing": 0, "all": len(self.pending), "some": rng.randint(0, len(self.pending))}[keep]
+        count = 0 if keep == "nothing" else rng.randint(0, len(self.pending))
         for operation in self.pending[:count]:
             apply(names, operation)
         after: dict[str, Inode | None] = {}
@@ -70,12 +73,14 @@ class MemoryDisk:
                 after[path] = None
                 continue
             unsynced = inode.unsynced_bytes()
-            kept = {"nothing": 0, "all": unsynced, "some": rng.randint(0, unsynced)}[keep]
-            if keep == "nothing":
-                after[path] = Inode(inode.durable)
-            else:
-                after[path] = Inode(inode.after(kept))
+            after[path] = Inode(inode.durable if keep == "nothing" else inode.after(rng.randint(0, unsynced)))
         return MemoryDisk(after)
+
+    def _killed(self) -> MemoryDisk:
+        """Only the process died: everything is there, and still not durable."""
+        disk = copy.deepcopy(self, {id(self.locked): set()})
+        disk.calls_left = 10**9
+        return disk
 
     # --- FileSystem -------------------------------------------------------------------------------------
 
@@ -174,8 +179,8 @@ class MemoryFile:
     def append(self, parts: Sequence[bytes]) -> None:
         content = b"".join(parts)
         self._inode.changes.append(content)  # even if the power goes in the middle of it: a prefix may stay
-        self._disk._change()
         self._inode.content += content
+        self._disk._change()
 
     def read_at(self, position: int, size: int) -> bytes:
         return bytes(self._inode.content[position : position + size])

@@ -169,7 +169,7 @@ def test_the_log_is_a_list(memory_disk, steps: list) -> None:
     owner, disk = Owner("/data"), memory_disk()
     ids = itertools.count(1)
     clock = itertools.count()
-    options = {"segment_bytes": 500, "fs": disk, "clock": lambda: float(next(clock))}
+    options = {"segment_bytes": 500, "cache_bytes": 300, "fs": disk, "clock": lambda: float(next(clock))}
     storage = owner.open(**options)
     storage.perform(CreateLog(next(ids), TP, "id-0"))
     twin: list = []
@@ -179,7 +179,7 @@ def test_the_log_is_a_list(memory_disk, steps: list) -> None:
             case ("append", count, size):
                 added = []
                 for _ in range(count):
-                    added.append(batch(end, size=size))
+                    added.append(batch(end, size=size, timestamp_ms=next(ids)))  # no two batches are the same
                     end += 2
                 storage.perform(AppendLog(next(ids), TP, tuple(added)))
                 twin += added
@@ -655,3 +655,80 @@ def test_retention_gives_whole_segments_below_the_high_watermark(owner: Owner) -
     storage.close()
     owner.open(segment_bytes=2 * SIZE)
     assert (owner.log().start_offset, owner.log().end_offset) == (5, 12)
+
+
+# --- rare, and each was once wrong ----------------------------------------------------------------------------
+
+
+def test_an_epoch_without_records_gives_way_to_an_older_one_fetched_at_its_offset(owner: Owner) -> None:
+    """A leader of epoch 5 without a record is deposed, and fetches a record of epoch 4 from its successor (KAFKA-7415):
+    a cache that still says "5 starts at 2" would claim that record for epoch 5."""
+    storage = owner.open()
+    storage.perform(CreateLog(1, TP, "id"))
+    storage.perform(AppendLog(2, TP, (batch(0, 4),)))
+    storage.perform(AssignEpoch(3, TP, EpochStart(5, 2)))
+    storage.commit()
+    storage.perform(AppendLog(4, TP, (batch(2, 4), batch(4, 6))))
+    storage.commit()
+    storage.close()
+    epochs = Path(owner.path) / "topics/orders-0/epochs"
+    assert epochs.read_text().splitlines()[:-1] == ["4 0", "6 4"]
+    owner.open()
+    assert owner.log().epochs == (EpochStart(4, 0), EpochStart(6, 4))
+
+
+def test_a_snapshot_of_removed_batches_is_removed_before_them(owner: Owner) -> None:
+    """KAFKA-12153: producer state that outlives its records turns a new batch into a duplicate."""
+    storage = owner.open(segment_bytes=1)  # every batch has a segment, and a snapshot before it
+
+    def produce(write_id: int, base: int, producer: int) -> None:
+        plain = encode_batch([Record(None, b"x")] * 2, producer_id=producer, producer_epoch=0, base_sequence=base)
+        storage.perform(AppendLog(write_id, TP, (plain.stamped(base, 1),)))
+
+    storage.perform(CreateLog(1, TP, "id"))
+    for number in range(4):
+        produce(2 + number, 2 * number, 7)
+    storage.commit()
+    storage.perform(TruncateLog(10, TP, 2))
+    storage.commit()
+    names = [file.name for file in (Path(owner.path) / "topics/orders-0").glob("*.producers")]
+    assert names in ([], [f"{2:020d}.producers"])
+    produce(11, 2, 8)
+    storage.commit()
+    storage.close()
+    owner.open()
+    assert [(state.producer_id, len(state.batches)) for state in owner.log().producers] == [(7, 1), (8, 1)]
+
+
+def test_sequence_numbers_wrap_as_the_producers_do(owner: Owner) -> None:
+    storage = owner.open()
+    storage.perform(CreateLog(1, TP, "id"))
+    plain = encode_batch([Record(None, b"x")] * 3, producer_id=1, producer_epoch=0, base_sequence=2**31 - 2)
+    storage.perform(AppendLog(2, TP, (plain.stamped(0, 1),)))
+    storage.commit()
+    storage.close()
+    owner.open()
+    assert owner.log().producers[0].batches[0].last_sequence == 0
+
+
+def test_a_lost_replica_without_topic_id_keeps_its_files_when_it_gets_one(owner: Owner) -> None:
+    filled(owner).close()
+    directory = Path(owner.path) / "topics/orders-0"
+    (directory / "topic_id").write_text("?")
+    storage = owner.open()
+    assert (owner.log().topic_id, owner.log().intact) == ("", False)
+    storage.perform(CreateLog(1, TP, "id"))
+    storage.commit()
+    storage.close()
+    assert list(directory.glob("corrupt-*/*.log"))
+    owner.open()
+    assert (owner.log().topic_id, owner.log().intact) == ("id", False)
+
+
+def test_foreign_files_do_not_disturb(owner: Owner) -> None:
+    filled(owner).close()
+    for name in ("notes.log", "x.producers", "README"):
+        (Path(owner.path) / "topics/orders-0" / name).write_text("hello")
+    (Path(owner.path) / "topics/lost+found").mkdir()
+    owner.open()
+    assert (owner.log().intact, owner.log().end_offset) == (True, 12)

@@ -13,6 +13,7 @@ import itertools
 import random
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from skerry_broker.batch import Record, encode_batch, patch
@@ -55,6 +56,12 @@ class TwinLog:
     high_watermark: int = 0
     resets: int = 0
 
+    def enter(self, start: EpochStart) -> None:
+        if not self.epochs or self.epochs[-1].epoch != start.epoch:
+            self.epochs = [epoch for epoch in self.epochs if epoch.start_offset < start.start_offset]
+            if not self.epochs or self.epochs[-1].epoch != start.epoch:
+                self.epochs.append(start)
+
     @property
     def end(self) -> int:
         return self.batches[-1].next_offset if self.batches else self.first
@@ -87,8 +94,7 @@ class Twin:
             case AppendLog():
                 log.batches += effect.batches
                 for batch in effect.batches:
-                    if not log.epochs or batch.leader_epoch > log.epochs[-1].epoch:
-                        log.epochs.append(EpochStart(batch.leader_epoch, batch.base_offset))
+                    log.enter(EpochStart(batch.leader_epoch, batch.base_offset))
             case TruncateLog():
                 log.batches = [batch for batch in log.batches if batch.next_offset <= effect.end_offset]
                 log.epochs = [epoch for epoch in log.epochs if epoch.start_offset < effect.end_offset]
@@ -102,7 +108,7 @@ class Twin:
             case AdvanceLogStart():
                 log.start = effect.start_offset
             case AssignEpoch():
-                log.epochs.append(effect.epoch)
+                log.enter(effect.epoch)
 
 
 # --- the script -------------------------------------------------------------------------------------------
@@ -348,7 +354,7 @@ def verify(disk, run: Run, rng: random.Random, power_cut, killed: bool, again: b
     assert failures == []
     # What was found is durable: the power may go at once. And it can be appended to.
     _, second = open_storage(disk.power_cut(rng, "nothing"), FlushMode.GROUP, lambda n: None, [])
-    assert second.logs == recovered.logs
+    assert [without_hint(log) for log in second.logs] == [without_hint(log) for log in recovered.logs]
     assert (second.hard_state, second.entries) == (recovered.hard_state, recovered.entries)
     for log in recovered.logs:
         epoch = max((epoch.epoch for epoch in log.epochs), default=0)
@@ -365,7 +371,12 @@ def verify(disk, run: Run, rng: random.Random, power_cut, killed: bool, again: b
         with contextlib.suppress(power_cut):
             open_storage(interrupted, FlushMode.GROUP, lambda n: None, [])
         interrupted.calls_left = 10**9
-        verify(interrupted.power_cut(rng, "some"), run, rng, power_cut, killed, again=False)
+        verify(interrupted.power_cut(rng, "some"), run, rng, power_cut, killed=False, again=False)
+
+
+def without_hint(log):
+    """A high watermark that was not synced may be lost: it is a hint, and a lower one is safe."""
+    return msgspec.structs.replace(log, high_watermark=0)
 
 
 def read_all(log):
