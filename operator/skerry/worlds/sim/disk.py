@@ -491,7 +491,7 @@ class Disk:
                     max(log.checkpoint, log.start_offset),
                     tuple(log.epochs),
                     producer_states(log.batches),
-                    partition not in self.corrupt_logs,
+                    not log.lost,
                     max((batch.max_timestamp_ms for batch in log.batches), default=0),
                 )
             )
@@ -512,8 +512,8 @@ class Disk:
     def _cut_corrupt(self, partition: TopicPartition, offset: int) -> None:
         log = self.logs.get(partition)
         if log is None or offset >= log.end_offset:
-            self.corrupt_logs.pop(partition)
             return
+        log.lost = True
         keep = bisect_right(log.bases, offset - 1)
         del log.batches[keep:], log.bases[keep:]
         log.epochs = [line for line in log.epochs if line.start_offset < offset]

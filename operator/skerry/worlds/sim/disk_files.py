@@ -21,7 +21,17 @@ class ContractBroken(AssertionError):
 class LogFile:
     """One partition's log as written; ``durable_end``: everything below is on the platter, as it is now."""
 
-    __slots__ = ("bases", "batches", "checkpoint", "durable_end", "epochs", "start_offset", "topic_id", "truncations")
+    __slots__ = (
+        "bases",
+        "batches",
+        "checkpoint",
+        "durable_end",
+        "epochs",
+        "lost",
+        "start_offset",
+        "topic_id",
+        "truncations",
+    )
 
     def __init__(self, topic_id: str, start_offset: int = 0) -> None:
         self.topic_id = topic_id
@@ -33,6 +43,8 @@ class LogFile:
         self.checkpoint = 0
         self.truncations = 0
         """How many unsynced operations removed records."""
+        self.lost = False
+        """Found corrupt, and found so at every start until its owner starts it over (as `storage.recovery` has it)."""
 
     @property
     def end_offset(self) -> int:

@@ -8,7 +8,9 @@ A link is one direction of one connection. What it carries arrives **in order**,
 * ``reset``: the connection breaks; everything in flight in both directions vanishes, later messages use a new one.
 * ``retransmit``: the packet is lost, TCP sends it again after 200 ms, and everything behind it waits. This is what
   ``slow.lossPercent`` means.
-* ``duplicate``, ``reorder``: harsher than TCP again; a transport that retries on a new connection may do both.
+* ``duplicate``, ``reorder``: harsher than TCP again; a transport that retries on a new connection may do both. Never
+  ``duplicate`` between clients and brokers: no HTTP request happens twice behind its client's back, and a client that
+  was told of a refusal would rightly call failed what the copy then does.
 * ``rate_kbps``: messages queue behind each other.
 
 A cut either drops what is sent (the connection died, the bytes with it) or holds it until the heal (TCP keeps
@@ -297,7 +299,7 @@ class Network:
             arrival_ns = max(arrival_ns, link.last_arrival_ns)
             link.last_arrival_ns = arrival_ns
         self._scheduler.post(arrival_ns, self._arrive, (link, link.generation, payload))
-        if faults.duplicate and rng.random() < faults.duplicate:
+        if faults.duplicate and link.plane is not Plane.CLIENT and rng.random() < faults.duplicate:
             late_ns = arrival_ns + int(rng.random() * 50_000_000)
             self._scheduler.post(late_ns, self._arrive, (link, link.generation, payload))
 

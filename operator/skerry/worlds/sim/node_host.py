@@ -71,6 +71,7 @@ DISK_EFFECTS = (
     SaveSnapshot,
     FormatDisk,
 )
+NEVER_NS = 1 << 63
 TICKS_WITHOUT_TIME_MAX = 1000
 """More ticks than this without a step of time is a machine that never sleeps."""
 
@@ -119,8 +120,9 @@ class Watcher(Protocol):
 
     def effect(self, host: NodeHost, event: Event, effect: Effect) -> None: ...
 
-    def decided(self, host: NodeHost) -> None:
-        """The node has stepped; none of its effects is carried out yet."""
+    def decided(self, host: NodeHost) -> bool:
+        """The node has stepped; none of its effects is carried out yet. True: call ``stepped`` when they are."""
+        ...
 
     def stepped(self, host: NodeHost) -> None:
         """All effects of the step are carried out."""
@@ -152,6 +154,8 @@ class NodeHost:
         codec: Callable[[PeerMessage], PeerMessage] | None = None,
     ) -> None:
         self.broker_id = config.broker_id
+        self.voter = Voter(config.broker_id, disk.directory_id)
+        """Of the last start; the disk may have been replaced since."""
         self.config = config
         self.clock = clock
         self.disk = disk
@@ -186,6 +190,8 @@ class NodeHost:
         self._next_request_id = 0
         self._inbox: list[Event] = []
         self._wake_ns: int | None = None
+        self._wake_local_ns = NEVER_NS
+        """The deadline, on the node's clock, that ``_wake_ns`` was posted for."""
         self._idle_ticks = 0
         self._last_tick_ns = -1
         self._syncing = False
@@ -208,14 +214,11 @@ class NodeHost:
     def running(self) -> bool:
         return self.node is not None
 
-    @property
-    def voter(self) -> Voter:
-        return Voter(self.broker_id, self.disk.directory_id)
-
     def start(self) -> None:
         """Start the process: recover the disk, build the node, feed it the wall clock."""
         assert self.node is None, f"broker {self.broker_id} runs already"
         self.starts += 1
+        self.voter = Voter(self.broker_id, self.disk.directory_id)
         self.paused = False
         self.stop_reason = None
         incarnation = f"b{self.broker_id}.{self.starts}"
@@ -240,6 +243,7 @@ class NodeHost:
         self._request_ids.clear()
         self.requests.clear()
         self._wake_ns = None
+        self._wake_local_ns = NEVER_NS
         self._syncing = False
         self.fail_next_sync = None
         self._network.detach(self.broker_id, silent=power)
@@ -290,9 +294,10 @@ class NodeHost:
             self.disk.failure_told = True
         try:
             effects = node.step(self.clock.local(now_ns), event)
-            watcher.decided(self)
+            more = watcher.decided(self)
+            look = watcher.effect
             for effect in effects:
-                watcher.effect(self, event, effect)
+                look(self, event, effect)
                 handlers[type(effect)](effect)
                 if self.node is None:
                     return
@@ -304,21 +309,24 @@ class NodeHost:
         if disk.written_id > disk.durable_id and not self._syncing:
             self._begin_sync()
         self._arm()
-        watcher.stepped(self)
+        if more:
+            watcher.stepped(self)
 
     def rearm(self) -> None:
         """The clock changed its rate: the deadline comes at another true time."""
         self._wake_ns = None
+        self._wake_local_ns = NEVER_NS
         self._arm()
 
     def _arm(self) -> None:
         if self.node is None or self.paused:
             return
         deadline = self.node.next_deadline
-        if deadline is None:
+        if deadline is None or deadline >= self._wake_local_ns:
             return
         wake_ns = max(self.clock.true(deadline), self._scheduler.now_ns)
         if self._wake_ns is None or wake_ns < self._wake_ns:
+            self._wake_local_ns = deadline
             self._wake_ns = wake_ns
             self._scheduler.post(wake_ns, self._wake, (self.starts, wake_ns))
 
@@ -327,6 +335,7 @@ class NodeHost:
         if starts != self.starts or wake_ns != self._wake_ns or self.node is None:
             return
         self._wake_ns = None
+        self._wake_local_ns = NEVER_NS
         if not self.paused:
             self._tick_if_due()
             self._arm()
@@ -349,15 +358,15 @@ class NodeHost:
     # --- what arrives ---------------------------------------------------------------------------------------
 
     def receive(self, source: int, payload: object) -> None:
-        if isinstance(payload, ClientCall):
+        if type(payload) is FromPeer:
+            self.feed(payload)
+        elif isinstance(payload, ClientCall):
             self._next_request_id += 1
             request_id = self._next_request_id
             self._callers[request_id] = payload.key
             self._request_ids[payload.key] = request_id
             self.requests[request_id] = payload.request
             self.feed(FromClient(request_id, payload.request))
-        elif isinstance(payload, FromPeer):
-            self.feed(payload)
         elif isinstance(payload, ClientCancel):
             gone = self._request_ids.pop(payload.key, None)
             if gone is not None:
@@ -380,7 +389,7 @@ class NodeHost:
     def _send_message(self, destination: int, message: PeerMessage) -> None:
         if self._codec is not None:
             message = self._codec(message)
-        plane = Plane.REPLICATION if isinstance(message, REPLICATION_MESSAGES) else Plane.RAFT
+        plane = Plane.REPLICATION if type(message) in REPLICATION_MESSAGES else Plane.RAFT
         if not self._network.send(self.broker_id, destination, plane, FromPeer(self.voter, message)):
             self.was_refused(destination, plane)
 

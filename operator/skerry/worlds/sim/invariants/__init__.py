@@ -90,10 +90,14 @@ class Invariants:
             if self.truth.violations:
                 self._report()
 
-    def decided(self, host: NodeHost) -> None:
+    def decided(self, host: NodeHost) -> bool:
+        node = host.node
+        if node is None or node.commit_index <= self.raft.seen[host.broker_id]:
+            return False
         self.raft.commits(host, written=False)
         if self.truth.violations:
             self._report()
+        return True
 
     def stepped(self, host: NodeHost) -> None:
         self.raft.commits(host, written=True)

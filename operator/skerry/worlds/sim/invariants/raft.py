@@ -30,7 +30,7 @@ class RaftRules:
         self._truth = truth
         self._leaders: dict[int, tuple[Voter, int]] = {}
         """Term -> (voter, process start): a restarted leader must not go on in its old term (KAFKA-10527)."""
-        self._seen: dict[int, int] = {}
+        self.seen: dict[int, int] = {}
         """Per broker the commit index that has been compared with the truth."""
         self._images: dict[int, bytes] = {}
         self.terms = 0
@@ -43,7 +43,7 @@ class RaftRules:
         return {AppendRequest: self._append_request, AppendReply: self._append_reply, VoteReply: self._vote_reply}
 
     def started(self, host: NodeHost) -> None:
-        self._seen[host.broker_id] = 0
+        self.seen[host.broker_id] = 0
 
     # --- what a replica says --------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class RaftRules:
         node = host.node
         if node is None:
             return
-        seen = self._seen[host.broker_id]
+        seen = self.seen[host.broker_id]
         commit_index = node.commit_index
         if commit_index <= seen:
             return
@@ -172,7 +172,7 @@ class RaftRules:
         truth = self._truth
         if not written:
             commit_index = min(commit_index, raft.last_index)
-        self._seen[host.broker_id] = commit_index
+        self.seen[host.broker_id] = commit_index
         for index in range(max(seen + 1, raft.first_index), commit_index + 1):
             entry = raft.entry(index)
             known = truth.committed[index - 1] if index <= len(truth.committed) else None
@@ -185,7 +185,7 @@ class RaftRules:
                     continue
             if not written:
                 # The entry itself may be among the effects still to come.
-                self._seen[host.broker_id] = index - 1
+                self.seen[host.broker_id] = index - 1
                 return
             if entry is None or index > len(truth.committed) + 1:
                 truth.violate("commits-what-it-lacks", host.broker_id, f"commit index {commit_index}, no entry {index}")
