@@ -27,7 +27,7 @@ from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.messages import FromPeer, PeerMessage, PeerRefused, StopNode
 from skerry_broker.core.node import Node
 from skerry_broker.core.status import NodeStatus
-from skerry_broker.core.types import Plane, Voter
+from skerry_broker.core.types import Plane, Timing, Voter
 from skerry_broker.dialing import Resolver
 from skerry_broker.errors import StartError
 from skerry_broker.frames import FrameConnection, Session
@@ -40,7 +40,7 @@ from skerry_broker.peer_checks import PeerChecks
 from skerry_broker.runtime import Runtime
 from skerry_broker.status_report import ProcessReport, StatusReport
 from skerry_broker.storage import Storage, StorageError
-from skerry_broker.transport import Identity, PeerTransport
+from skerry_broker.transport import STALL_S, Identity, PeerTransport
 from skerry_broker.wire import CALL_BYTES_EXTRA, HELLO_BYTES_MAX, PEER_BYTES_MAX, Hello, Purpose
 
 log = logging.getLogger("skerry_broker")
@@ -120,6 +120,7 @@ class Broker:
                 on_refused=lambda peer, plane: self.runtime.deliver(PeerRefused(peer, plane)),
                 metrics=self.metrics,
                 resolver=resolver,
+                stall_s=STALL_S * config.timing.session_ms / Timing().session_ms,
             )
             self.runtime.attach(self.transport, self.gateway, [self.transport.beat, self.checks.beat])
             self.metrics.collect_from(self._gauges)
