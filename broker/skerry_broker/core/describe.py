@@ -64,6 +64,8 @@ def partition_statuses(metadata: ClusterMetadata) -> dict[TopicPartition, Partit
             elections=state.elections,
             isr_full_wall_ns=state.isr_full_wall_ns,
             isr_changed_wall_ns=state.isr_changed_wall_ns,
+            retention_bytes=metadata.topics[partition.topic].retention_bytes,
+            retention_ms=metadata.topics[partition.topic].retention_ms,
         )
         for partition, state in metadata.partitions.items()
     }
