@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import resource
 import signal
 import sys
 import time
@@ -36,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
         _say(f"broker {config.broker_id} of {len(config.voters)} voters: the configuration is right")
         return EXIT_CLEAN
     _configure_logging(config)
+    _prepare_process()
     try:
         return _loop_runner(config)
     except StartError as error:
@@ -43,6 +46,15 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_WRONG_START
     except KeyboardInterrupt:
         return EXIT_FAILED
+
+
+def _prepare_process() -> None:
+    """As many files as we may have (connections are files), and no long garbage collections: what was imported
+    stays, and a full collection that walks it would stall the loop for nothing."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.collect()
+    gc.freeze()
 
 
 def _loop_runner(config: BrokerConfig) -> int:
