@@ -165,6 +165,7 @@ class Disk:
             log.bases.append(end)
             log.batches.append(batch)
             end = batch.next_offset
+        log.lost = False
         undo = (len(effect.batches), epochs_before)
         self._note(effect.write_id, effect.partition, log, _Kind.APPEND, end, undo)
 
@@ -194,6 +195,7 @@ class Disk:
         log = self._log(effect.partition, effect)
         if log.epochs and log.epochs[-1].epoch > effect.epoch.epoch:
             raise ContractBroken(f"{effect.partition}: {effect.epoch} after {log.epochs[-1]}")
+        log.lost = False
         # A line without data that the new one covers is superfluous (as in Kafka's epoch cache).
         kept = len(log.epochs)
         while kept and log.epochs[kept - 1].start_offset >= effect.epoch.start_offset:

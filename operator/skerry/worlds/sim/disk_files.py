@@ -44,7 +44,7 @@ class LogFile:
         self.truncations = 0
         """How many unsynced operations removed records."""
         self.lost = False
-        """Found corrupt, and found so at every start until its owner starts it over (as `storage.recovery` has it)."""
+        """Found corrupt, and so at every start until its owner writes to it again (as `storage.recovery` has it)."""
 
     @property
     def end_offset(self) -> int:
