@@ -11,5 +11,7 @@ Contract of the driver (simulator or runtime):
    everything up to a ``write_id`` is durable, feed ``Flushed(write_id)`` back. A ``Send`` or ``Reply`` never
    waits for the disk: the core emits it only after the write that it depends on was reported durable.
 3. Call ``step(now, Tick())`` when ``node.next_deadline`` has passed.
-4. Reads (``Serve``) see every append carried out before them, durable or not.
+4. An exception from ``step`` ends the node as a StopNode without a clean mark does: end the process, say why. The node
+   itself emits nothing any more.
+5. Reads (``Serve``) see every append carried out before them, durable or not.
 """

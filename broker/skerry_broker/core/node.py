@@ -84,7 +84,8 @@ class Node:
     Invariant 1: a controller exists exactly while this replica is Raft leader and has applied the no-op of its term
     (`seat` keeps it).
     Invariant 2: when ``step`` returns, everything committed is applied and every part has heard of it.
-    Invariant 3: after StopNode nothing more is emitted.
+    Invariant 3: after StopNode, or an exception, nothing more is emitted.
+    Invariant 4: no partition is assigned before this process's own registration is applied (`Partitions` invariant 3).
     """
 
     def __init__(self, config: NodeConfig, recovered: Recovered, rng: Rng, now: int) -> None:
@@ -100,6 +101,8 @@ class Node:
         self._wall_offset_ns = 0
         self._stopped = False
         self._log_offline = False
+        self._caught_up = False
+        """The metadata of this process's own registration is applied; what came before was a replay."""
         self._raft = Raft(config, recovered, rng, self._out, now)
         self._metadata = ClusterMetadata()
         self._seat = ControllerSeat(config, self._raft, self._metadata, self._out, rng, self._wall_ns, now)
@@ -154,12 +157,22 @@ class Node:
     # --- the driver's side ----------------------------------------------------------------------------------
 
     def step(self, now: int, event: Event) -> list[Effect]:
-        """Everything that follows from one event, in the order in which it must be carried out."""
+        """Everything that follows from one event, in the order in which it must be carried out.
+
+        Whatever this raises (`RaftInvariantError`, `CommittedDataLost`, any bug) ends the node: the driver must end the
+        process as after a StopNode without a clean mark.
+        """
         if self._stopped:
             return []
-        self._handlers[type(event)](now, event)
-        if not self._stopped:
-            self._settle(now)
+        try:
+            self._handlers[type(event)](now, event)
+            if not self._stopped:
+                self._settle(now)
+        except BaseException:
+            # Half a step was made: this memory is not to be trusted, and nothing of it may leave (KAFKA-12460).
+            self._stopped = True
+            self._out.take()
+            raise
         return self._out.take()
 
     @property
@@ -289,23 +302,39 @@ class Node:
         for change in brokers:
             current = change.current
             self._brokers[change.broker_id] = BrokerView(current.broker_epoch, current.electable)
+        if not self._caught_up:
+            if self._may_lead:
+                self._catch_up(now)
+            return
         for update in changes:
             if isinstance(update, PartitionUpdated):
                 self._tell_partition(now, update.partition, update.current)
         if brokers:
             self._partitions.brokers_changed(now)
 
+    def _catch_up(self, now: int) -> None:
+        """The metadata is at least as new as everything that former processes wrote to this disk."""
+        self._caught_up = True
+        self._tell_all_partitions(now)
+        self._partitions.drop_leftovers()
+
     def _tell_everything(self, now: int) -> None:
         """The metadata was replaced whole."""
         self._brokers.clear()
         for broker in self._metadata.brokers.values():
             self._brokers[broker.broker_id] = BrokerView(broker.broker_epoch, broker.electable)
+        if self._caught_up:
+            self._tell_all_partitions(now)
+        elif self._may_lead:
+            self._catch_up(now)
+        self._session.on_applied(now, self._metadata, ())
+
+    def _tell_all_partitions(self, now: int) -> None:
         for partition in sorted(set(self._partitions.replicas) - set(self._metadata.partitions)):
             self._partitions.unassign(now, partition)
         for partition, state in self._metadata.partitions.items():
             self._tell_partition(now, partition, state)
         self._partitions.brokers_changed(now)
-        self._session.on_applied(now, self._metadata, ())
 
     def _tell_partition(self, now: int, partition: TopicPartition, state: PartitionState | None) -> None:
         if state is None or self.config.broker_id not in state.replicas:
@@ -327,7 +356,9 @@ class Node:
             self._raft.transfer(now, target)
         if self._shutdown.over(now, self._session.may_stop, self._raft.is_leader and bool(others)):
             epoch = self._session.broker_epoch
-            self._stop(StopNode("shut down in order", clean_broker_epoch=epoch if epoch >= 0 else None))
+            # What a failed disk has lost is not there, however orderly the rest (I-SAF-9).
+            clean = epoch >= 0 and not self._log_offline
+            self._stop(StopNode("shut down in order", clean_broker_epoch=epoch if clean else None))
 
     def _stop(self, effect: StopNode) -> None:
         self._out.put(effect)

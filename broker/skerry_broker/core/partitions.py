@@ -16,7 +16,7 @@ from skerry_broker.core.api import (
     ProduceRequest,
 )
 from skerry_broker.core.fetcher import FetchWaits, FollowerFetcher
-from skerry_broker.core.messages import AlterPartitionReply, ReplicaFetch, ReplicaFetched, ReplicaProgress
+from skerry_broker.core.messages import AlterPartitionReply, DeleteLog, ReplicaFetch, ReplicaFetched, ReplicaProgress
 from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.replica import PartitionReplica, PartitionView, ReplicaPorts
 from skerry_broker.core.status import PartitionStatus
@@ -30,6 +30,11 @@ class Partitions:
 
     Invariant 1: ``_fetchers[l]`` fetches exactly the partitions whose applied leader is ``l`` (another broker).
     Invariant 2: ``_deadlines`` holds the present deadline of every replica.
+    Invariant 3: nothing is assigned, and no log that the start found is touched, before this process's own registration
+    is applied (the node sees to it). The metadata log that is replayed until then is the past: it tells of a topic's
+    creation before it tells that the topic was deleted and made anew, and only the last of the three is what the disk
+    holds. And a log that was found lost must be found lost again by the next process, if this one dies before the
+    controller has heard of it.
     """
 
     def __init__(self, config: NodeConfig, logs: Iterable[RecoveredLog], ports: ReplicaPorts) -> None:
@@ -52,16 +57,13 @@ class Partitions:
     def assign(self, now: int, partition: TopicPartition, topic_id: str, view: PartitionView, may_lead: bool) -> None:
         """The applied metadata says this of a partition that this broker holds a replica of."""
         replica = self.replicas.get(partition)
+        if replica is not None and replica.topic_id != topic_id:
+            self.unassign(now, partition)  # a snapshot: deleted and made anew, and nobody told us in between
+            replica = None
         if replica is None:
-            found = self._recovered.pop(partition, None)
-            if found is not None and (found.topic_id != topic_id or not found.intact):
-                found = None  # a topic of the same name that is gone, or a lost disk: start over, empty
-            if self._disk_failed and found is None:
-                return  # nothing may be written here any more, not even an empty log (I-SAF-9)
-            replica = PartitionReplica(self._config, partition, topic_id, found, self._ports)
-            self.replicas[partition] = replica
-            if self._disk_failed:
-                replica.disk_failed(now)  # the disk failed before the metadata said that this replica exists
+            replica = self._begin(now, partition, topic_id)
+            if replica is None:
+                return
         replica.become(now, view, may_lead=may_lead)
         if view.leader == NO_BROKER:
             self._leaderless.add(partition)
@@ -69,6 +71,28 @@ class Partitions:
             self._leaderless.discard(partition)
         self._follow(now, partition, view)
         self.touched(partition)
+
+    def _begin(self, now: int, partition: TopicPartition, topic_id: str) -> PartitionReplica | None:
+        found = self._recovered.get(partition)
+        if found is not None and found.topic_id != topic_id:
+            found = None  # of a topic of the same name that is gone
+        if self._disk_failed and (found is None or not found.intact):
+            return None  # nothing may be written here any more, not even an empty log (I-SAF-9)
+        self._recovered.pop(partition, None)
+        replica = PartitionReplica(self._config, partition, topic_id, found, self._ports)
+        self.replicas[partition] = replica
+        if self._disk_failed:
+            replica.disk_failed(now)  # the disk failed before the metadata said that this replica exists
+        return replica
+
+    def drop_leftovers(self) -> None:
+        """All partitions of this broker are assigned: what the start found besides them belongs to nobody."""
+        leftovers = sorted(self._recovered)
+        self._recovered.clear()
+        if self._disk_failed:
+            return
+        for partition in leftovers:
+            self._out.put(DeleteLog(self._out.next_write_id(), partition))
 
     def unassign(self, now: int, partition: TopicPartition) -> None:
         """The topic is gone, or this broker is no replica any more."""

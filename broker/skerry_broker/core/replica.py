@@ -117,7 +117,8 @@ class PartitionReplica:
             self.leading = None
             self._ports.wake(self.partition)
         self.following = None
-        self._out.put(DeleteLog(self._out.next_write_id(), self.partition))
+        if not self.offline:  # else the next process finds that nobody wants it
+            self._out.put(DeleteLog(self._out.next_write_id(), self.partition))
 
     # --- clients ------------------------------------------------------------------------------------------
 
