@@ -63,6 +63,13 @@ def test_assign(epoch: int, start: int, expected: list[tuple[int, int]]) -> None
     assert pairs(epochs) == expected
 
 
+def test_an_abandoned_epoch_does_not_double_the_one_around_it() -> None:
+    """A leader was elected in epoch 5 and deposed before it wrote; it then follows records of epoch 4 (KAFKA-7415)."""
+    epochs = cache([(4, 0), (5, 2)])
+    assert not epochs.assign(4, 2)
+    assert pairs(epochs) == [(4, 0)]
+
+
 def test_an_epoch_never_goes_back() -> None:
     with pytest.raises(ValueError, match="epoch 5 cannot start at offset 25: epoch 6 already starts at 20"):
         cache().assign(5, 25)

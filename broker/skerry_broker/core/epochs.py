@@ -42,6 +42,8 @@ class EpochCache:
             return False
         while entries and entries[-1].start_offset >= start_offset:
             entries.pop()  # an epoch that never wrote a record
+        if entries and entries[-1].epoch == epoch:
+            return False  # the abandoned epoch stood between two stretches of this one (KAFKA-7415)
         if entries and entries[-1].epoch > epoch:
             raise ValueError(
                 f"epoch {epoch} cannot start at offset {start_offset}: epoch {entries[-1].epoch} already starts at "
