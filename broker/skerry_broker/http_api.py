@@ -56,7 +56,7 @@ class HttpApi:
 
     async def open(self) -> web.Server:
         """The protocol factory for the listener."""
-        app = web.Application(
+        app = self.app = web.Application(
             client_max_size=self._gateway.batch_bytes_max + CALL_BYTES_EXTRA, middlewares=[self._errors]
         )
         one = "/v1/topics/{topic}/partitions/{partition}"

@@ -56,12 +56,12 @@ class Processes:
     def bootstrap(self) -> list[str]:
         return [f"127.0.0.1:{ports[0]}" for ports in self.ports.values()]
 
-    def start(self, *brokers: int) -> None:
-        """Start these."""
+    def start(self, *brokers: int, extra: tuple[str, ...] = ()) -> None:
+        """Start these, with ``extra`` flags."""
         for broker in brokers:
             with self.log_path(broker).open("ab") as log:
                 self.running[broker] = subprocess.Popen(
-                    [sys.executable, "-m", "skerry_broker", *self.arguments(broker)],
+                    [sys.executable, "-m", "skerry_broker", *self.arguments(broker), *extra],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

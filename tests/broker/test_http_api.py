@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -286,3 +288,22 @@ async def test_what_the_client_says_of_its_bytes_is_not_believed(api: Open) -> N
     (request,) = one.broker.requests
     assert isinstance(request, ProduceRequest)
     assert (request.batch.record_count, request.batch.producer_id) == (2, -1)
+
+
+async def test_the_document_lists_every_route() -> None:
+    text = (Path(__file__).parents[2] / "docs/broker-api.md").read_text()
+    documented = {
+        (method, re.sub(r"\{\w+\}", "{}", path))
+        for row in re.findall(r"^\| (`.+?`)[ ,|].*$", text, re.M)
+        for method, path in re.findall(r"`(GET|POST|DELETE) (/v1[^`? ]*)", row)
+    } | {("GET", "/v1/topics")}  # shares a row with /v1/metadata
+    broker = FakeBroker(1, lambda request: None)
+    server = await broker.http.open()
+    assert server is not None
+    served = {
+        (route.method, re.sub(r"\{\w+\}", "{}", route.resource.canonical))
+        for route in broker.http.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    await broker.http.close()
+    assert documented == served

@@ -16,9 +16,10 @@ import pytest
 from broker_processes import PLANES, Processes
 
 from skerry_broker.batch import Record, decode_records, encode_batch
-from skerry_broker.client import Client, DefiniteError
+from skerry_broker.client import Client, ClientError, DefiniteError
 from skerry_broker.core.api import MetadataResponse
-from skerry_broker.core.types import Acks
+from skerry_broker.core.client import ClientConfig
+from skerry_broker.core.types import Acks, Batch
 from skerry_broker.status_report import PeerCheckReport, StatusReport
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
@@ -257,3 +258,52 @@ async def test_a_directory_of_another_broker_stops_the_start_with_one_sentence(t
     assert done.returncode == 3
     assert len(done.stderr.splitlines()) == 1
     assert "broker 1" in done.stderr
+
+
+async def until_refused(client: Client, topic: str, batch: Batch) -> int:
+    """How many batches were acknowledged before one was not."""
+    for acknowledged in range(1000):
+        try:
+            await client.produce(topic, 0, batch)
+        except ClientError:
+            return acknowledged
+    raise AssertionError("a thousand batches were taken")
+
+
+async def test_a_full_disk_and_retention_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    processes = Processes(tmp_path, count=1, timing="Default")
+    one_record = encode_batch([Record(None, bytes(10_000))])
+    small = ("--segment-bytes=32KiB", "--retention-check=200ms")
+    processes.start(1, extra=("--data-bytes-max=200KiB", *small))
+    try:
+        config = ClientConfig(delivery_timeout_ms=3000, idempotent=False)
+        async with aiohttp.ClientSession() as session, Client(processes.bootstrap, config) as client:
+            cluster = Cluster(processes, session, client)
+            await cluster.all_ready()
+            await client.create_topic("kept", partitions=1, replication_factor=1, min_in_sync_replicas=1)
+            acknowledged = await until_refused(client, "kept", one_record)
+            assert acknowledged == 204_800 // len(one_record.data)
+            assert (await cluster.status(1)).node.log_offline
+            assert processes.terminate(1) == 1
+            assert "the size limit of 204800 bytes" in processes.log(1).splitlines()[-1]
+
+            processes.start(1, extra=("--data-bytes-max=2MiB", *small))
+            await cluster.all_ready()
+            assert len(await cluster.read_all("kept", 0)) >= acknowledged
+            await client.create_topic(
+                "aging", partitions=1, replication_factor=1, min_in_sync_replicas=1, retention_bytes=50_000
+            )
+            for _ in range(12):
+                await client.produce("aging", 0, one_record)
+
+            async def trimmed() -> int | None:
+                return (await client.list_offsets("aging", 0)).log_start_offset or None
+
+            start = await eventually(trimmed, "retention removes old segments")
+            assert 0 < start <= 12 - 5
+            with pytest.raises(DefiniteError, match="OffsetOutOfRange"):
+                await client.fetch("aging", 0, 0)
+            assert (await client.fetch("aging", 0, start)).batches[0].base_offset == start
+            assert processes.terminate(1) == 0
+    finally:
+        processes.close()
