@@ -9,9 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from skerry.checker import check, document_of
-from skerry.cli.errors import CommandError
+from skerry.cli.documents import read_document
+from skerry.cli.errors import CommandError, output_error, read_error
+from skerry.cli.worlds import capabilities_of
 from skerry.engine.plan import make_plan, plan_lines
-from skerry.experiment import DocumentError, Experiment, load_document
+from skerry.experiment import Experiment
 from skerry.experiment.schema import json_schema
 from skerry.history.codec import read_history
 from skerry.history.errors import HistoryError
@@ -21,66 +23,61 @@ from skerry.report.model import RunReport, make_report
 from skerry.report.terminal import print_report
 
 DEFAULT_SEED = 1
-
-
-def read_document(path: Path) -> tuple[Experiment, str]:
-    """The experiment and its text. Raises CommandError."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path}: cannot be read as a document: {_why(error)}") from None
-    try:
-        return load_document(text, source_name=str(path)), text
-    except DocumentError as error:
-        raise CommandError(str(error)) from None
+"""Of a plan whose document names none; a run then draws one."""
+REFUSED = 3
 
 
 def read_recording(path: Path) -> History:
     """Raises CommandError."""
+    if path.is_dir():
+        inside = path / "history.jsonl"
+        hint = f"name {inside}" if inside.is_file() else "name a history.jsonl"
+        raise CommandError(f"{path}: is a directory; {hint}")
     try:
         with path.open("rb") as lines:
             return read_history(lines)
     except OSError as error:
-        raise CommandError(f"{path}: cannot be read as a history: {_why(error)}") from None
+        raise read_error(path, "a history", error) from None
     except HistoryError as error:
-        raise CommandError(f"{path}: {error}") from None
+        raise CommandError(f"{path}: {error}; name the history.jsonl of a run") from None
 
 
-def judge_recording(path: Path) -> tuple[RunReport, History, Experiment | None]:
+def judge_recording(path: Path, command: str) -> tuple[RunReport, History, Experiment | None]:
+    """``command``: what was typed, so that the report can say how it came to be. Raises CommandError."""
     history = read_recording(path)
     experiment, _ = document_of(history)
-    findings = check(history)
-    reason = history.footer.reason if history.footer is not None and history.footer.aborted else ""
-    report = make_report(experiment, history, findings, f"skerry check {path}", "Aborted" if reason else "")
+    aborted = history.footer is not None and history.footer.aborted
+    report = make_report(experiment, history, check(history), f"skerry {command} {path}", "Aborted" if aborted else "")
     return report, history, experiment
 
 
 def check_history(path: Path, console: Console) -> int:
-    report, _, _ = judge_recording(path)
+    report, _, _ = judge_recording(path, "check")
     print_report(console, report, [])
     return report.verdict.exit_code
 
 
 def render_report(path: Path, out: Path, console: Console) -> int:
-    report, history, experiment = judge_recording(path)
-    print_report(console, report, write_report(out, report, history, experiment))
+    report, history, experiment = judge_recording(path, "report")
+    try:
+        files = write_report(out, report, history, experiment)
+    except OSError as error:
+        raise output_error(error, out) or error from None
+    print_report(console, report, files)
     return report.verdict.exit_code
 
 
-def show_plan(path: Path, seed: int | None, console: Console) -> int:
-    experiment, _ = read_document(path)
+def show_plan(path: Path, seed: int | None, world: str | None, console: Console) -> int:
+    """3 when the document or the world must be changed before it can run."""
+    _, _, experiment = read_document(path)
     chosen = seed if seed is not None else experiment.spec.seed if experiment.spec.seed is not None else DEFAULT_SEED
-    plan = make_plan(experiment, chosen)
+    plan = make_plan(experiment, chosen, capabilities_of(world) if world is not None else None)
     for line in plan_lines(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return 3 if plan.refusals else 0
+    return REFUSED if plan.refusals or plan.lacking else 0
 
 
 def show_schema() -> int:
     json.dump(json_schema(), sys.stdout, indent=2)
     sys.stdout.write("\n")
     return 0
-
-
-def _why(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -2,98 +2,148 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
+import os
 import sys
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 
-from skerry.cli import inspect, run
 from skerry.cli.errors import CommandError
+from skerry.cli.worlds import WorldName
 
+INTERRUPTED = 2
 USAGE_ERROR = 3
-
-
-class WorldName(StrEnum):
-    SIM = "sim"
-    LOCAL = "local"
-
+SEED_MAX = 2**53 - 1
+"""As in the document."""
 
 app = typer.Typer(
     name="skerry",
     help="Chaos experiments with a verdict. Exit 0 Pass, 1 Fail, 2 Inconclusive, 3 wrong document or command.",
-    no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-Document = Annotated[Path, typer.Argument(help="An experiment document (YAML).", show_default=False)]
-Seed = Annotated[int | None, typer.Option(help="Of everything random. Default: the document's, else chosen.")]
-Recording = Annotated[Path, typer.Argument(help="A recorded run: history.jsonl.", show_default=False)]
+Document = Annotated[Path, typer.Argument(help="An experiment document (YAML).", metavar="FILE", show_default=False)]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, max=SEED_MAX, help="Of everything random. Default: the document's, else chosen.", metavar="N"),
+]
+Recording = Annotated[
+    Path, typer.Argument(help="A recorded run: history.jsonl.", metavar="HISTORY", show_default=False)
+]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"skerry {importlib.metadata.version('skerry')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def all_commands(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None:
+    """Chaos experiments with a verdict. Exit 0 Pass, 1 Fail, 2 Inconclusive, 3 wrong document or command."""
 
 
 @app.command("run")
 def run_command(
-    target: Annotated[Path, typer.Argument(help="A document, or a directory of them (a suite).", show_default=False)],
-    world: Annotated[WorldName, typer.Option(help="Where.")] = WorldName.LOCAL,
+    target: Annotated[
+        Path,
+        typer.Argument(help="A document, or a directory of them (a suite).", metavar="FILE|DIR", show_default=False),
+    ],
+    world: Annotated[WorldName, typer.Option(help="Simulated, or real processes on this machine.")] = WorldName.LOCAL,
     seed: Seed = None,
-    runs: Annotated[int, typer.Option(min=1, max=10_000, help="How often; run n uses seed + n.")] = 1,
-    out: Annotated[Path, typer.Option(help="Directory for histories and reports.")] = Path("out"),
+    runs: Annotated[int, typer.Option(min=1, max=10_000, help="How often; run n uses seed + n.", metavar="N")] = 1,
+    out: Annotated[Path, typer.Option(help="Directory for histories and reports.", metavar="DIR")] = Path("out"),
     keep: Annotated[bool, typer.Option("--keep", help="Keep the brokers' data directories.")] = False,
 ) -> None:
     """Run an experiment, or every experiment of a directory, and judge it."""
-    options = run.Options(target, str(world), seed, runs, out, keep)
-    raise typer.Exit(run.run_suite(options, Console()))
+    from skerry.cli import run
+
+    raise typer.Exit(run.run_suite(run.Options(target, str(world), seed, runs, out, keep), Console()))
 
 
 @app.command("check")
 def check_command(history: Recording) -> None:
     """Judge a recording again, with today's checker."""
+    from skerry.cli import inspect
+
     raise typer.Exit(inspect.check_history(history, Console()))
 
 
 @app.command("report")
 def report_command(
     history: Recording,
-    out: Annotated[Path, typer.Option(help="Where to write the report's files.")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="Where to write the report's files.", metavar="DIR")] = Path("report"),
 ) -> None:
     """Render the report of a recording: JSON, JUnit XML, HTML."""
+    from skerry.cli import inspect
+
     raise typer.Exit(inspect.render_report(history, out, Console()))
 
 
 @app.command("plan")
-def plan_command(document: Document, seed: Seed = None) -> None:
+def plan_command(
+    document: Document,
+    seed: Seed = None,
+    world: Annotated[WorldName | None, typer.Option(help="Say also what this world lacks.", show_default=False)] = None,
+) -> None:
     """Targets, phases, predicted effect on quorum and ISR. Nothing is touched."""
-    raise typer.Exit(inspect.show_plan(document, seed, Console()))
+    from skerry.cli import inspect
+
+    raise typer.Exit(inspect.show_plan(document, seed, None if world is None else str(world), Console()))
 
 
 @app.command("schema")
 def schema_command() -> None:
     """The JSON schema of the document, for editors."""
+    from skerry.cli import inspect
+
     raise typer.Exit(inspect.show_schema())
 
 
 def main() -> None:
-    """The console script. Never shows a traceback for what the user can mend."""
-    console = Console(stderr=True)
+    """The console script."""
+    sys.exit(run_command_line(sys.argv[1:]))
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """The exit code. Never a traceback for what the user can mend: a sentence on standard error, and 3."""
     try:
-        code = app(standalone_mode=False)
+        code = app(list(arguments), prog_name="skerry", standalone_mode=False)
+        sys.stdout.flush()
     except CommandError as error:
-        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        code = USAGE_ERROR
-    except click.exceptions.NoArgsIsHelpError as error:
-        console.print(error.format_message(), markup=False, highlight=False)
-        code = USAGE_ERROR
-    except click.ClickException as error:
-        console.print(error.format_message(), style="red", markup=False, highlight=False)
-        code = USAGE_ERROR
-    except click.exceptions.Exit as end:
-        code = end.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        console.print("interrupted", style="yellow")
-        code = 2
-    sys.exit(code or 0)
+        _complain(str(error))
+        return USAGE_ERROR
+    except typer.TyperException as error:  # what the parser of the command line found wrong
+        _complain(_usage_sentence(error))
+        return USAGE_ERROR
+    except (typer.Abort, KeyboardInterrupt):
+        _complain("interrupted", style="yellow")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has read enough (`skerry schema | head`); the interpreter must not try again.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(code or 0)
+
+
+def _usage_sentence(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "skerry"
+    problem = error.format_message().replace("Value error, ", "")  # pydantic says it of our own parsers
+    return f"{problem.rstrip('.').replace(chr(10), ' ')}; see `{command} --help`"
+
+
+def _complain(sentence: str, style: str = "red") -> None:
+    Console(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)

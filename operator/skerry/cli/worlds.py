@@ -1,0 +1,74 @@
+"""The worlds by name. Each is imported when it is asked for: `check` and `plan` need neither brokers nor event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from skerry.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from skerry.cli.documents import Document
+    from skerry.engine.actions import Finish
+    from skerry.engine.capabilities import Capabilities
+    from skerry.history.run import History
+    from skerry.report.live import LiveView
+
+
+class WorldName(StrEnum):
+    SIM = "sim"
+    LOCAL = "local"
+
+
+class Outcome(NamedTuple):
+    """What a world leaves of a run."""
+
+    finish: Finish
+    history: History
+    history_path: Path
+
+
+def capabilities_of(world: str) -> Capabilities:
+    if world == WorldName.SIM:
+        from skerry.worlds.sim.world import CAPABILITIES as simulated
+
+        return simulated
+    from skerry.worlds.local.world import CAPABILITIES as local
+
+    return local
+
+
+def run_in(world: str, document: Document, seed: int, directory: Path, version: str, live: LiveView) -> Outcome:
+    """One run, to its end. Raises CommandError when it could not be carried out at all."""
+    if world == WorldName.SIM:
+        from skerry.worlds.sim.world import run_simulated
+
+        return Outcome(*run_simulated(document.experiment, document.text, seed, directory, version, live.on_turn))
+    return _run_local(document, seed, directory, version, live)
+
+
+def _run_local(document: Document, seed: int, directory: Path, version: str, live: LiveView) -> Outcome:
+    import uvloop
+
+    from skerry.engine.conductor import Conductor
+    from skerry.worlds.local.world import CAPABILITIES, LocalWorld, WorldError
+
+    world = LocalWorld(document.experiment, document.text, seed, directory, version, live.on_turn)
+
+    def interrupt() -> None:
+        world.abort("interrupted")
+        live.say("interrupted: healing, draining, stopping every process that was started ...")
+
+    async def drive() -> Outcome:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        return Outcome(*await world.run(Conductor(document.experiment, seed, CAPABILITIES)))
+
+    try:
+        return uvloop.run(drive())
+    except WorldError as error:
+        raise CommandError(str(error)) from None
