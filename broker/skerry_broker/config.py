@@ -25,6 +25,7 @@ PLANES = (Plane.CLIENT, Plane.RAFT, Plane.REPLICATION, Plane.ADMIN)
 ENVIRONMENT_PREFIX = "SKERRY_BROKER_"
 BROKER_ID_MAX = 9999
 VOTERS_MAX = 9
+WILDCARDS = ("0.0.0.0", "::")
 MEBIBYTE = 1 << 20
 
 
@@ -100,9 +101,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str] | None
         data_dir=Path(_required(given, "data-dir")),
         listen=listen,
         peers=peers,
-        advertised_client=(
-            parse_address("--advertise", given["advertise"]) if "advertise" in given else listen[Plane.CLIENT]
-        ),
+        advertised_client=_advertised(given, listen[Plane.CLIENT]),
         voters=voters,
         timing_preset=preset,
         flush=FlushMode(_one_of("--flush", given.get("flush", "group"), tuple(FlushMode))),
@@ -254,6 +253,14 @@ def _addresses(flag: str, text: str, port_min: int = 1) -> dict[Plane, Address]:
     if len(set(fixed)) != len(fixed):
         raise ConfigError(flag, f"{text!r} uses one port for two planes; each plane needs its own")
     return dict(zip(PLANES, addresses, strict=True))
+
+
+def _advertised(given: Mapping[str, str], listen: Address) -> Address:
+    if "advertise" in given:
+        return parse_address("--advertise", given["advertise"])
+    if listen.host in WILDCARDS:
+        raise ConfigError("--advertise", f"is needed: {listen.host} of --listen is no address that clients can dial")
+    return listen
 
 
 def _peers(given: Mapping[str, str], broker_id: int) -> dict[int, dict[Plane, Address]]:

@@ -142,6 +142,7 @@ class Runtime:
         self._peers = peers
         self._gateway = gateway
         self._beats = beats
+        self._tell_wall_clock(self.clock.boot_ns())  # before any event whose record might be stamped with it
 
     def start(self, retention_every_ms: int = 0) -> None:
         now = self.clock.boot_ns()
@@ -149,7 +150,6 @@ class Runtime:
         self._beat_timer = self._loop.call_later(BEAT_S, self._beat)
         self._retention_every_ns = retention_every_ms * 1_000_000
         self._retention_due_ns = now + self._retention_every_ns
-        self._tell_wall_clock(now)
 
     # --- events
 

@@ -81,6 +81,7 @@ def test_sizes(text: str, size: int) -> None:
         (["--lock-wait", "30"], "--lock-wait: '30' is not a duration"),
         (["--log-level", "loud"], "--log-level: 'loud' is none of"),
         (["--advertise", "nowhere"], "--advertise: 'nowhere' is not HOST:PORT"),
+        (["--listen", "0.0.0.0:1,2,3,4"], "--advertise: is needed: 0.0.0.0 of --listen is no address that clients"),
         (["--no-such-flag"], "command line: unrecognized arguments: --no-such-flag; see skerry-broker --help"),
     ],
 )  # fmt: skip
