@@ -8,12 +8,9 @@ from skerry_broker.core.replica import PartitionView
 from skerry_broker.core.status import PartitionStatus
 from skerry_broker.core.types import TopicPartition
 
-UNCLEAN = "unclean"
-
 
 def partition_view(state: PartitionState) -> PartitionView:
     """What a replica needs to know of its partition."""
-    unclean = [election.leader_epoch for election in state.elections if election.reason == UNCLEAN]
     return PartitionView(
         leader=state.leader,
         leader_epoch=state.leader_epoch,
@@ -22,7 +19,7 @@ def partition_view(state: PartitionState) -> PartitionView:
         isr=state.isr,
         min_isr=state.isr_needed,
         recovering=state.recovering,
-        unclean_epoch=unclean[-1] if unclean else -1,
+        unclean_epoch=state.unclean_epoch,
     )
 
 

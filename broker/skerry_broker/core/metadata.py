@@ -38,6 +38,9 @@ from skerry_broker.core.types import NO_BROKER, TopicPartition, Voter
 ELECTIONS_KEPT = 8
 """How many elections of a partition are remembered, for ``broker_partition_leader_elected_timestamp_seconds``."""
 
+UNCLEAN = "unclean"
+"""The reason of an election that may have lost committed records."""
+
 
 class BrokerState(msgspec.Struct, frozen=True, array_like=True):
     """A broker's last registration."""
@@ -81,6 +84,9 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
     """The last 8 that gave it a leader, oldest first."""
     isr_full_wall_ns: int | None = None
     isr_changed_wall_ns: int | None = None
+    unclean_epoch: int = -1
+    """The leader epoch of its last unclean election, ever: a replica may come back from before it after any number of
+    other elections, and may cut its log below its high watermark only because of it."""
 
     @property
     def last_leader(self) -> int:
@@ -267,10 +273,12 @@ class ClusterMetadata:
         if was is None or record.partition_epoch != was.partition_epoch + 1:
             return  # decided against another state: compare-and-set fails
         before.setdefault(record.partition, was)
-        elections = was.elections
+        elections, unclean_epoch = was.elections, was.unclean_epoch
         if record.leader != NO_BROKER and record.leader_epoch != was.leader_epoch:
             election = Election(record.leader_epoch, record.leader, record.wall_ns, record.reason)
             elections = (*elections, election)[-ELECTIONS_KEPT:]
+            if record.reason == UNCLEAN:
+                unclean_epoch = record.leader_epoch
         changed_ns, full_ns = was.isr_changed_wall_ns, was.isr_full_wall_ns
         if record.isr != was.isr:
             changed_ns = record.wall_ns
@@ -289,6 +297,7 @@ class ClusterMetadata:
             elections,
             full_ns,
             changed_ns,
+            unclean_epoch,
         )
 
     # --- snapshots --------------------------------------------------------------------------------------
