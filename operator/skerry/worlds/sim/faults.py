@@ -11,15 +11,25 @@ from skerry.worlds.sim.invariants.truth import Truth
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
 from skerry.worlds.sim.node_host import DiskSpeed
 from skerry.worlds.sim.plan import CONTROLLER, LEADER, Step, Verb
-from skerry.worlds.sim.recorder import Recorder
-from skerry.worlds.sim.scheduler import NS_PER_S
-from skerry_broker.core.api import ClientRequest, ElectLeaderRequest, TransferControllerRequest
+from skerry.worlds.sim.recorder import Recorder, pack
+from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
+from skerry_broker.core.api import (
+    ClientRequest,
+    CreateTopicRequest,
+    DeleteTopicRequest,
+    ElectLeaderRequest,
+    ProduceRequest,
+    TransferControllerRequest,
+)
 from skerry_broker.core.client import ClientConfig, Operation
-from skerry_broker.core.types import TopicPartition
+from skerry_broker.core.types import Acks, Batch, TopicPartition
 
 RESTART_AFTER_NS = NS_PER_S
 """A process that ended by itself is started again, as a supervisor would."""
 MOVE_TIMEOUT_MS = 2000
+EXTRA_TOPIC = "extra"
+EXTRA_VALUE = 1 << 60
+EXTRA_EVERY_NS = 50 * NS_PER_MS
 
 
 class Faults:
@@ -31,6 +41,7 @@ class Faults:
         self._victims: dict[str, int] = {}
         """By the name of the fault: whom it hit, when the plan said only a role."""
         self._movers: list[SimClient] = []
+        self._extra: SimClient | None = None
         self._wiped = False
         self.healed = False
         self._verbs: dict[Verb, Callable[[Step], None]] = {
@@ -52,6 +63,10 @@ class Faults:
             Verb.DRIFT: lambda step: cluster.set_drift(self._resolve(step), step.amount),
             Verb.ELECT: self._elect,
             Verb.TRANSFER: self._transfer,
+            Verb.CORRUPT_LOG: self._corrupt_log,
+            Verb.CORRUPT_RAFT: self._corrupt_raft,
+            Verb.CREATE_TOPIC: self._create_topic,
+            Verb.DELETE_TOPIC: self._delete_topic,
         }
 
     def carry_out(self, step: Step) -> None:
@@ -137,15 +152,37 @@ class Faults:
 
     def _wipe(self, step: Step) -> None:
         """One disk, once, and only while every other copy is there: more is beyond what is promised."""
-        partitions = len(self._truth.partitions)
-        if self._wiped or why_not_whole(self._cluster, self._topic, partitions):
+        if not self._may_lose_a_disk():
             return
-        self._wiped = True
         victim = self._resolve(step)
         self._cluster.wipe(victim)
+        self._lost(victim, "wipe")
+
+    def _corrupt_log(self, step: Step) -> None:
+        """A bad block below the end of one partition's log: the next start finds it."""
+        if not self._may_lose_a_disk():
+            return
+        victim = self._resolve(step)
+        self._cluster.kill(victim)
+        self._cluster.hosts[victim].disk.flip_bit(TopicPartition(self._topic, 0))
+        self._lost(victim, "disk")
+
+    def _corrupt_raft(self, step: Step) -> None:
+        if not self._may_lose_a_disk():
+            return
+        victim = self._resolve(step)
+        self._cluster.kill(victim)
+        self._cluster.hosts[victim].disk.raft_corrupt = True
+        self._lost(victim, "disk")
+
+    def _may_lose_a_disk(self) -> bool:
+        return not self._wiped and not why_not_whole(self._cluster, self._topic, self._recorder.partitions)
+
+    def _lost(self, victim: int, kind: str) -> None:
+        self._wiped = True
         self._truth.lost_disks[victim] = self._cluster.hosts[victim].disk.directory_id
         now_ns = self._cluster.now_ns
-        self._recorder.add(FaultEvent("wipe", 0, FaultStep.EFFECTIVE, now_ns, now_ns, kind="wipe", groups=((victim,),)))
+        self._recorder.add(FaultEvent(kind, 0, FaultStep.EFFECTIVE, now_ns, now_ns, kind=kind, groups=((victim,),)))
 
     def _fsync_error(self, step: Step) -> None:
         host = self._cluster.hosts[self._resolve(step)]
@@ -162,6 +199,25 @@ class Faults:
 
     def _transfer(self, step: Step) -> None:
         self._move(step, TransferControllerRequest(step.broker, MOVE_TIMEOUT_MS))
+
+    def _create_topic(self, step: Step) -> None:
+        """Another topic, made and deleted again under one name, and written to meanwhile."""
+        self._move(step, CreateTopicRequest(EXTRA_TOPIC, 2, 3, 2, timeout_ms=MOVE_TIMEOUT_MS))
+        if self._extra is None:
+            self._extra = self._recorder.hub.client(ClientConfig(), "extra producer")
+            self._write_extra(0)
+
+    def _delete_topic(self, step: Step) -> None:
+        self._move(step, DeleteTopicRequest(EXTRA_TOPIC, MOVE_TIMEOUT_MS))
+
+    def _write_extra(self, number: int) -> None:
+        """Not recorded: the history is about topics that stay. The invariants watch it all the same."""
+        if self.healed or self._extra is None:
+            return
+        batch = Batch(0, -1, 2, pack(EXTRA_VALUE + 2 * number, 2))
+        request = ProduceRequest(EXTRA_TOPIC, number % 2, batch, Acks.ALL, MOVE_TIMEOUT_MS)
+        self._extra.submit(Operation(request, delivery_timeout_ms=MOVE_TIMEOUT_MS), lambda result: None)
+        self._cluster.scheduler.post(self._cluster.now_ns + EXTRA_EVERY_NS, self._write_extra, number + 1)
 
     def _move(self, step: Step, request: ClientRequest) -> None:
         client = self._recorder.hub.client(ClientConfig(), f"mover {step.at_ns}")

@@ -4,8 +4,9 @@ Swarm testing (Groce et al., ISSTA'12): each seed first draws *which* classes of
 how hard. A run that has everything has nothing often enough. Because the plan is a list of plain values, a failing run
 can be replayed without its generator, and shrunk.
 
-The plan stays inside what the cluster must survive: at most one disk is ever lost, and while it is, no machine loses
-power. Everything else may come in any number and at the same time; below quorum the cluster may stop, it may not lie.
+The plan stays inside what the cluster must survive: at most one disk is ever lost or corrupt, and while it is, no
+machine loses power. Everything else may come in any number and at the same time; below quorum the cluster may stop, it
+may not lie.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class Verb(StrEnum):
     DRIFT = "clock drift"
     ELECT = "elect leader"
     TRANSFER = "transfer controller"
+    CORRUPT_LOG = "corrupt log"
+    CORRUPT_RAFT = "corrupt metadata log"
+    CREATE_TOPIC = "create topic"
+    DELETE_TOPIC = "delete topic"
 
 
 LEADER = -10
@@ -113,6 +118,9 @@ CLASSES = (
     "clock",
     "moves",
 )
+MORE_CLASSES = ("topics", "corrupt-log", "corrupt-raft")
+"""Drawn from a stream of their own, so that the classes above stay what they were in older seeds."""
+ONCE = ("wipe", "kill-all", "power-all", "fsync", "corrupt-log", "corrupt-raft")
 
 
 def draw_plan(seed: int) -> Plan:
@@ -126,6 +134,10 @@ def draw_plan(seed: int) -> Plan:
     steps: list[Step] = []
     for name in classes:
         steps += _draw_class(rng, name, brokers, ends_ns)
+    more = Streams(seed).stream("plan", "more")
+    more_classes = tuple(name for name in MORE_CLASSES if more.random() < 0.2)
+    for name in more_classes:
+        steps += _draw_class(more, name, brokers, ends_ns)
     return Plan(
         seed=seed,
         brokers=brokers,
@@ -140,16 +152,16 @@ def draw_plan(seed: int) -> Plan:
         codec=seed % 100 == 7,
         max_drift_ppm=rng.choice((0, 0, 500, 20_000)),
         entries_before_snapshot=rng.choice((20, 100, 1000)),
-        classes=classes,
+        classes=(*classes, *more_classes),
         steps=tuple(sorted(steps, key=lambda step: step.at_ns)),
         chaos_ends_ns=ends_ns,
     )
 
 
 def _draw_class(rng: random.Random, name: str, brokers: int, ends_ns: int) -> list[Step]:
-    if name in ("wipe", "kill-all", "power-all", "fsync"):
+    if name in ONCE:
         count = 1
-    elif name in ("flap", "moves"):
+    elif name in ("flap", "moves", "topics"):
         count = rng.randrange(3, 12)
     else:
         count = rng.randrange(1, 4)
@@ -238,6 +250,12 @@ def _draw_fault(rng: random.Random, name: str, number: int, brokers: int, at_ns:
             return [Step(at_ns, Verb.TERMINATE, victim, name=fault), start_of(start, fault)]
         case "wipe":
             return [Step(at_ns, Verb.WIPE, victim, name=fault), start_of(start, fault)]
+        case "corrupt-log":
+            return [Step(at_ns, Verb.CORRUPT_LOG, victim, name=fault), start_of(start, fault)]
+        case "corrupt-raft":
+            return [Step(at_ns, Verb.CORRUPT_RAFT, victim, name=fault), start_of(start, fault)]
+        case "topics":
+            return [Step(at_ns, rng.choice((Verb.CREATE_TOPIC, Verb.DELETE_TOPIC)))]
         case "pause":
             return [Step(at_ns, Verb.PAUSE, victim, name=fault), Step(until_ns, Verb.RESUME, victim, name=fault)]
         case "fsync":

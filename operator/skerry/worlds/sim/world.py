@@ -41,7 +41,7 @@ from skerry.engine.world import (
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History, HistoryWriter
-from skerry.history.records import HISTORY_VERSION, Footer, Header, Note, PhaseEvent
+from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, Note, PhaseEvent
 from skerry.worlds.sim.clients import ClientHub
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.eyes import Eyes
@@ -321,9 +321,10 @@ class SimWorld:
 
     def _check(self) -> None:
         recorder = self.recorder
+        for finding in self._invariant_findings():
+            recorder.add(FindingSeen(self.now_ns(), finding))
         recorder.add(Footer(self.now_ns(), bool(self._abort), self._abort))
-        findings = check(History(recorder.records), self._experiment)
-        self._findings = (*findings, *self._invariant_findings())
+        self._findings = tuple(check(History(recorder.records), self._experiment))
 
     def _invariant_findings(self) -> list[Finding]:
         violations = self.invariants.violations

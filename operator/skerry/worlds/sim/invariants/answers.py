@@ -57,7 +57,7 @@ class AnswerRules:
                 self._shown(host, TopicPartition(request.topic, request.partition), response)
 
     def _produced(self, host: NodeHost, request: ProduceRequest, response: ProduceResponse) -> None:
-        state = self._truth.partitions.get(TopicPartition(request.topic, request.partition))
+        state = self._state(host, TopicPartition(request.topic, request.partition))
         if state is None:
             return
         self._check_leadership(host, state, response.leader_epoch)
@@ -112,7 +112,7 @@ class AnswerRules:
                 host.broker_id,
                 f"{read.partition}: reads to {read.end_offset}, high watermark {response.high_watermark}",
             )
-        state = self._truth.partitions.get(read.partition)
+        state = self._state(host, read.partition)
         log = host.disk.logs.get(read.partition)
         if state is None or log is None:
             return
@@ -129,10 +129,16 @@ class AnswerRules:
         self._shown(host, effect.partition, effect.response)
 
     def _shown(self, host: NodeHost, partition: TopicPartition, response: FetchResponse | ListOffsetsResponse) -> None:
-        state = self._truth.partitions.get(partition)
+        state = self._state(host, partition)
         if state is not None:
             self._check_leadership(host, state, response.leader_epoch)
             self._logs.expose(host, state, response.leader_epoch, response.high_watermark)
+
+    def _state(self, host: NodeHost, partition: TopicPartition) -> PartitionTruth | None:
+        """None when the broker still serves a topic of this name that was deleted meanwhile."""
+        state = self._truth.partitions.get(partition)
+        log = host.disk.logs.get(partition)
+        return None if state is None or (log is not None and log.topic_id != state.topic_id) else state
 
     def _check_leadership(self, host: NodeHost, state: PartitionTruth, epoch: int) -> None:
         """A success is answered only while nobody else can lead (I-SAF-10), judged in true time."""

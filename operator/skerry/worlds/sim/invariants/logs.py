@@ -120,7 +120,10 @@ class LogRules:
 
     def _checkpoint(self, host: NodeHost, event: Event, effect: Checkpoint) -> None:
         state = self._truth.partitions.get(effect.partition)
-        if state is None or effect.high_watermark <= state.high_watermark:
+        log = host.disk.logs.get(effect.partition)
+        if state is None or log is None or log.topic_id != state.topic_id:
+            return
+        if effect.high_watermark <= state.high_watermark:
             return
         # A deposed leader that does not know it yet may still advance, silently; then its ISR holds it all the same.
         self.commit(host, state, effect.high_watermark)
@@ -132,7 +135,8 @@ class LogRules:
             if part.error is not ErrorCode.NONE or part.high_watermark < 0:
                 continue
             state = self._truth.partitions.get(part.partition)
-            if state is not None:
+            log = host.disk.logs.get(part.partition)
+            if state is not None and log is not None and log.topic_id == state.topic_id:
                 self.expose(host, state, part.leader_epoch, part.high_watermark)
 
     def expose(self, host: NodeHost, state: PartitionTruth, epoch: int, high_watermark: int) -> None:

@@ -168,6 +168,10 @@ class RaftRules:
         commit_index = node.commit_index
         if commit_index <= seen:
             return
+        if host.disk.raft_corrupt:
+            # It follows in memory, and its disk stays as it was found (B17).
+            self.seen[host.broker_id] = commit_index
+            return
         raft = host.disk.raft
         truth = self._truth
         if not written:
