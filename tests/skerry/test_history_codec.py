@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History, HistoryError, HistoryWriter, PartitionKey, encode_history, read_history
 from skerry.history.records import (
     DumpedBatch,
@@ -16,6 +17,7 @@ from skerry.history.records import (
     FaultEvent,
     FaultStep,
     Fetch,
+    FindingSeen,
     Footer,
     Header,
     LinkSample,
@@ -46,6 +48,7 @@ ONE_OF_EACH = [
     MetricSample(0, 7, "broker_offline_partitions", {"topic": "ß"}, 0.5),
     Stall(-1, 7, 8),
     Note(8, "line\nbreak"),
+    FindingSeen(9, Finding(FindingKind.RUN, "run", Verdict.INCONCLUSIVE, "it did not recover", reason="NotRecovered")),
     ReplicaDump("t", 0, 1, 0, 1, 1, (DumpedBatch(0, 1, 1 << 40, 1, 77),), epochs=((1, 0),)),
     Footer(10),
 ]

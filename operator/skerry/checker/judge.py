@@ -17,12 +17,13 @@ from skerry.history import History
 def check(
     history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] = PROPERTIES
 ) -> list[Finding]:
-    """Every property and every expectation, each with at least one finding, in the order of the report.
+    """What was found while the run went on, every property and every expectation, each of these with at least one
+    finding, in the order of the report.
 
     ``experiment``: None takes the document that the history itself carries; if that cannot be read, what is owed is the
     least, no expectation is judged, and a finding says so. Never raises.
     """
-    findings: list[Finding] = []
+    findings = [record.finding for record in history.findings]
     if experiment is None:
         experiment, problem = document_of(history)
         if problem is not None:

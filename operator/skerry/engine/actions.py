@@ -6,7 +6,7 @@ import msgspec
 
 from skerry.engine.faults import OccurrenceId, ResolvedFault
 from skerry.experiment.verdict import Finding, Verdict
-from skerry.history.records import FaultEvent, Note, PhaseEvent
+from skerry.history.records import FaultEvent, FindingSeen, Note, PhaseEvent
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
@@ -113,7 +113,7 @@ class Record(msgspec.Struct, frozen=True, tag="record"):
     """Append this to the history."""
 
     id: int
-    record: FaultEvent | PhaseEvent | Note
+    record: FaultEvent | PhaseEvent | Note | FindingSeen
 
 
 Action = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from skerry.engine.actions import Action, Record
 from skerry.engine.observation import ActionReport, Observation, ReportState
 from skerry.experiment.verdict import Finding, FindingKind, Verdict
-from skerry.history.records import FaultEvent, Note, PhaseEvent
+from skerry.history.records import FaultEvent, FindingSeen, Note, PhaseEvent
 
 
 class Desk:
@@ -43,7 +43,7 @@ class Desk:
         self._outgoing.append(action)
         return action.id
 
-    def record(self, record: FaultEvent | PhaseEvent | Note) -> None:
+    def record(self, record: FaultEvent | PhaseEvent | Note | FindingSeen) -> None:
         self.send(Record(self.new_id(), record))
 
     def note(self, text: str) -> None:
@@ -65,7 +65,9 @@ class Desk:
         return 0 if self._wall_offset_ns is None else run_ns + self._wall_offset_ns
 
     def inconclusive(self, reason: str, message: str, fault: str = "", rule: str = "run") -> None:
-        """Something that keeps the run, or one fault of it, from being judged. Said once."""
+        """Something that keeps the run, or one fault of it, from being judged. Said once, and
+        recorded: whoever judges the history later did not see it."""
         finding = Finding(FindingKind.RUN, rule, Verdict.INCONCLUSIVE, message, reason=reason, fault=fault)
         if finding not in self.findings:
             self.findings.append(finding)
+            self.record(FindingSeen(self.now_ns, finding))

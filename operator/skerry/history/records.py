@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
+from skerry.experiment.verdict import Finding
+
 HISTORY_VERSION = 1
 
 
@@ -252,6 +254,15 @@ class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True):
     broker: int = -1
 
 
+class FindingSeen(msgspec.Struct, frozen=True, tag="finding"):
+    """A finding that was made while the run went on, by somebody who saw what no later reader of this file can see: the
+    conductor (the cluster did not recover), the simulator (an invariant broke). It stands whenever the file is judged.
+    """
+
+    at_ns: int
+    finding: Finding
+
+
 class Footer(msgspec.Struct, frozen=True, tag="footer"):
     """The last line: the run ended in order. Without it the history is cut short, and never a Pass."""
 
@@ -274,5 +285,6 @@ HistoryRecord = (
     | MetricSample
     | Stall
     | Note
+    | FindingSeen
     | Footer
 )

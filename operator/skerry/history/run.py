@@ -11,6 +11,7 @@ from skerry.history.records import (
     ElectionSeen,
     FaultEvent,
     Fetch,
+    FindingSeen,
     Footer,
     Header,
     HistoryRecord,
@@ -84,6 +85,7 @@ class History:
         self.metrics: list[MetricSample] = []
         self.stalls: list[Stall] = []
         self.notes: list[Note] = []
+        self.findings: list[FindingSeen] = []
         self.partitions: dict[PartitionKey, PartitionOperations] = {}
         """In order of topic and partition."""
         self._index: dict[int, int] | None = None
@@ -118,6 +120,7 @@ class History:
             MetricSample: self.metrics,
             Stall: self.stalls,
             Note: self.notes,
+            FindingSeen: self.findings,
             Header: [],
             Footer: [],
         }
