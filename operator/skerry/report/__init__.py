@@ -1,4 +1,14 @@
 """A run, told: live in the terminal while it happens, and afterwards as text, JSON, JUnit XML and one HTML file.
 
 Nothing here judges: findings come in, words and pictures go out.
+
+* ``live`` draws what goes on (``timeline`` keeps the strips); plain lines where there is no terminal.
+* ``model`` is one run as everybody renders it, ``docs/report-format.md`` its JSON.
+* ``occurrences`` puts the steps of every fault together; ``story`` says them in order, ``picture`` (with ``lanes``)
+  draws them, ``guilty`` finds the records that prove a failure, ``evidence`` holds the two tables that prove a
+  verdict: which pairs were cut, who said what of a guilty offset.
+* ``html``, ``terminal``, ``junit``, ``files`` render.
+
+One clock: everything is placed on the run's clock. What a broker stamped with its wall clock (an election) is placed by
+its distance from the start of the run, and never after the moment at which the runner had seen it.
 """

@@ -3,29 +3,54 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from statistics import median
 
 import msgspec
 
+from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, Verdict
-from skerry.history.records import FaultEvent, FaultStep, Outcome
-from skerry.history.run import History, PartitionKey
+from skerry.history.records import LinkSample
+from skerry.history.run import History, PartitionKey, PartitionOperations
+from skerry.report.guilty import short_value
+from skerry.report.occurrences import Occurrence, occurrences
 
 OFFSETS_AROUND = 4
 OFFSETS_MAX = 24
 ROWS_MAX = 24
+GRIDS_MAX = 4
+MATRICES_MAX = 24
+SILENCE_NS = 300_000_000
+"""A kept connection has failed when nothing was answered for so long: before that, a cut cannot show."""
+ALL_PLANES = ("Client", "Raft", "Replication", "Admin")
 
 
 class PairCell(msgspec.Struct, frozen=True):
-    """What `source` measured towards `target` while the fault was on: failed of all samples."""
+    """What `source` measured towards `target` while the fault was on."""
 
     failed: int = 0
     samples: int = 0
+    meant: bool = False
+    """The fault was to cut this pair."""
+    rtt_ns: int = -1
+    """Median of what was measured; only for a fault that slows."""
 
     @property
     def word(self) -> str:
         if not self.samples:
-            return "-"
-        return "ok" if not self.failed else "cut" if self.failed == self.samples else f"{self.failed}/{self.samples}"
+            return ""
+        if self.failed:
+            return "cut" if self.failed == self.samples else f"{self.failed} of {self.samples}"
+        return f"{self.rtt_ns / 1e6:.0f} ms" if self.rtt_ns >= 0 else "ok"
+
+    @property
+    def css(self) -> str:
+        """Whether it is as it was meant to be."""
+        if not self.samples:
+            return "none"
+        if self.meant:
+            return "cut" if self.failed == self.samples else "leak"
+        return "ok" if not self.failed else "leak" if self.failed == self.samples else "none"
 
 
 class PairMatrix(msgspec.Struct, frozen=True):
@@ -37,94 +62,197 @@ class PairMatrix(msgspec.Struct, frozen=True):
     cells: tuple[tuple[PairCell, ...], ...]
 
 
-def pair_matrices(history: History, brokers: int) -> list[PairMatrix]:
-    """For every occurrence that was verified (or not): all pairs, while it was on."""
-    matrices = []
-    for fault, occurrence, from_ns, to_ns in _windows(history.faults):
-        counts: dict[tuple[str, str], dict[tuple[int, int], list[int]]] = defaultdict(dict)
+def pair_matrices(history: History, brokers: int, experiment: Experiment | None = None) -> list[PairMatrix]:
+    """For every occurrence that took effect: all pairs, from when it could be measured until its heal. The first
+    `MATRICES_MAX`."""
+    matrices: list[PairMatrix] = []
+    for each in occurrences(history.faults):
+        if each.effective_ns < 0 or len(matrices) >= MATRICES_MAX:
+            continue
+        measured: dict[tuple[str, str], dict[tuple[int, int], list[LinkSample]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for link in history.links:
-            if from_ns <= link.before_ns and link.after_ns <= to_ns:
-                cell = counts[link.plane, link.connection].setdefault((link.source, link.target), [0, 0])
-                cell[0] += not link.ok
-                cell[1] += 1
-        name = fault if occurrence == 0 else f"{fault}#{occurrence}"
-        for (plane, connection), pairs in sorted(counts.items()):
+            if _while_on(each, link):
+                measured[link.plane, link.connection][link.source, link.target].append(link)
+        planes = _planes(each, experiment)
+        for (plane, connection), pairs in sorted(measured.items()):
+            meant = _meant(each, brokers) if plane in planes else frozenset()
             cells = tuple(
-                tuple(PairCell(*pairs.get((source, target), (0, 0))) for target in range(brokers))
+                tuple(
+                    _cell(pairs.get((source, target), ()), (source, target) in meant, each.kind == "slow")
+                    for target in range(brokers)
+                )
                 for source in range(brokers)
             )
-            matrices.append(PairMatrix(name, plane, connection, cells))
-    return matrices
+            matrices.append(PairMatrix(each.name, plane, connection, cells))
+    return matrices[:MATRICES_MAX]
 
 
-def _windows(events: list[FaultEvent]) -> list[tuple[str, int, int, int]]:
-    """(fault, occurrence, from, to): from the measured effect to the heal."""
-    begun: dict[tuple[str, int], int] = {}
-    windows = []
-    for event in events:
-        key = (event.fault, event.occurrence)
-        if event.step in (FaultStep.VERIFIED, FaultStep.UNVERIFIED):
-            begun[key] = event.before_ns - 1_000_000_000
-        elif event.step is FaultStep.HEALING and key in begun:
-            windows.append((*key, begun.pop(key), event.before_ns))
-    return windows
+def _while_on(each: Occurrence, link: LinkSample) -> bool:
+    since_ns = each.effective_ns + (SILENCE_NS if link.connection == "kept" else 0)
+    return link.before_ns >= since_ns and (each.heal_ns < 0 or link.after_ns <= each.heal_ns)
+
+
+def _planes(each: Occurrence, experiment: Experiment | None) -> tuple[str, ...]:
+    """Those that the fault was to take; a victim that is gone answers on none."""
+    if each.kind != "partition":
+        return ALL_PLANES if each.kind in ("kill", "pause") else ()
+    asked = next((fault for fault in experiment.spec.faults if fault.name == each.fault), None) if experiment else None
+    return tuple(str(plane) for plane in asked.partition.planes) if asked is not None and asked.partition else ()
+
+
+def _meant(each: Occurrence, brokers: int) -> frozenset[tuple[int, int]]:
+    """A round trip fails when either direction is cut."""
+    if each.kind == "partition":
+        return frozenset(each.links) | frozenset((target, source) for source, target in each.links)
+    gone = {ordinal for group in each.groups for ordinal in group}
+    return frozenset((source, target) for source in range(brokers) for target in gone if source not in gone)
+
+
+def _cell(links: Sequence[LinkSample], meant: bool, slow: bool) -> PairCell:
+    rtts = [link.rtt_ns for link in links if link.ok and link.rtt_ns >= 0] if slow else []
+    return PairCell(
+        sum(not link.ok for link in links), len(links), meant and bool(links), int(median(rtts)) if rtts else -1
+    )
+
+
+# --- offset by offset -----------------------------------------------------------------------------------------------
+
+
+class GridCell(msgspec.Struct, frozen=True):
+    text: str = ""
+    """Empty: says nothing about this offset."""
+    odd_one: bool = False
+    """Another row says something else of the same offset, or the same of another offset."""
 
 
 class GridRow(msgspec.Struct, frozen=True):
     label: str
-    outcome: str
-    cells: tuple[str, ...]
-    """One per offset of the grid; empty: says nothing about it."""
+    cells: tuple[GridCell, ...]
+    """One per offset of the grid."""
 
 
 class OffsetGrid(msgspec.Struct, frozen=True):
-    """Everything that was said about the offsets around a finding; values that contradict stand in one column."""
+    """Everything that was said about the offsets around a finding."""
 
     partition: str
+    rule: str
     finding: str
     offsets: tuple[int, ...]
     guilty: tuple[int, ...]
     rows: tuple[GridRow, ...]
+    left_out: int
+    """Rows that agree with the others, beyond `ROWS_MAX`."""
 
 
-def offset_grids(history: History, findings: tuple[Finding, ...]) -> list[OffsetGrid]:
-    """One per failed finding that names offsets, for the guilty partitions only."""
+def offset_grids(history: History, findings: Sequence[Finding]) -> list[OffsetGrid]:
+    """One per failed finding that names offsets, for the guilty partitions only; the first `GRIDS_MAX`."""
     grids = []
     for finding in findings:
         key = PartitionKey(finding.topic, finding.partition)
         if finding.verdict is Verdict.FAIL and finding.offsets and key in history.partitions:
-            grids.append(_grid(history, finding, key))
-    return grids
+            grids.append(_grid(history.partitions[key], finding))
+    return grids[:GRIDS_MAX]
 
 
-def _grid(history: History, finding: Finding, key: PartitionKey) -> OffsetGrid:
-    first = max(0, min(finding.offsets) - OFFSETS_AROUND)
-    last = min(max(finding.offsets) + OFFSETS_AROUND, first + OFFSETS_MAX - 1)
-    offsets = tuple(range(first, last + 1))
-    operations = history.partitions[key]
+class _Row(msgspec.Struct):
+    at_ns: int
+    label: str
+    values: dict[int, int]
+    dump: bool = False
+
+
+def _grid(operations: PartitionOperations, finding: Finding) -> OffsetGrid:
+    offsets = _window(operations, finding)
+    rows = _rows(operations, offsets)
+    odd = _contradictions(rows)
+    shown = [
+        GridRow(
+            row.label,
+            tuple(
+                GridCell(short_value(row.values[offset]), (offset, row.values[offset]) in odd)
+                if offset in row.values
+                else GridCell()
+                for offset in offsets
+            ),
+        )
+        for row in rows
+    ]
+    # Whoever contradicts, and the disks, stay; of the others the first.
+    ranked = sorted(
+        range(len(rows)),
+        key=lambda index: (not any(cell.odd_one for cell in shown[index].cells), not rows[index].dump, index),
+    )
+    kept = sorted(ranked[:ROWS_MAX])
+    return OffsetGrid(
+        f"{finding.topic}-{finding.partition}",
+        finding.rule,
+        finding.message,
+        offsets,
+        finding.offsets,
+        tuple(shown[index] for index in kept),
+        len(shown) - len(kept),
+    )
+
+
+def _window(operations: PartitionOperations, finding: Finding) -> tuple[int, ...]:
+    """Around the guilty offsets; where they are far apart (a record that is there twice), around each of them."""
+    wanted: set[int] = set()
+    each_side = OFFSETS_AROUND
+    while each_side >= 0:
+        wanted = {
+            offset
+            for guilty in finding.offsets[:OFFSETS_MAX]
+            for offset in range(max(0, guilty - each_side), guilty + each_side + 1)
+        }
+        if len(wanted) <= OFFSETS_MAX:
+            break
+        each_side -= 1
+    return tuple(sorted(wanted))
+
+
+def _rows(operations: PartitionOperations, offsets: Sequence[int]) -> list[_Row]:
+    """Who says something about these offsets, in order of time; disks last, even those that say nothing."""
     rows = []
     for produce in operations.acked:
-        values = {produce.base_offset + i: produce.first_value + i for i in range(produce.count)}
-        rows.append((produce.invoked_ns, f"write by {produce.process}", str(produce.outcome), values))
+        values = _within(offsets, produce.base_offset, range(produce.first_value, produce.first_value + produce.count))
+        if values:
+            who = f"{produce.invoked_ns / 1e9:.3f} s  write, broker {produce.leader} epoch {produce.leader_epoch}"
+            rows.append(_Row(produce.invoked_ns, who, values))
     for fetch in operations.fetched:
-        values = {fetch.base_offset + i: value for i, value in enumerate(fetch.values)}
-        what = "final read" if fetch.final else "read"
-        rows.append((fetch.invoked_ns, f"{what} by {fetch.process}", str(Outcome.OK), values))
+        values = _within(offsets, fetch.base_offset, fetch.values)
+        if values:
+            who = f"{fetch.invoked_ns / 1e9:.3f} s  {'final read' if fetch.final else f'read by {fetch.process}'}"
+            rows.append(_Row(fetch.invoked_ns, who, values))
+    rows.sort(key=lambda row: row.at_ns)
     for dump in operations.dumps:
         values = {}
         for batch in dump.batches:
-            if batch.base_offset <= last and batch.base_offset + batch.count > first:
-                values.update({batch.base_offset + i: batch.first_value + i for i in range(batch.count)})
-        rows.append((1 << 62, f"disk of broker {dump.broker}", "dump", values))
-    shown = []
-    for at_ns, who, outcome, values in sorted(rows, key=lambda row: row[:2]):
-        cells = tuple(short_value(values[offset]) if offset in values else "" for offset in offsets)
-        if any(cells) or outcome == "dump":
-            label = who if outcome == "dump" else f"{at_ns / 1e9:.3f} s {who}"
-            shown.append(GridRow(label, outcome, cells))
-    return OffsetGrid(str(key), finding.message, offsets, finding.offsets, tuple(shown[-ROWS_MAX:]))
+            held = range(batch.first_value, batch.first_value + batch.count)
+            values.update(_within(offsets, batch.base_offset, held))
+        unread = f" (unreadable: {dump.error})" if dump.error else ""
+        rows.append(_Row(0, f"disk of broker {dump.broker}{unread}", values, dump=True))
+    return rows
 
 
-def short_value(value: int) -> str:
-    """Process and sequence: `3:118` is the 118th record of producer 3."""
-    return f"{value >> 40}:{value & (1 << 40) - 1}"
+def _within(offsets: Sequence[int], base_offset: int, values: Sequence[int]) -> dict[int, int]:
+    if base_offset < 0 or base_offset > offsets[-1] or base_offset + len(values) <= offsets[0]:
+        return {}
+    return {offset: values[offset - base_offset] for offset in offsets if 0 <= offset - base_offset < len(values)}
+
+
+def _contradictions(rows: Sequence[_Row]) -> set[tuple[int, int]]:
+    """(offset, value) where one offset was said to hold several values, or one value to be at several offsets."""
+    values_at: dict[int, set[int]] = defaultdict(set)
+    offsets_of: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        for offset, value in row.values.items():
+            values_at[offset].add(value)
+            offsets_of[value].add(offset)
+    return {
+        (offset, value)
+        for offset, values in values_at.items()
+        for value in values
+        if len(values) > 1 or len(offsets_of[value]) > 1
+    }

@@ -7,7 +7,7 @@ import datetime
 import jinja2
 
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import FindingKind, Verdict
+from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history.run import History
 from skerry.report.evidence import offset_grids, pair_matrices
 from skerry.report.model import RunReport
@@ -15,6 +15,12 @@ from skerry.report.picture import draw
 from skerry.report.story import story
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
+FINDINGS_SHOWN_MAX = 200
+"""Of each table; the rest is in the JSON."""
+WHY_SHOWN_MAX = 5
+STORY_FIRST = 12
+"""Sentences before the fold."""
+_RANK = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 
 _environment = jinja2.Environment(
     loader=jinja2.PackageLoader("skerry.report"),
@@ -26,24 +32,42 @@ _environment = jinja2.Environment(
 
 
 def html_page(report: RunReport, history: History, experiment: Experiment | None) -> bytes:
-    """Self-contained: no script, no font, no picture from elsewhere."""
+    """Self-contained: no script, no font, no picture from elsewhere. Everything that was recorded is escaped."""
     header = history.header
     brokers = header.brokers if header is not None else 0
     topic = experiment.spec.topic.name if experiment is not None else ""
     partitions = experiment.spec.topic.partitions if experiment is not None else 1
     started = datetime.datetime.fromtimestamp(report.started_wall_ns / 1e9, datetime.UTC)
+    always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
     page = _environment.get_template("report.html.j2").render(
         report=report,
+        headline=_headline(report),
+        why=report.worst_findings[1 : 1 + WHY_SHOWN_MAX],
+        why_more=max(0, len(report.worst_findings) - 1 - WHY_SHOWN_MAX),
         document=header.document if header is not None else "",
-        started=started.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        started=started.strftime("%Y-%m-%d %H:%M:%S UTC") if report.started_wall_ns else "",
         seconds=f"{report.duration_ns / 1e9:.1f}",
         marks=MARKS,
         expectations=[finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION],
-        always=[finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION],
-        story=story(history, topic),
-        picture=draw(history, topic, brokers, partitions),
-        matrices=pair_matrices(history, brokers),
+        always=_worst_first(always)[:FINDINGS_SHOWN_MAX],
+        always_left_out=max(0, len(always) - FINDINGS_SHOWN_MAX),
+        always_held=sum(finding.verdict is Verdict.PASS for finding in always),
+        always_count=len(always),
+        story=story(history, topic, report.findings),
+        story_first=STORY_FIRST,
+        picture=draw(history, topic, brokers, partitions, report.findings),
+        matrices=pair_matrices(history, brokers, experiment),
         brokers=range(brokers),
         grids=offset_grids(history, report.findings),
     )
     return page.encode()
+
+
+def _headline(report: RunReport) -> tuple[str, str]:
+    """(the verdict with its rule, the sentence): split for the eye, the same words."""
+    what, _, sentence = report.message.partition(": ")
+    return what, sentence
+
+
+def _worst_first(findings: list[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: _RANK[finding.verdict])

@@ -9,10 +9,13 @@ import msgspec
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, FindingKind, Verdict, worst
 from skerry.history.run import History
+from skerry.report.occurrences import Occurrence, occurrences
+
+REPORT_VERSION = 1
 
 
 class RunReport(msgspec.Struct, frozen=True):
-    """All of it is in the history but for the file names."""
+    """All of it is in the history but for the file names. As JSON: ``docs/report-format.md``; fields are only added."""
 
     experiment: str
     hypothesis: str
@@ -32,31 +35,52 @@ class RunReport(msgspec.Struct, frozen=True):
     skerry_version: str
     replay: str
     """One command that does it again."""
+    faults: tuple[Occurrence, ...] = ()
+    """What was injected, and whether it was proven to be in effect."""
+    report_version: int = REPORT_VERSION
 
     @property
     def worst_findings(self) -> tuple[Finding, ...]:
-        """Those that made the verdict; empty for a Pass."""
-        if self.verdict is Verdict.PASS:
-            return ()
-        return tuple(finding for finding in self.findings if finding.verdict is self.verdict)
+        """Those that made the verdict, the telling ones first; empty for a Pass."""
+        return () if self.verdict is Verdict.PASS else guilty_of(self.verdict, self.findings)
 
 
-_KIND_ORDER = {FindingKind.SAFETY: 0, FindingKind.RUN: 1, FindingKind.EXPECTATION: 2}
+_ORDER = {
+    Verdict.FAIL: (FindingKind.SAFETY, FindingKind.RUN, FindingKind.EXPECTATION),
+    # Why a run cannot be judged is said by the run; properties and expectations only suffer from it.
+    Verdict.INCONCLUSIVE: (FindingKind.RUN, FindingKind.SAFETY, FindingKind.EXPECTATION),
+    Verdict.PASS: tuple(FindingKind),
+}
+CONDUCTOR_RULES = ("run", "verified")
+"""What the conductor itself says: before anything that the checker concludes from a short history."""
+
+
+def guilty_of(verdict: Verdict, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings of this verdict, those first that say why."""
+    order = _ORDER[verdict]
+    return tuple(
+        sorted(
+            (finding for finding in findings if finding.verdict is verdict),
+            key=lambda finding: (finding.rule not in CONDUCTOR_RULES, order.index(finding.kind)),
+        )
+    )
 
 
 def make_report(
     experiment: Experiment | None, history: History, findings: Sequence[Finding], replay: str, reason: str = ""
 ) -> RunReport:
-    """``reason``: why the conductor ended the run early, if it did; the verdict is then Inconclusive at best."""
+    """``reason``: why the conductor ended the run early, if it did; the verdict is then Inconclusive at best.
+
+    A run that ended before anything was recorded has the conductor's findings only: they are the sentence.
+    """
     header = history.header
     verdict = worst(finding.verdict for finding in findings)
     if reason and verdict is Verdict.PASS:
         verdict = Verdict.INCONCLUSIVE
-    guilty = sorted(
-        (finding for finding in findings if finding.verdict is verdict), key=lambda finding: _KIND_ORDER[finding.kind]
-    )
+    guilty = guilty_of(verdict, findings)
+    if reason:  # the finding of that very reason tells it best
+        guilty = tuple(sorted(guilty, key=lambda finding: verdict is not Verdict.FAIL and finding.reason != reason))
     acknowledged = sum(produce.count for operations in history.partitions.values() for produce in operations.acked)
-    ended_ns = history.footer.ended_ns if history.footer is not None else 0
     return RunReport(
         experiment=experiment.name if experiment is not None else (header.experiment if header is not None else "?"),
         hypothesis=experiment.spec.hypothesis if experiment is not None else "",
@@ -67,19 +91,24 @@ def make_report(
         message=_sentence(verdict, guilty, acknowledged, findings, reason),
         findings=tuple(findings),
         started_wall_ns=header.started_wall_ns if header is not None else 0,
-        duration_ns=ended_ns,
+        duration_ns=history.footer.ended_ns if history.footer is not None else 0,
         operations=len(history.produces) + len(history.fetches),
         acknowledged_records=acknowledged,
         history_digest=history.digest,
         skerry_version=header.skerry_version if header is not None else "",
         replay=replay,
+        faults=tuple(occurrences(history.faults)),
     )
 
 
 def _reason(verdict: Verdict, guilty: Sequence[Finding], reason: str) -> str:
+    """A Fail keeps its own reason: that the run was aborted as well is less important."""
     if verdict is Verdict.PASS:
         return "Passed"
-    return reason or next((finding.reason for finding in guilty if finding.reason), str(verdict))
+    own = next((finding.reason for finding in guilty if finding.reason), "")
+    if verdict is Verdict.FAIL:
+        return own or "ExpectationNotMet"
+    return reason or own or "Inconclusive"
 
 
 def _sentence(
@@ -87,13 +116,19 @@ def _sentence(
 ) -> str:
     if verdict is Verdict.PASS:
         expectations = sum(finding.kind is FindingKind.EXPECTATION for finding in findings)
-        properties = sum(finding.kind is FindingKind.SAFETY for finding in findings)
+        properties = len({finding.rule for finding in findings if finding.kind is FindingKind.SAFETY})
         return (
             f"Pass: all {acknowledged:,} acknowledged records are accounted for; "
             f"{properties} properties and {expectations} expectations hold."
         )
     if not guilty:
-        return f"{verdict}: {reason}."
+        why = f"the run ended early ({reason})" if reason else "nothing was checked"
+        return f"{verdict}: {why}."
     first = guilty[0]
-    more = f" (and {len(guilty) - 1} more)" if len(guilty) > 1 else ""
-    return f"{verdict}: {first.rule}: {first.message}{more}"
+    if first.rule in CONDUCTOR_RULES:
+        what = f" ({first.reason})" if first.reason else ""
+    else:
+        what = f" {first.rule}" + (f" ({first.name})" if first.name else "")
+    more = len(guilty) - 1
+    others = f" And {more} more {'finding' if more == 1 else 'findings'}." if more else ""
+    return f"{verdict}{what}: {first.message.rstrip('.')}.{others}"

@@ -1,28 +1,40 @@
-"""The picture of a run as data for one SVG: fault bands on top, a lane per broker, acknowledgements below. Pure.
+"""The picture of a run as data for one SVG: phases and faults on top, a lane per broker, acknowledgements below. Pure.
 
 Coordinates are pixels of a fixed-width drawing; the template only places what is computed here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from statistics import median
 
 import msgspec
 
-from skerry.history.records import FaultStep, Outcome
+from skerry.experiment.verdict import Finding
+from skerry.history.records import Outcome
 from skerry.history.run import History
+from skerry.report.guilty import witnesses
+from skerry.report.lanes import Stretch, all_stretches
+from skerry.report.occurrences import Occurrence, occurrences
 
 WIDTH = 1080
-LEFT = 96
-RIGHT = 16
-BAND = 18
-LANE_GAP = 14
-ROW = 9
-ACK_HEIGHT = 72
+LEFT = 122
+RIGHT = 14
+BAND = 20
+LANE_GAP = 12
+ROW, ROW_SMALL = 15, 9
+ACK_HEIGHT = 76
+UNKNOWN_HEIGHT = 6
 SLOTS_MAX = 240
+CLIPPED_AT = 3
 NS = 1_000_000_000
 PARTITIONS_SHOWN = 8
-HUES = (210, 28, 130, 280, 345, 180, 55, 245)
+PARTITIONS_LARGE = 4
+FAULT_LANES_MAX = 10
+BANDS_MAX = 1500
+"""Of broker lanes: beyond it, stretches too short to be seen are left out, so that a page stays below 1 MB."""
+LETTER = 6.2
+HUES = (250, 60, 150, 320, 20, 200, 110, 285)
 
 
 class Band(msgspec.Struct, frozen=True):
@@ -31,16 +43,22 @@ class Band(msgspec.Struct, frozen=True):
     width: float
     height: float
     kind: str
-    """fault | unverified | leader | isr | down | ack | unknown | phase"""
+    """phase | fault | unverified | healing | leader | stale | isr | down | starting | ack | unknown"""
     label: str = ""
+    """Stands in the band, if it fits."""
     title: str = ""
+    """The whole of it, when pointed at."""
     hue: int = 0
+    odd: bool = False
+    """Every other epoch has another shade."""
 
 
 class Lane(msgspec.Struct, frozen=True):
     y: float
     height: float
     label: str
+    note: str = ""
+    """Smaller, below."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -50,14 +68,17 @@ class Mark(msgspec.Struct, frozen=True):
 
 class Picture(msgspec.Struct, frozen=True):
     width: int
+    left: int
     height: float
     lanes: tuple[Lane, ...]
     bands: tuple[Band, ...]
     ticks: tuple[Mark, ...]
-    ack_top: float
-    ack_height: float
-    ack_peak: int
-    """Records per second at the top of the acknowledgement lane."""
+    edges: tuple[Mark, ...]
+    """Where a fault took effect and where it was healed."""
+    guilty: tuple[Mark, ...]
+    """The records that prove a failure."""
+    kinds: frozenset[str]
+    """Of the bands: what the legend has to explain."""
 
 
 class _Scale:
@@ -72,35 +93,51 @@ class _Scale:
         return max(1.0, round(self.x(to_ns) - self.x(from_ns), 1))
 
 
-def draw(history: History, topic: str, brokers: int, partitions: int) -> Picture:
+def draw(history: History, topic: str, brokers: int, partitions: int, findings: Sequence[Finding] = ()) -> Picture:
     """The whole picture; empty lanes where nothing is known."""
-    end_ns = _end_ns(history)
-    scale = _Scale(end_ns)
-    bands: list[Band] = []
-    lanes: list[Lane] = []
-    y = 4.0
-    for name, spans in _fault_spans(history, end_ns).items():
-        lanes.append(Lane(y, BAND, name))
-        for from_ns, to_ns, verified, title in spans:
-            kind = "fault" if verified else "unverified"
-            bands.append(Band(scale.x(from_ns), y, scale.width(from_ns, to_ns), BAND - 4, kind, name, title))
+    scale = _Scale(_end_ns(history))
+    happened = [each for each in occurrences(history.faults) if each.began_ns >= 0]
+    lanes: list[Lane] = [Lane(0, BAND - 4, "phase")]
+    bands: list[Band] = list(_phases(history, scale))
+    y: float = BAND + 2
+    names = list(dict.fromkeys(each.fault for each in happened))
+    for name in names[:FAULT_LANES_MAX]:
+        lanes.append(Lane(y, BAND - 2, shortened(name, 18)))
+        for each in happened:
+            if each.fault == name:
+                bands += _fault(each, scale, y)
         y += BAND
-    y += LANE_GAP
+    y += LANE_GAP / 2
     shown = min(partitions, PARTITIONS_SHOWN)
+    row = ROW if shown <= PARTITIONS_LARGE else ROW_SMALL
+    note = f"partitions 0-{shown - 1}" if partitions > shown else ""
+    stretches = all_stretches(history, topic, brokers, shown)
+    coarse = _coarseness(stretches.values(), scale)
     for broker in range(brokers):
-        height = ROW * shown
-        lanes.append(Lane(y, height, f"broker {broker}"))
-        bands += _broker_bands(history, topic, broker, shown, scale, y)
-        y += height + LANE_GAP
+        lanes.append(Lane(y, row * shown, f"broker {broker}", note))
+        rows = [stretches[broker, partition] for partition in range(shown)]
+        bands += _broker(rows, scale, y, row, coarse)
+        y += row * shown + LANE_GAP
     ack_bands, peak = _acknowledgements(history, scale, y)
-    bands += ack_bands
-    lanes.append(Lane(y, ACK_HEIGHT, "acks/s"))
-    return Picture(WIDTH, y + ACK_HEIGHT + 26, tuple(lanes), tuple(bands), _ticks(scale), y, ACK_HEIGHT, peak)
+    lanes.append(Lane(y, ACK_HEIGHT, "acknowledged", f"peak {peak:,} records/s"))
+    return Picture(
+        width=WIDTH,
+        left=LEFT,
+        height=y + ACK_HEIGHT + 24,
+        lanes=tuple(lanes),
+        bands=(*bands, *ack_bands),
+        ticks=_ticks(scale),
+        edges=tuple(_edges(happened, scale)),
+        guilty=tuple(Mark(scale.x(at_ns), rule) for at_ns, rule, _ in witnesses(history, findings)),
+        kinds=frozenset(band.kind for band in (*bands, *ack_bands)),
+    )
 
 
 def _end_ns(history: History) -> int:
     ends = [produce.completed_ns for produce in history.produces[-50:]]
     ends += [sample.after_ns for sample in history.statuses[-50:]]
+    ends += [event.after_ns for event in history.faults[-5:]]
+    ends += [phase.at_ns for phase in history.phases[-1:]]
     if history.footer is not None:
         ends.append(history.footer.ended_ns)
     return max(ends, default=NS)
@@ -108,112 +145,129 @@ def _end_ns(history: History) -> int:
 
 def _ticks(scale: _Scale) -> tuple[Mark, ...]:
     seconds = scale.end_ns / NS
-    step = next((step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if seconds / step <= 16), 1200)
-    return tuple(Mark(scale.x(at * NS), f"{at} s") for at in range(0, int(seconds) + 1, step))
+    step = next((step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if seconds / step <= 16), 3600)
+    return tuple(Mark(scale.x(at * NS), f"{at} s") for at in range(0, int(seconds) + 1, step)[:100])
 
 
-def _fault_spans(history: History, end_ns: int) -> dict[str, list[tuple[int, int, bool, str]]]:
-    """Per fault: (from, to, verified, title) of each occurrence."""
-    begun: dict[tuple[str, int], int] = {}
-    verified: set[tuple[str, int]] = set()
-    details: dict[tuple[str, int], str] = {}
-    ended: dict[tuple[str, int], int] = {}
-    for event in history.faults:
-        key = (event.fault, event.occurrence)
-        if event.detail:
-            details[key] = event.detail
-        if event.step in (FaultStep.INJECTING, FaultStep.EFFECTIVE):
-            begun[key] = event.before_ns
-        elif event.step is FaultStep.VERIFIED:
-            verified.add(key)
-        elif event.step in (FaultStep.HEALING, FaultStep.LOST):
-            ended.setdefault(key, event.after_ns)
-    spans: dict[str, list[tuple[int, int, bool, str]]] = {}
-    for key, from_ns in begun.items():
-        span = (from_ns, ended.get(key, end_ns), key in verified, details.get(key, ""))
-        spans.setdefault(key[0], []).append(span)
-    return spans
+def _edges(happened: Iterable[Occurrence], scale: _Scale) -> Iterable[Mark]:
+    for each in list(happened)[:20]:
+        if each.effective_ns >= 0:
+            yield Mark(scale.x(each.began_ns), f"{each.name} takes effect")
+        if each.heal_ns >= 0:
+            yield Mark(scale.x(each.heal_ns), f"{each.name} is healed")
 
 
-def _broker_bands(
-    history: History, topic: str, broker: int, partitions: int, scale: _Scale, top: float
-) -> Iterable[Band]:
-    """Filled: leads (a colour per partition, darker with every epoch). Line: in sync. Hatched: does not answer."""
-    states: list[list[tuple[int, tuple[str, int]]]] = [[] for _ in range(partitions)]
-    in_sync: dict[int, frozenset[int]] = {}
-    for sample in history.statuses:
-        for seen in sample.partitions:
-            if seen.topic == topic and seen.role == "Leader" and seen.partition < partitions:
-                in_sync[seen.partition] = frozenset(seen.isr)
-        if sample.broker != broker:
-            continue
-        roles = {seen.partition: seen for seen in sample.partitions if seen.topic == topic}
-        for partition in range(partitions):
-            role = roles.get(partition)
-            if not sample.reachable:
-                state = ("down", 0)
-            elif role is not None and role.role == "Leader":
-                state = ("leader", role.leader_epoch)
-            elif broker in in_sync.get(partition, frozenset()):
-                state = ("isr", 0)
-            else:
-                state = ("", 0)
-            states[partition].append((sample.after_ns, state))
-    for partition, timeline in enumerate(states):
-        yield from _runs(timeline, partition, scale, top + ROW * partition)
+def shortened(text: str, letters: int) -> str:
+    return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
-def _runs(timeline: list[tuple[int, tuple[str, int]]], partition: int, scale: _Scale, y: float) -> Iterable[Band]:
-    """Stretches of the same state become one band."""
-    for index, (at_ns, state) in enumerate(timeline):
-        if index and timeline[index - 1][1] == state:
-            continue
-        until_ns = next((later for later, other in timeline[index:] if other != state), timeline[-1][0])
-        kind, epoch = state
-        if not kind:
-            continue
-        thin = kind == "isr"
-        title = {
-            "leader": f"leads partition {partition} in epoch {epoch}",
-            "isr": f"in the ISR of partition {partition}",
-            "down": "does not answer",
-        }[kind]
-        yield Band(
-            scale.x(at_ns),
-            y + (ROW / 2 - 1 if thin else 1),
-            scale.width(at_ns, until_ns),
-            2 if thin else ROW - 2,
-            kind,
-            title=f"{title}, {at_ns / NS:.2f}-{until_ns / NS:.2f} s",
-            hue=(HUES[partition % len(HUES)] + 14 * epoch) % 360,
-        )
+def _labelled(band: Band) -> Band:
+    """With its label only where there is room for it."""
+    fits = len(band.label) * LETTER + 8 <= band.width
+    return band if fits else msgspec.structs.replace(band, label="")
+
+
+def _phases(history: History, scale: _Scale) -> Iterable[Band]:
+    for number, phase in enumerate(history.phases):
+        last = number + 1 == len(history.phases)
+        until_ns = scale.end_ns if last else history.phases[number + 1].at_ns
+        x, width = scale.x(phase.at_ns), scale.width(phase.at_ns, until_ns)
+        title = f"{phase.phase}, {phase.at_ns / NS:.2f}-{until_ns / NS:.2f} s"
+        yield _labelled(Band(x, 0, max(1.0, width - 1), BAND - 5, "phase", phase.phase, title))
+
+
+def _fault(each: Occurrence, scale: _Scale, y: float) -> Iterable[Band]:
+    """Solid while it was verified to be on, dashed where that was not shown; pale until it was measured to be gone."""
+    from_ns = each.began_ns
+    to_ns = each.heal_ns if each.heal_ns >= 0 else scale.end_ns
+    word = each.kind + (f" {each.where}" if each.where else "") + ("" if each.verified else ", not verified")
+    title = f"{each.name}: {word}, {from_ns / NS:.2f}-{to_ns / NS:.2f} s" + (f"; {each.detail}" if each.detail else "")
+    kind = "fault" if each.verified else "unverified"
+    yield _labelled(Band(scale.x(from_ns), y, scale.width(from_ns, to_ns), BAND - 5, kind, word, title))
+    if each.healed_ns > to_ns:
+        title = f"{each.name}: healing until {each.healed_ns / NS:.2f} s"
+        band = Band(scale.x(to_ns), y, scale.width(to_ns, each.healed_ns), BAND - 5, "healing", "healing", title)
+        yield _labelled(band)
+
+
+def _coarseness(rows: Iterable[Sequence[Stretch]], scale: _Scale) -> float:
+    """The narrowest stretch that is left out, in pixels: 0 unless there are more than `BANDS_MAX` of them."""
+    widths = [scale.x(stretch.to_ns) - scale.x(stretch.from_ns) for row in rows for stretch in row]
+    return sorted(widths, reverse=True)[BANDS_MAX] if len(widths) > BANDS_MAX else 0.0
+
+
+def _broker(rows: Sequence[Sequence[Stretch]], scale: _Scale, top: float, row: int, coarse: float) -> Iterable[Band]:
+    """A row per partition; where the broker does not answer, one band over all rows."""
+    for partition, stretches in enumerate(rows):
+        for stretch in stretches:
+            if coarse and scale.x(stretch.to_ns) - scale.x(stretch.from_ns) <= coarse:
+                continue
+            if stretch.kind not in ("down", "starting"):
+                yield _stretch(stretch, partition, scale, top + row * partition, row)
+            elif partition == 0:
+                yield _stretch(stretch, partition, scale, top, row * len(rows))
+
+
+def _stretch(stretch: Stretch, partition: int, scale: _Scale, y: float, height: float) -> Band:
+    title, label = {
+        "leader": (f"leads partition {partition} in epoch {stretch.epoch}", f"p{partition} · epoch {stretch.epoch}"),
+        "stale": (
+            f"still says that it leads partition {partition} in epoch {stretch.epoch}, which is over",
+            f"p{partition} · still epoch {stretch.epoch}",
+        ),
+        "isr": (f"in the ISR of partition {partition}", ""),
+        "down": ("does not answer", "does not answer"),
+        "starting": ("has not answered yet", "starting"),
+    }[stretch.kind]
+    thin = stretch.kind == "isr"
+    band = Band(
+        scale.x(stretch.from_ns),
+        y + (height / 2 - 1.5 if thin else 1),
+        scale.width(stretch.from_ns, stretch.to_ns),
+        3 if thin else height - 2,
+        stretch.kind,
+        label if height >= ROW else "",
+        title=f"{title}, {stretch.from_ns / NS:.2f}-{stretch.to_ns / NS:.2f} s",
+        hue=HUES[partition % len(HUES)],
+        odd=stretch.epoch % 2 == 1,
+    )
+    return _labelled(band)
 
 
 def _acknowledgements(history: History, scale: _Scale, top: float) -> tuple[list[Band], int]:
-    """Bars of acknowledged records per slot, and the slots in which outcomes stayed unknown."""
-    slots = min(SLOTS_MAX, max(20, scale.end_ns // (NS // 10)))
+    """Bars of acknowledged records per slot, and the slots in which outcomes stayed unknown. Probes do not count.
+
+    Returns the bands and the records per second of the highest bar.
+    """
+    slots = int(min(SLOTS_MAX, max(20, scale.end_ns // (NS // 10))))
     slot_ns = scale.end_ns / slots
     counts = [0] * slots
     unknown = [0] * slots
     for produce in history.produces:
         if produce.directed_to >= 0:
             continue
-        slot = min(slots - 1, int(produce.completed_ns / slot_ns))
+        slot = max(0, min(slots - 1, int(produce.completed_ns / slot_ns)))
         if produce.outcome is Outcome.OK:
             counts[slot] += produce.count
         else:
             unknown[slot] += produce.count
-    peak = max(counts, default=0)
+    peak = max(counts)
+    # A burst after a failover would flatten everything else: its bar breaks off at a few times the usual height.
+    usual = median([count for count in counts if count]) if peak else 0
+    top_count = min(peak, round(CLIPPED_AT * usual)) or 1
     bands = []
     for slot, count in enumerate(counts):
         from_ns, to_ns = int(slot * slot_ns), int((slot + 1) * slot_ns)
         x, width = scale.x(from_ns), max(1.0, scale.width(from_ns, to_ns) - 0.5)
+        title = f"{from_ns / NS:.1f} s: {round(count * NS / slot_ns):,} records/s"
         if count:
-            height = round(count / peak * ACK_HEIGHT, 1)
-            rate = round(count * NS / slot_ns)
-            title = f"{from_ns / NS:.1f} s: {rate} records/s"
-            bands.append(Band(x, top + ACK_HEIGHT - height, width, height, "ack", title=title))
+            height = max(1.0, round(min(count, top_count) / top_count * (ACK_HEIGHT - UNKNOWN_HEIGHT - 2), 1))
+            bottom = top + ACK_HEIGHT
+            if count > top_count:  # a gap says that the bar is taller than it is drawn
+                bands.append(Band(x, bottom - height, width, 6, "ack", title=title))
+                height -= 9
+            bands.append(Band(x, round(bottom - height, 1), width, height, "ack", title=title))
         if unknown[slot]:
-            title = f"{from_ns / NS:.1f} s: {unknown[slot]} records failed or unknown"
-            bands.append(Band(x, top, width, 5, "unknown", title=title))
+            title = f"{from_ns / NS:.1f} s: {unknown[slot]:,} records failed or unknown"
+            bands.append(Band(x, top, width, UNKNOWN_HEIGHT, "unknown", title=title))
     return bands, round(peak * NS / slot_ns)

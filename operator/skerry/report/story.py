@@ -1,107 +1,188 @@
-"""The story of a run: a handful of timestamped sentences from its history. Pure."""
+"""The story of a run: timestamped sentences from its history. Pure.
+
+Ties are told in the order of cause: a fault before an election before a change of the ISR.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
-from skerry.history.records import FaultEvent, FaultStep, StatusSample
+from skerry.experiment.verdict import Finding
+from skerry.history.records import ElectionSeen, StatusSample
 from skerry.history.run import History
+from skerry.report.guilty import told_of, witnesses
+from skerry.report.occurrences import occurrences
 
-SENTENCES_MAX = 40
+SENTENCES_MAX = 60
+TOGETHER_NS = 500_000_000
+"""What happens to several partitions within this time is one sentence."""
+STALL_TOLD_NS = 200_000_000
+NAMES = {-1: "the runner", -2: "the fault proxies"}
+
+
+class Kind(IntEnum):
+    """For the colour of its dot; and the order in which things that happen at once are told."""
+
+    FAULT = 0
+    LEADER = 1
+    ISR = 2
+    TRUNCATION = 3
+    GUILTY = 4
+    STALL = 5
+    NOTE = 6
 
 
 class Sentence(NamedTuple):
     at_ns: int
-    kind: str
-    """fault | leader | isr | truncation | note: for the colour of its dot."""
+    kind: Kind
     text: str
 
+    @property
+    def css(self) -> str:
+        return self.kind.name.lower()
 
-def story(history: History, topic: str) -> list[Sentence]:
-    """What happened, in the order of time; at most `SENTENCES_MAX`, those about faults first to stay."""
-    told = [*_faults(history), *_elections(history, topic), *_isr_changes(history, topic), *_truncations(history)]
-    told += [Sentence(note.at_ns, "note", note.text) for note in history.notes]
+
+def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> list[Sentence]:
+    """What happened, in the order of time. Of more than `SENTENCES_MAX` sentences, faults and guilty records stay, then
+    elections, then the rest."""
+    told = [
+        *_faults(history),
+        *_elections(history, topic),
+        *_controllers(history),
+        *_isr_changes(history, topic),
+        *_truncations(history),
+        *_guilty(history, findings),
+        *_stalls(history),
+        *(Sentence(note.at_ns, Kind.NOTE, _noted(note.text, note.broker)) for note in history.notes),
+    ]
     if len(told) > SENTENCES_MAX:
-        told.sort(key=lambda sentence: (sentence.kind != "fault", sentence.at_ns))
-        told = told[:SENTENCES_MAX]
+        told.sort(key=lambda sentence: (0 if sentence.kind is Kind.GUILTY else sentence.kind, sentence.at_ns))
+        del told[SENTENCES_MAX:]
     return sorted(told)
 
 
-def _faults(history: History) -> list[Sentence]:
-    words = {
-        FaultStep.EFFECTIVE: "takes effect",
-        FaultStep.VERIFIED: "verified",
-        FaultStep.UNVERIFIED: "NOT verified",
-        FaultStep.HEALED: "healed",
-        FaultStep.LOST: "ended by itself",
-    }
-    told = []
-    for event in history.faults:
-        if event.step in words:
-            text = f"{_name(event)} {words[event.step]}{_where(event)}"
-            told.append(Sentence(event.after_ns, "fault", text + (f": {event.detail}" if event.detail else "")))
-    return told
+def _noted(text: str, broker: int) -> str:
+    return text if broker < 0 else f"broker {broker}: {text}"
 
 
-def _name(event: FaultEvent) -> str:
-    return f"{event.kind or 'fault'} `{event.fault}`" + (f" #{event.occurrence}" if event.occurrence else "")
+def _faults(history: History) -> Iterable[Sentence]:
+    """Effect and heal at their early edges, which is what the formulas of failover and ISR recovery count from."""
+    for each in occurrences(history.faults):
+        name = f"{each.kind} “{each.name}”"
+        if each.effective_ns >= 0:
+            where = f" on {each.where}" if each.where.startswith("broker") else f" ({each.where})" if each.where else ""
+            why = f": {each.why}" if each.why else ""
+            yield Sentence(each.began_ns, Kind.FAULT, f"{name} takes effect{where}{why}")
+        if each.verified:
+            yield Sentence(each.judged_ns, Kind.FAULT, f"{name} is verified{_because(each.detail)}")
+        elif each.judged_ns >= 0:
+            yield Sentence(each.judged_ns, Kind.FAULT, f"{name} is NOT verified{_because(each.detail)}")
+        if each.heal_ns >= 0 and each.healed_ns >= 0:
+            yield Sentence(each.heal_ns, Kind.FAULT, f"{name} is healed{_took(each.heal_ns, each.healed_ns)}")
+        elif each.heal_ns >= 0:
+            yield Sentence(each.heal_ns, Kind.FAULT, f"{name} is ended, and was never measured to be gone")
 
 
-def _where(event: FaultEvent) -> str:
-    if event.step is not FaultStep.EFFECTIVE or not event.groups:
-        return ""
-    sides = [", ".join(str(ordinal) for ordinal in group) for group in event.groups]
-    return f" (broker {' | '.join(sides)})"
+def _because(detail: str) -> str:
+    return f": {detail}" if detail else ""
 
 
-def _elections(history: History, topic: str) -> list[Sentence]:
-    if history.header is None:
-        return []
-    told = []
-    for election in history.elections:
-        if election.topic == topic and election.reason != "created":
-            at_ns = election.wall_ns - history.header.started_wall_ns
-            text = (
-                f"broker {election.leader} becomes leader of partition {election.partition} "
-                f"in epoch {election.leader_epoch} ({election.reason})"
-            )
-            told.append(Sentence(at_ns, "leader", text))
-    return told
+def _took(from_ns: int, to_ns: int) -> str:
+    return f", and measured to be gone {(to_ns - from_ns) / 1e9:.2f} s later" if to_ns - from_ns >= TOGETHER_NS else ""
 
 
-def _isr_changes(history: History, topic: str) -> list[Sentence]:
-    """As the partition's leader reports it."""
-    last: dict[int, tuple[int, ...]] = {}
-    told = []
+def election_ns(history: History, election: ElectionSeen) -> int:
+    """On the run's clock: by the controller's stamp, but never before the start nor after it was seen."""
+    header = history.header
+    if header is None or not header.started_wall_ns or not election.wall_ns:
+        return election.seen_ns
+    return max(0, min(election.wall_ns - header.started_wall_ns, election.seen_ns))
+
+
+def _elections(history: History, topic: str) -> Iterable[Sentence]:
+    told: list[tuple[int, int, str, list[str]]] = []
+    for election in sorted(history.elections, key=lambda each: (election_ns(history, each), each.partition)):
+        if election.topic != topic or election.reason == "created":
+            continue
+        at_ns, place = election_ns(history, election), f"{election.partition} (epoch {election.leader_epoch})"
+        same = told and told[-1][1:3] == (election.leader, election.reason) and at_ns - told[-1][0] < TOGETHER_NS
+        if same:
+            told[-1][3].append(place)
+        else:
+            told.append((at_ns, election.leader, election.reason, [place]))
+    for at_ns, leader, reason, places in told:
+        of = f"partition{'s' if len(places) > 1 else ''} {', '.join(places)}"
+        why = f", reason: {reason}" if reason else ""
+        text = f"broker {leader} becomes leader of {of}{why}" if leader >= 0 else f"nobody leads {of}{why}"
+        yield Sentence(at_ns, Kind.LEADER, text)
+
+
+def _controllers(history: History) -> Iterable[Sentence]:
+    """A broker that says that it leads the quorum, in a term higher than any before; the first one is no news."""
+    highest = -1
+    for sample in history.statuses:
+        if sample.reachable and sample.raft_role == "Leader" and sample.term > highest:
+            if highest >= 0:
+                text = f"broker {sample.broker} is the controller, in term {sample.term}"
+                yield Sentence(sample.after_ns, Kind.LEADER, text)
+            highest = sample.term
+
+
+def _isr_changes(history: History, topic: str) -> Iterable[Sentence]:
+    """As the leader of the highest epoch reports it; a deposed leader's own idea of the ISR is no news."""
+    last: dict[int, tuple[int, tuple[int, ...]]] = {}
+    told: list[tuple[int, str, str, list[int]]] = []
     for sample in history.statuses:
         for partition in sample.partitions:
-            if partition.topic != topic or partition.role != "Leader":
+            if not sample.reachable or partition.topic != topic or partition.role != "Leader":
                 continue
+            epoch, before = last.get(partition.partition, (-1, ()))
             isr = tuple(sorted(partition.isr))
-            before = last.get(partition.partition)
-            last[partition.partition] = isr
-            if before is not None and before != isr:
-                verb = "shrinks" if len(isr) < len(before) else "grows" if len(isr) > len(before) else "changes"
-                members = ", ".join(str(member) for member in isr)
-                text = f"the ISR of partition {partition.partition} {verb} to {{{members}}}"
-                told.append(Sentence(sample.after_ns, "isr", text))
-    return told
+            if partition.leader_epoch < epoch:
+                continue
+            last[partition.partition] = (partition.leader_epoch, isr)
+            if epoch < 0 or isr == before:
+                continue
+            verb = "shrinks" if len(isr) < len(before) else "grows" if len(isr) > len(before) else "changes"
+            members = ", ".join(str(member) for member in isr)
+            same = next((each for each in told[-8:] if each[1:3] == (verb, members)), None)
+            if same is not None and sample.after_ns - same[0] < TOGETHER_NS:
+                same[3].append(partition.partition)
+            else:
+                told.append((sample.after_ns, verb, members, [partition.partition]))
+    for at_ns, verb, members, partitions in told:
+        numbers = ", ".join(str(partition) for partition in sorted(set(partitions)))
+        of = f"partition{'s' if len(set(partitions)) > 1 else ''} {numbers}"
+        yield Sentence(at_ns, Kind.ISR, f"the ISR of {of} {verb} to {{{members}}}")
 
 
-def _truncations(history: History) -> list[Sentence]:
+def _truncations(history: History) -> Iterable[Sentence]:
     last: dict[int, StatusSample] = {}
-    told = []
     for sample in history.statuses:
         if not sample.reachable:
             continue
         before = last.get(sample.broker)
         last[sample.broker] = sample
-        if (
-            before is not None
-            and before.incarnation == sample.incarnation
-            and sample.truncated_records > before.truncated_records
-        ):
-            count = sample.truncated_records - before.truncated_records
-            text = f"broker {sample.broker} truncates {count} unacknowledged records that had diverged"
-            told.append(Sentence(sample.after_ns, "truncation", text))
-    return told
+        if before is None or before.incarnation != sample.incarnation:
+            continue
+        count = sample.truncated_records - before.truncated_records
+        if count > 0:
+            what = "1 record that diverges" if count == 1 else f"{count:,} records that diverge"
+            yield Sentence(sample.after_ns, Kind.TRUNCATION, f"broker {sample.broker} truncates {what} from the leader")
+
+
+def _stalls(history: History) -> Iterable[Sentence]:
+    for stall in history.stalls:
+        length_ns = stall.to_ns - stall.from_ns
+        if length_ns > STALL_TOLD_NS:
+            who = NAMES.get(stall.process, f"broker {stall.process}")
+            yield Sentence(stall.from_ns, Kind.STALL, f"{who} did not run for {length_ns / 1e6:.0f} ms")
+
+
+def _guilty(history: History, findings: Iterable[Finding]) -> Iterable[Sentence]:
+    for at_ns, rule, record in witnesses(history, findings):
+        text = told_of(record)
+        if text:
+            yield Sentence(at_ns, Kind.GUILTY, f"{rule}: {text}")
