@@ -2,41 +2,77 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from skerry.experiment.verdict import Finding, Verdict
 from skerry.report.model import RunReport
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no way to say, not even escaped: an error text may hold any byte."""
+
 
 def junit_xml(reports: Sequence[RunReport]) -> bytes:
-    """One suite per run. Fail is a failure, Inconclusive an error: neither may be mistaken for a Pass or a skip."""
+    """One suite per run. Fail is a failure, Inconclusive an error: neither may be mistaken for a Pass or a skip.
+
+    The first case of a suite is the verdict itself, so that a run without findings cannot look like a success.
+    """
     root = ElementTree.Element("testsuites", name="skerry")
+    totals = {"tests": 0, "failures": 0, "errors": 0}
     for report in reports:
-        verdicts = [finding.verdict for finding in report.findings]
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            name=f"{report.experiment} ({report.world}, seed {report.seed})",
-            tests=str(len(verdicts)),
-            failures=str(verdicts.count(Verdict.FAIL)),
-            errors=str(verdicts.count(Verdict.INCONCLUSIVE)),
-            time=f"{report.duration_ns / 1e9:.3f}",
-        )
+        verdicts = [report.verdict, *(finding.verdict for finding in report.findings)]
+        counts = {
+            "tests": len(verdicts),
+            "failures": verdicts.count(Verdict.FAIL),
+            "errors": verdicts.count(Verdict.INCONCLUSIVE),
+        }
+        started = datetime.datetime.fromtimestamp(report.started_wall_ns // 10**9, datetime.UTC)
+        attributes = {
+            "name": _clean(f"{report.experiment} ({report.world}, seed {report.seed})"),
+            **{name: str(count) for name, count in counts.items()},
+            "time": f"{report.duration_ns / 1e9:.3f}",
+            "timestamp": started.strftime("%Y-%m-%dT%H:%M:%S"),
+        }
+        suite = ElementTree.SubElement(root, "testsuite", attributes)
+        totals = {name: totals[name] + count for name, count in counts.items()}
+        _case(suite, f"{report.experiment}.verdict", "verdict", report.verdict, report.reason, report.message, report)
         for finding in report.findings:
-            _case(suite, report, finding)
+            _finding(suite, report, finding)
+    root.attrib.update((name, str(count)) for name, count in totals.items())
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _case(suite: ElementTree.Element, report: RunReport, finding: Finding) -> None:
+def _finding(suite: ElementTree.Element, report: RunReport, finding: Finding) -> None:
     name = finding.name or finding.rule
     if finding.partition >= 0:
         name += f" [{finding.topic}-{finding.partition}]"
-    case = ElementTree.SubElement(suite, "testcase", classname=f"{report.experiment}.{finding.kind}", name=name)
-    if finding.verdict is Verdict.PASS:
+    details = f"limit: {finding.limit}\nmeasured: {finding.measured}\nowed: {finding.owed}\n"
+    reason = finding.reason or str(finding.verdict)
+    classname = f"{report.experiment}.{finding.kind}"
+    _case(suite, classname, name, finding.verdict, reason, finding.message, report, details)
+
+
+def _case(
+    suite: ElementTree.Element,
+    classname: str,
+    name: str,
+    verdict: Verdict,
+    reason: str,
+    message: str,
+    report: RunReport,
+    details: str = "",
+) -> None:
+    case = ElementTree.SubElement(suite, "testcase", classname=_clean(classname), name=_clean(name))
+    if verdict is Verdict.PASS:
         return
-    tag = "failure" if finding.verdict is Verdict.FAIL else "error"
-    problem = ElementTree.SubElement(case, tag, type=finding.reason or str(finding.verdict), message=finding.message)
-    problem.text = f"limit: {finding.limit}\nmeasured: {finding.measured}\nowed: {finding.owed}\nagain: {report.replay}"
+    tag = "failure" if verdict is Verdict.FAIL else "error"
+    problem = ElementTree.SubElement(case, tag, type=_clean(reason), message=_clean(message))
+    problem.text = _clean(f"{details}again: {report.replay}")
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

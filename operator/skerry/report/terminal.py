@@ -6,59 +6,86 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.report.model import RunReport
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
+WIDE = 100
+"""Columns from which on the kind of an expectation has a column of its own, beside its name."""
+SHOWN_MAX = 20
 
 
 def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> None:
-    """Sentence, expectations, everything that is not a Pass, and the files that were written."""
-    console.print(f"[{STYLE[report.verdict]}]{escape(report.message)}[/]", soft_wrap=True)
+    """Sentence, expectations, everything that is not a Pass, and the files that were written.
+
+    Nothing is taken for markup: names and messages come from documents and brokers.
+    """
+    _line(console, report.message, STYLE[report.verdict])
     expectations = [finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION]
     if expectations:
-        console.print(_table(expectations))
-    others = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
-    held = sum(finding.verdict is Verdict.PASS for finding in others)
-    console.print(f"Checked always: {held} of {len(others)} held.", highlight=False)
-    for finding in others:
-        if finding.verdict is not Verdict.PASS:
-            text = escape(f"{MARK[finding.verdict]} {finding.rule}: {finding.message}")
-            console.print(f"  [{STYLE[finding.verdict]}]{text}[/]", soft_wrap=True, highlight=False)
+        console.print(_table(expectations, wide=console.width >= WIDE))
+    always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
+    held = sum(finding.verdict is Verdict.PASS for finding in always)
+    if always:
+        _line(console, f"Checked always: {held} of {len(always)} held.")
+    rest = [finding for finding in (*always, *expectations) if finding.verdict is not Verdict.PASS]
+    for finding in rest[:SHOWN_MAX]:
+        reason = f" ({finding.reason})" if finding.reason else ""
+        name = finding.name or finding.rule
+        _line(console, f"  {MARK[finding.verdict]} {name}{reason}: {finding.message}", STYLE[finding.verdict])
+    if len(rest) > SHOWN_MAX:
+        _line(console, f"  and {len(rest) - SHOWN_MAX} more, in the report")
     if report.verdict is not Verdict.PASS:
-        console.print(f"Again: {report.replay}", soft_wrap=True, highlight=False)
+        _line(console, f"Again: {report.replay}")
     for path in files:
-        console.print(f"{path.suffix.removeprefix('.').upper():<6} {path}", soft_wrap=True, highlight=False)
+        _line(console, f"{path.suffix.removeprefix('.').upper():<6} {path}")
 
 
-def _table(findings: Sequence[Finding]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "expectation", "rule", "limit", "measured"):
-        table.add_column(heading)
-    for finding in findings:
-        mark = f"[{STYLE[finding.verdict]}]{MARK[finding.verdict]}[/]"
-        measured = finding.measured or finding.message
-        table.add_row(mark, escape(finding.name), finding.rule, escape(finding.limit), escape(measured))
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style), soft_wrap=True)
+
+
+def _table(findings: Sequence[Finding], *, wide: bool) -> Table:
+    """Below `WIDE` columns an expectation is its name or, without one, its kind: the numbers must not be broken."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("expectation", overflow="fold")
+    if wide:
+        table.add_column("rule", no_wrap=True)
+    table.add_column("limit", overflow="fold", min_width=_width("limit", [finding.limit for finding in findings]))
+    measured = [finding.measured or "-" for finding in findings]
+    table.add_column("measured", overflow="fold", min_width=_width("measured", measured))
+    for finding, value in zip(findings, measured, strict=True):
+        verdict = Text(f"{MARK[finding.verdict]} {finding.verdict}", STYLE[finding.verdict])
+        cells = [verdict, Text(finding.name or finding.rule)]
+        table.add_row(*cells, *([Text(finding.rule)] if wide else []), Text(finding.limit), Text(value))
     return table
+
+
+def _width(heading: str, cells: Sequence[str]) -> int:
+    """A column is as wide as its contents, within reason."""
+    return min(22, max(len(heading), *(len(cell) for cell in cells)))
 
 
 def print_suite(console: Console, reports: Sequence[RunReport]) -> None:
     """One table for many runs."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "experiment", "world", "seed", "verdict", "seconds", "reason"):
-        table.add_column(heading)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("verdict", "experiment", "world", "seed", "seconds", "reason"):
+        table.add_column(heading, overflow="fold", justify="right" if heading in ("seed", "seconds") else "left")
     for report in reports:
         table.add_row(
-            f"[{STYLE[report.verdict]}]{MARK[report.verdict]}[/]",
-            report.experiment,
+            Text(f"{MARK[report.verdict]} {report.verdict}", STYLE[report.verdict]),
+            Text(report.experiment),
             report.world,
             str(report.seed),
-            f"[{STYLE[report.verdict]}]{report.verdict}[/]",
             f"{report.duration_ns / 1e9:.1f}",
-            "" if report.verdict is Verdict.PASS else escape(report.reason),
+            Text("" if report.verdict is Verdict.PASS else report.reason),
         )
     console.print(table)
+    counts = [(verdict, sum(report.verdict is verdict for report in reports)) for verdict in Verdict]
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
+    _line(console, f"{len(reports)} runs: {told}.")
