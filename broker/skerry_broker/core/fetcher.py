@@ -27,6 +27,7 @@ LATE_NS = 300 * _MS
 _LATES_MAX = 4
 _ASKED_KEPT = 4
 _BYTES_MIN = 1 << 16
+_FETCHES_PER_REGISTRATION_BITS = 32
 
 
 class FollowerFetcher:
@@ -97,14 +98,17 @@ class FollowerFetcher:
         wait_ms = timing.fetch_wait_ms
         if len(positions) < len(self._followed):
             wait_ms = min(wait_ms, BACKOFF_NS // _MS)  # the others must not wait for this long poll
-        self._request_id += 1
+        # Never the number of a former process: its answer may still be on the way, and what it says of another log
+        # (diverging there) would be believed of this one. No two registrations share a broker epoch.
+        self._request_id = max(self._request_id, max(broker_epoch, 0) << _FETCHES_PER_REGISTRATION_BITS) + 1
         self._in_flight = True
         self._late_at = now + wait_ms * _MS + (LATE_NS << self._lates)
         bytes_max = max(self._config.fetch_bytes_max >> self._lates, _BYTES_MIN)
         if self._silent_from == NEVER:
             self._silent_from = now + wait_ms * _MS
         self._asked[self._request_id] = {position.partition: position for position in positions}
-        self._asked.pop(self._request_id - _ASKED_KEPT, None)
+        if len(self._asked) > _ASKED_KEPT:
+            del self._asked[next(iter(self._asked))]
         for position in positions:
             self._reported[position.partition] = position.durable_end
         self._out.send(
