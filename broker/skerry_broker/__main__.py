@@ -48,6 +48,11 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_FAILED
 
 
+THREAD_SWITCH_S = 0.0005
+"""The disk thread needs the interpreter for microseconds after every system call; at Python's 5 ms it would wait that
+long behind a busy loop each time, and every acknowledgement with it."""
+
+
 def _prepare_process() -> None:
     """As many files as we may have (connections are files), and no long garbage collections: what was imported
     stays, and a full collection that walks it would stall the loop for nothing."""
@@ -55,6 +60,7 @@ def _prepare_process() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.collect()
     gc.freeze()
+    sys.setswitchinterval(THREAD_SWITCH_S)
 
 
 def _loop_runner(config: BrokerConfig) -> int:

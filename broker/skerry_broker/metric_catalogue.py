@@ -121,6 +121,15 @@ CATALOGUE: tuple[Metric, ...] = (
         buckets=SHORT_SECONDS,
         source=Source.PROCESS,
     ),
+    _seconds(
+        "broker_raft_commit_seconds",
+        "From proposing a metadata entry to its commit, on the leader.",
+        buckets=SHORT_SECONDS,
+    ),
+    _seconds(
+        "broker_raft_election_seconds",
+        "From the last contact with the old leader to this node's first commit as leader.",
+    ),
     _gauge("broker_raft_peer_rtt_seconds", "Last pinged round trip on the raft plane.", "peer"),
     _gauge("broker_raft_peer_last_contact_seconds", "Since the last answered ping on the raft plane.", "peer"),
     # One partition, exported by its leader only.

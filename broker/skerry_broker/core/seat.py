@@ -30,7 +30,7 @@ from skerry_broker.core.messages import (
 from skerry_broker.core.metadata import Change, ClusterMetadata
 from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.raft import Raft
-from skerry_broker.core.records import Entry
+from skerry_broker.core.records import Entry, Record
 from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, Voter
 
 MS = 1_000_000
@@ -61,6 +61,8 @@ class ControllerSeat:
         self._confirmed_round = 0
         self._elected_ns = now
         self._contact: tuple[int, int] | None = None
+        self._proposed: dict[int, int] = {}
+        """When the entry of each index was proposed here; only those that are not committed yet."""
         self._transfers: list[tuple[int, int, int]] = []
         """(request id, target, deadline) of leadership transfers that a client waits for."""
         self.known = NO_BROKER
@@ -79,10 +81,20 @@ class ControllerSeat:
         if controller is None or (self._raft.is_leader and self._raft.term == self._term):
             return False
         self._controller = None
+        self._proposed.clear()
         controller.step_down(now)
         return True
 
+    def _propose(self, now: int, records: tuple[Record, ...]) -> int | None:
+        index = self._raft.propose(now, records)
+        if index is not None:
+            self._proposed[index] = now
+        return index
+
     def applied(self, now: int, entry: Entry, changes: Sequence[Change]) -> None:
+        proposed_ns = self._proposed.pop(entry.index, None)
+        if proposed_ns is not None:
+            self._out.fact("broker_raft_commit_seconds", value=(now - proposed_ns) / 1e9)
         if self._controller is not None:
             self._controller.applied(now, entry, changes)
 
@@ -101,6 +113,8 @@ class ControllerSeat:
         if taken:
             self._term = self._raft.term
             self._confirmed_round = 0
+            if self._contact is not None:
+                self._out.fact("broker_raft_election_seconds", value=(now - self._contact[1]) / 1e9)
             self._controller = Controller(
                 self._config,
                 self._metadata,
@@ -108,7 +122,7 @@ class ControllerSeat:
                 self._rng,
                 now,
                 term=self._raft.term,
-                propose=self._raft.propose,
+                propose=self._propose,
                 begin_round=self._raft.begin_round,
                 wall_ns=self._wall_ns,
                 send=self._out.send,
