@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,10 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from skerry.engine.world import Action, Observation, Record
+from skerry.engine.world import Action, BrokerView, Observation, ProcessState, Record
 from skerry.experiment.document import Experiment
-from skerry.history.records import FaultEvent, PhaseEvent
-from skerry.report.timeline import Timeline, led_partitions, partition_summary
+from skerry.history.records import FaultEvent, FaultStep, FindingSeen, Note, PhaseEvent
+from skerry.report.timeline import FOLLOWS, GONE, SILENT, STOPPED, Timeline, led_partitions, partition_summary
 
 NS = 1_000_000_000
 PHASES = (
@@ -31,8 +31,29 @@ PHASES = (
     "Checking",
     "Complete",
 )
-STYLES = {"x": "bold red", "z": "bold yellow", "?": "yellow", "C": "bold cyan", "·": "dim"}
+STYLES = {GONE: "bold red", STOPPED: "bold yellow", SILENT: "yellow", FOLLOWS: "dim"}
 PLAIN_EVERY_NS = 2 * NS
+LABELS = (7, 12, 13, 6)
+"""Columns of broker, role, leads and ISR; the strip has the rest."""
+PARTITIONS_SHOWN = 8
+SAID = {
+    FaultStep.RESOLVED: "will hit",
+    FaultStep.INJECTING: "is being injected",
+    FaultStep.EFFECTIVE: "takes effect",
+    FaultStep.VERIFIED: "is verified:",
+    FaultStep.UNVERIFIED: "is NOT verified:",
+    FaultStep.HEALING: "is being healed",
+    FaultStep.HEALED: "is healed:",
+    FaultStep.LOST: "ended by itself:",
+}
+
+
+class _Place(NamedTuple):
+    """What the cluster knows of one partition."""
+
+    leader: int
+    epoch: int
+    isr: tuple[int, ...]
 
 
 def seconds(ns: int) -> str:
@@ -40,30 +61,36 @@ def seconds(ns: int) -> str:
 
 
 def styled(strip: str) -> Text:
-    text = Text()
+    text = Text(no_wrap=True)
     for mark in strip:
-        text.append(mark, STYLES.get(mark, "green" if mark.isdigit() else "red"))
+        text.append(mark, STYLES.get(mark, "bold green" if mark.isdigit() else ""))
     return text
 
 
 class LiveView:
-    """Fed by the world after every turn. Plain lines when the console is no terminal, the same facts."""
+    """Fed by the world after every turn. Plain lines when the console is no terminal, the same facts.
+
+    Nothing that comes from a document or a broker is taken for markup.
+    """
 
     def __init__(self, experiment: Experiment, world: str, seed: int, console: Console) -> None:
         self._experiment = experiment
+        self._topic = experiment.spec.topic.name
         self._console = console
-        self._title = f"{experiment.name}  ·  world {world}  ·  seed {seed}"
-        self._timeline = Timeline(width=max(20, min(120, console.width - 34)))
+        self._title = f"{experiment.name} · world {world} · seed {seed}"
+        room = console.width - sum(LABELS) - len(LABELS) - 4  # a gap after each column; the frame
+        self._timeline = Timeline(width=max(10, min(120, room)) // 2 * 2)
         self._phase = "Starting"
         self._live: Live | None = None
         self._last_plain_ns = -PLAIN_EVERY_NS
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=8, transient=True)
+            # The last picture stays above the verdict: it is what the verdict is about.
+            self._live = Live(console=self._console, refresh_per_second=8)
             self._live.__enter__()
         else:
-            self._console.print(self._title, highlight=False)
+            self._print(self._title)
         return self
 
     def __exit__(
@@ -74,58 +101,117 @@ class LiveView:
 
     def on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
         records = [action.record for action in actions if isinstance(action, Record)]
-        faults = [record for record in records if isinstance(record, FaultEvent)]
-        self._timeline.fault_events(faults)
+        self._timeline.fault_events(record for record in records if isinstance(record, FaultEvent))
         for record in records:
-            if isinstance(record, PhaseEvent) and record.phase in PHASES:
-                self._phase = record.phase
-                self._plain(now_ns, f"{record.phase} {record.detail}".rstrip())
-        for fault in faults:
-            self._plain(now_ns, f"fault {fault.fault}#{fault.occurrence}: {fault.step} {fault.detail}".rstrip())
+            self._hear(now_ns, record)
         changed = self._timeline.observe(now_ns, observation)
         if self._live is not None:
             if changed or records:
-                self._live.update(self._render(now_ns, observation))
+                self._live.update(self.render(now_ns, observation))
         elif now_ns - self._last_plain_ns >= PLAIN_EVERY_NS:
             self._last_plain_ns = now_ns
             self._plain(now_ns, self._summary(observation))
 
     def say(self, line: str) -> None:
         """Something outside the run's own story."""
-        self._console.print(line, style="yellow", highlight=False, soft_wrap=True)
+        self._print(line, "yellow")
+
+    def _hear(self, now_ns: int, record: FaultEvent | PhaseEvent | Note | FindingSeen) -> None:
+        match record:
+            case PhaseEvent(phase=phase, detail=detail):
+                if phase in PHASES:
+                    self._phase = phase
+                self._plain(now_ns, f"{phase} {detail}".rstrip())
+            case FaultEvent(fault=fault, occurrence=occurrence, step=step, detail=detail):
+                name = fault if occurrence == 0 else f"{fault}#{occurrence}"
+                said = SAID[step] if detail else SAID[step].rstrip(":")
+                self._plain(now_ns, f"fault {name} {said} {detail}".rstrip())
+            case Note(text=text):
+                self._plain(now_ns, text)
+            case FindingSeen(finding=finding):
+                self._plain(now_ns, f"{finding.verdict} ({finding.reason or finding.rule}): {finding.message}")
+
+    def _print(self, line: str, style: str = "") -> None:
+        self._console.print(Text(line, style), soft_wrap=True)
 
     def _plain(self, now_ns: int, line: str) -> None:
         if self._live is None:
-            self._console.print(f"{seconds(now_ns)}  {line}", highlight=False, soft_wrap=True)
+            self._print(f"{seconds(now_ns)}  {line}")
 
     def _summary(self, observation: Observation) -> str:
-        partitions = partition_summary(observation.brokers, self._experiment.spec.topic.name)
         leaders = "  ".join(
-            f"p{partition}: leader {leader} epoch {epoch} ISR {list(isr)}"
-            for partition, leader, epoch, isr in partitions
+            f"p{partition}: leader {place.leader} epoch {place.epoch} ISR {_members(place.isr)}"
+            for partition, place in list(self._places(observation).items())[:PARTITIONS_SHOWN]
         )
-        rate = observation.workload.acks_per_second
-        return f"{rate} acks/s, {observation.workload.acknowledged} in all  {leaders}".rstrip()
+        workload = observation.workload
+        return f"{workload.acks_per_second} acks/s, {workload.acknowledged:,} in all  {leaders}".rstrip()
 
-    def _render(self, now_ns: int, observation: Observation) -> RenderableType:
-        table = Table.grid(padding=(0, 1))
+    def _places(self, observation: Observation) -> dict[int, _Place]:
+        summary = partition_summary(observation.brokers, self._topic)
+        return {partition: _Place(leader, epoch, isr) for partition, leader, epoch, isr in summary}
+
+    # --- the picture ------------------------------------------------------------------------------------------
+
+    def render(self, now_ns: int, observation: Observation) -> RenderableType:
+        """Brokers as rows: role, what it leads in which epoch, in how many ISRs it is; faults as bands; rate; phase."""
+        places = self._places(observation)
+        table = Table.grid(padding=(0, 1, 0, 0))
+        for width in LABELS:
+            table.add_column(width=width, no_wrap=True, overflow="ellipsis")
+        table.add_column(no_wrap=True, overflow="crop")
+        slot = f"one mark is {self._timeline.slot_ns / NS:g} s"
+        table.add_row(*(Text(word, "dim") for word in ("broker", "role", "leads@epoch", "in ISR", slot)))
         for view in observation.brokers:
-            leads = ",".join(str(partition) for partition in led_partitions(view)) or "-"
-            what = view.raft_role or str(view.process)
-            label = f"broker {view.ordinal}  {what:<10} leads {leads:<7}"
-            table.add_row(label, styled(self._timeline.broker_strip(view.ordinal)))
+            table.add_row(*_broker_row(view, places), styled(self._timeline.broker_strip(view.ordinal)))
+        body: list[RenderableType] = [Text(self._experiment.spec.hypothesis, "italic"), Text(), table]
+        bands = Table.grid(padding=(0, 1, 0, 0))
+        bands.add_column(width=sum(LABELS) + len(LABELS) - 1, no_wrap=True, overflow="ellipsis")
+        bands.add_column(no_wrap=True, overflow="crop")
         for name in sorted(self._timeline.faults):
-            table.add_row(f"fault {name}", Text(self._timeline.fault_strip(name), "red"))
-        rate = observation.workload.acks_per_second
-        table.add_row(f"acks/s {rate:>6}", Text(self._timeline.rate_strip(), "green"))
-        partitions = Table.grid(padding=(0, 3))
-        for partition, leader, epoch, isr in partition_summary(observation.brokers, self._experiment.spec.topic.name):
-            isr_text = ",".join(str(member) for member in isr)
-            partitions.add_row(f"partition {partition}", f"leader {leader}", f"epoch {epoch}", f"ISR {isr_text}")
+            bands.add_row(Text(f"fault {name}", "red"), Text(self._timeline.fault_strip(name), "red"))
+        workload = observation.workload
+        rate = f"{workload.acks_per_second:,} acks/s, {workload.acknowledged:,} in all"
+        bands.add_row(Text(rate), Text(self._timeline.rate_strip(), "green"))
+        partitions = Table.grid(padding=(0, 3, 0, 0))
+        for partition, place in list(places.items())[:PARTITIONS_SHOWN]:
+            whole = len(place.isr) >= self._experiment.spec.topic.replication_factor
+            partitions.add_row(
+                f"partition {partition}",
+                f"leader {place.leader}" if place.leader >= 0 else Text("no leader", "bold red"),
+                f"epoch {place.epoch}",
+                Text(f"ISR {_members(place.isr)}", "" if whole else "yellow"),
+            )
+        body += [bands, Text(), partitions, Text(), self._progress(now_ns)]
+        return Panel(Group(*body), title=Text(self._title), title_align="left")
+
+    def _progress(self, now_ns: int) -> RenderableType:
         step = PHASES.index(self._phase) + 1 if self._phase in PHASES else 0
         progress = Table.grid(padding=(0, 1))
-        progress.add_row(Text(self._phase, "bold"), ProgressBar(len(PHASES), step, width=40), f"{seconds(now_ns)}")
-        body = Group(
-            Text(self._experiment.spec.hypothesis, "italic"), Text(), table, Text(), partitions, Text(), progress
-        )
-        return Panel(body, title=self._title, title_align="left")
+        bar = ProgressBar(len(PHASES), step, width=max(10, min(40, self._console.width - 50)))
+        of = f"of at most {self._experiment.spec.timeout_ns / NS:g} s"
+        progress.add_row(Text(f"{self._phase:<11}", "bold"), bar, Text(f"{seconds(now_ns)} {of}"))
+        return progress
+
+
+def _members(isr: Sequence[int]) -> str:
+    return "{" + ", ".join(str(member) for member in sorted(isr)) + "}"
+
+
+def _broker_row(view: BrokerView, places: dict[int, _Place]) -> tuple[Text, ...]:
+    """Broker, role, partitions led with their epochs, ISRs of all. An epoch that is over is marked as such."""
+    if view.process in (ProcessState.GONE, ProcessState.STOPPED):
+        role = Text(str(view.process).lower(), "bold red")
+    elif not view.reachable:
+        role = Text("no answer", "yellow")
+    else:
+        role = Text("controller" if view.raft_role == "Leader" else view.raft_role.lower() or "-")
+        if view.raft_role == "Leader":
+            role.stylize("bold cyan")
+    epochs = {sample.partition: sample.leader_epoch for sample in view.partitions}
+    leads = Text()
+    for partition in led_partitions(view) if view.reachable else ():
+        over = partition in places and epochs[partition] < places[partition].epoch
+        leads.append(f"{partition}@{epochs[partition]}{'!' if over else ''} ", "yellow" if over else "")
+    in_sync = sum(view.ordinal in place.isr for place in places.values())
+    whole = in_sync == len(places)
+    return Text(f"{view.ordinal}"), role, leads, Text(f"{in_sync}/{len(places)}", "" if whole else "yellow")

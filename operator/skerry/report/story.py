@@ -55,7 +55,7 @@ def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> lis
         *_truncations(history),
         *_guilty(history, findings),
         *_stalls(history),
-        *(Sentence(note.at_ns, Kind.NOTE, _noted(note.text, note.broker)) for note in history.notes),
+        *_notes(history),
     ]
     if len(told) > SENTENCES_MAX:
         told.sort(key=lambda sentence: (0 if sentence.kind is Kind.GUILTY else sentence.kind, sentence.at_ns))
@@ -63,8 +63,17 @@ def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> lis
     return sorted(told)
 
 
-def _noted(text: str, broker: int) -> str:
-    return text if broker < 0 else f"broker {broker}: {text}"
+def _notes(history: History) -> Iterable[Sentence]:
+    """Notes, and what was found while the run went on; a note that repeats such a finding is told once."""
+    found = {seen.finding.message for seen in history.findings}
+    for seen in history.findings:
+        text = f"{seen.finding.verdict} ({seen.finding.reason or seen.finding.rule}): {seen.finding.message}"
+        yield Sentence(seen.at_ns, Kind.GUILTY, text)
+    for note in history.notes:
+        if note.text not in found:
+            yield Sentence(
+                note.at_ns, Kind.NOTE, note.text if note.broker < 0 else f"broker {note.broker}: {note.text}"
+            )
 
 
 def _faults(history: History) -> Iterable[Sentence]:
