@@ -351,10 +351,14 @@ class Node:
     def _go_on_shutting_down(self, now: int) -> None:
         assert self._shutdown is not None
         others = [voter.broker_id for voter in self._raft.voters if voter != self.self_voter]
-        target = self._shutdown.transfer_target(now, self._session.may_stop, self._raft.is_leader, others)
-        if target is not None:
-            self._raft.transfer(now, target)
-        if self._shutdown.over(now, self._session.may_stop, self._raft.is_leader and bool(others)):
+        # Who was never registered (or is no more) leads nothing and is missed by nobody.
+        may_stop = self._session.may_stop or self._session.broker_epoch < 0
+        for _ in others:
+            target = self._shutdown.transfer_target(now, may_stop, self._raft.is_leader, others)
+            if target is None or self._raft.transfer(now, target):
+                break
+            self._shutdown.transfer_refused()
+        if self._shutdown.over(now, may_stop, self._raft.is_leader and bool(others)):
             epoch = self._session.broker_epoch
             # What a failed disk has lost is not there, however orderly the rest (I-SAF-9).
             clean = epoch >= 0 and not self._log_offline

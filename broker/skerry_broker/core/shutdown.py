@@ -35,6 +35,10 @@ class Shutdown:
         self.next_deadline = min(self._give_up_ns, now + self._transfer_wait_ns)
         return target
 
+    def transfer_refused(self) -> None:
+        """The one just named cannot take over (it has not been heard of lately): name the next at once."""
+        self._transferred_ns = None
+
     def over(self, now: int, may_stop: bool, leads_quorum: bool) -> bool:
         """Nothing is left to hand over, or the time is up."""
         return (may_stop and not leads_quorum) or now >= self._give_up_ns
