@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from skerry.cli.worlds import WorldName
 
 INTERRUPTED = 2
 USAGE_ERROR = 3
+OUTPUT_CLOSED = 128 + signal.SIGPIPE
+"""What a shell says of a program that was ended by a closed pipe: no verdict."""
 SEED_MAX = 2**53 - 1
 """As in the document."""
 
@@ -131,11 +134,19 @@ def run_command_line(arguments: Sequence[str]) -> int:
         _complain("interrupted", style="yellow")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has read enough (`skerry schema | head`); the interpreter must not try again.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _output_is_closed()
+    except SystemExit as end:  # typer's way to end when nobody reads on; its 1 would read as Fail
+        if isinstance(end.__context__, BrokenPipeError):
+            return _output_is_closed()
+        raise
     return int(code or 0)
+
+
+def _output_is_closed() -> int:
+    """Whoever read our output has read enough (`skerry schema | head`); the interpreter must not try again."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return OUTPUT_CLOSED
 
 
 def _usage_sentence(error: typer.TyperException) -> str:

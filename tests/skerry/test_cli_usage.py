@@ -1,0 +1,99 @@
+"""Wrong commands: one sentence on standard error, exit code 3, and no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skerry.cli import run_command_line
+from skerry.cli.errors import output_error
+from skerry.experiment.schema import json_schema
+
+EXPERIMENT = str(Path(__file__).parents[2] / "experiments" / "01-leader-isolation.yaml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Missing command; see `skerry --help`"),
+        (["rnu"], "No such command 'rnu'. Did you mean 'run'?; see `skerry --help`"),
+        (["--verbose"], "No such option: --verbose"),
+        (["run"], "Missing argument 'FILE|DIR'; see `skerry run --help`"),
+        (["run", EXPERIMENT, "--sede", "1"], "No such option: --sede"),
+        (["run", EXPERIMENT, "--seed"], "Option '--seed' requires an argument; see `skerry --help`"),
+        (["run", EXPERIMENT, "--seed", "x"], "Invalid value for '--seed'"),
+        (["run", EXPERIMENT, "--seed", "-1"], "Invalid value for '--seed'"),
+        (["run", EXPERIMENT, "--seed", str(2**53)], "Invalid value for '--seed'"),
+        (["run", EXPERIMENT, "--runs", "0"], "Invalid value for '--runs'"),
+        (["run", EXPERIMENT, "--world", "mars"], "Invalid value for '--world': 'mars' is not one of 'sim', 'local'"),
+        (["run", EXPERIMENT, EXPERIMENT], "Got unexpected extra argument"),
+        (["check"], "Missing argument 'HISTORY'; see `skerry check --help`"),
+        (["report"], "Missing argument 'HISTORY'; see `skerry report --help`"),
+        (["plan"], "Missing argument 'FILE'; see `skerry plan --help`"),
+        (["plan", EXPERIMENT, "--world", "mars"], "Invalid value for '--world': 'mars' is not one of 'sim', 'local'"),
+        (["schema", "extra"], "Got unexpected extra argument"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_is_one_sentence(arguments, sentence, capsys):
+    assert run_command_line(arguments) == 3
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(sentence)
+    assert output.err.count("\n") == 1
+    assert "see `skerry" in output.err
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["plan"], ["report"], ["schema"]])
+def test_help_is_no_error(command, capsys):
+    assert run_command_line([*command, "--help"]) == 0
+    assert "Usage: skerry" in capsys.readouterr().out
+
+
+def test_the_version_is_one_line(capsys):
+    assert run_command_line(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("skerry 0.")
+
+
+def test_the_schema_is_that_of_the_models(capsys):
+    assert run_command_line(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json_schema()
+
+
+def test_a_reader_that_has_read_enough_sees_no_traceback():
+    """And no verdict either: 141 is none of 0 to 3."""
+    command = f"{sys.executable} -c 'from skerry.cli import main; main()' schema | head -c 1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (141, "{", "")
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"),
+    [
+        ("EACCES", "runs/x: Permission denied; choose another --out, or change who may write there"),
+        ("ENOSPC", "runs/x: No space left on device; make room, or choose another --out"),
+        ("EMFILE", "runs/x: Too many open files; raise the limit of open files (`ulimit -n`)"),
+    ],
+)
+def test_what_the_machine_refuses_names_what_to_change(number, ending):
+    code = getattr(__import__("errno"), number)
+    assert str(output_error(OSError(code, os.strerror(code), "runs/x"), Path("runs"))) == ending
+
+
+def test_an_error_that_no_user_can_mend_is_not_dressed_up():
+    assert output_error(ConnectionResetError(104, "Connection reset by peer"), Path("runs")) is None
+
+
+@pytest.mark.parametrize("command", [["run", EXPERIMENT, "--world", "sim"], ["report", "HISTORY"]])
+def test_an_output_directory_that_is_a_file(command, tmp_path, capsys):
+    history, out = tmp_path / "history.jsonl", tmp_path / "out"
+    history.write_bytes(b"")
+    out.write_text("mine")
+    arguments = [str(history) if word == "HISTORY" else word for word in command]
+    assert run_command_line([*arguments, "--out", str(out)]) == 3
+    assert capsys.readouterr().err == f"{out}: File exists; choose another --out\n"
+    assert out.read_text() == "mine"
