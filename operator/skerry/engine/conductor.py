@@ -163,6 +163,13 @@ class Conductor:
             self._end("Aborted", f"The run was aborted: {self._desk.observation.abort}.")
         elif self._desk.observation.workload.lost and self._workload_id is not None:
             self._end("WorkloadLost", f"The workload is gone: {self._desk.observation.workload.lost}.")
+        elif (injector := self._desk.observation.injector).essential and not injector.alive:
+            self._end("InjectorLost", f"What carries the traffic between the brokers is lost: {injector.detail}.")
+        elif exited := next((view for view in self._desk.observation.brokers if view.exited), None):
+            if self.phase is Phase.PREFLIGHT:
+                self._finish_now("BrokersNotReady", f"Broker {exited.ordinal} did not start: {exited.exited}.")
+            else:
+                self._end("BrokerExited", f"No fault took broker {exited.ordinal}: {exited.exited}.")
         elif self._desk.now_ns >= self._began_ns + self.spec.timeout_ns:
             missing = f" while it waited: {self._waiting_for}" if self._waiting_for else ""
             self._end("Timeout", f"The run did not end within its timeout, in {self.phase}{missing}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.engine.capabilities import Feature
+from skerry.engine.link_proofs import RARE_LOSS_PERCENT
 from skerry.experiment.document import Fault, Spec
 from skerry.experiment.expectations import MetricExpectation, PromqlExpectation
 from skerry.experiment.faults import ClockFault, DiskFault, KillFault, PartitionFault, RestartFault, SlowFault
@@ -44,8 +45,12 @@ def _of_fault(fault: Fault) -> Iterator[Feature]:
             yield Feature.SLOW
             if slow.loss_percent:
                 yield Feature.SLOW_LOSS
+                if slow.loss_percent >= RARE_LOSS_PERCENT or not slow.latency_ns:
+                    yield Feature.SLOW_LOSS_MEASURED
             if slow.rate_kbps:
                 yield Feature.SLOW_RATE
+                if not slow.latency_ns:
+                    yield Feature.SLOW_RATE_MEASURED
         case KillFault() as kill:
             yield Feature.KILL_PROCESS if kill.how is KillHow.PROCESS else Feature.KILL_POD_DELETE
             if kill.down_for_ns:

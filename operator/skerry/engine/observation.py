@@ -50,6 +50,8 @@ class BrokerView(msgspec.Struct, frozen=True):
     """How long its last fsync took; -1: not measured."""
     clock_offset_ns: int | None = None
     """Its wall clock minus the runner's; None: not measured."""
+    exited: str = ""
+    """How its process ended, and its last words, when no fault and nobody of ours ended it."""
 
 
 class LinkKind(StrEnum):
@@ -127,6 +129,8 @@ class InjectorView(msgspec.Struct, frozen=True):
 
     alive: bool = True
     detail: str = ""
+    essential: bool = False
+    """The cluster cannot run without it: it carries the traffic between the brokers."""
 
 
 class Observation(msgspec.Struct, frozen=True):

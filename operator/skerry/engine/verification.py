@@ -74,6 +74,7 @@ def healed(
 ) -> Proof:
     """Is the fault gone, as measured after ``since_ns`` (when the heal was complete)?"""
     excused = frozenset(ordinal for other in others for ordinal in victims(other))
+    excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
     seen = observation
     match fault:
         case Cut():

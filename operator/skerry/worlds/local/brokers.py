@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -15,11 +17,17 @@ from typing import IO
 from skerry.engine.observation import ProcessState
 from skerry.worlds.local.watchdog import Watchdog, process_state
 
+LOG_TAIL_BYTES = 8192
+POLL_S = 0.005
+"""How often the end of a process is looked for. Waiting in a thread could not be broken off."""
+
 
 class BrokerProcess:
     """The broker with this ordinal, whichever process it is at the moment.
 
-    Invariant: while a process is running, the watchdog knows it.
+    Invariant 1: while a process is running, the watchdog knows it.
+    Invariant 2: ``told_to_end`` is true from the first SIGTERM or SIGKILL that we send until the next start; a process
+    that is gone without it has ended by itself.
     """
 
     def __init__(self, ordinal: int, arguments: Sequence[str], directory: Path, watchdog: Watchdog) -> None:
@@ -30,6 +38,7 @@ class BrokerProcess:
         self.log_path = directory / "broker.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self.told_to_end = False
         self._watchdog = watchdog
         self._log: IO[bytes] | None = None
         directory.mkdir(parents=True, exist_ok=True)
@@ -42,6 +51,16 @@ class BrokerProcess:
     def exit_code(self) -> int | None:
         """Of the last process that ended by itself or was ended; None while one runs, or before the first."""
         return self.process.poll() if self.process is not None else None
+
+    @property
+    def ended_by_itself(self) -> str:
+        """How, and its last words, when nobody told the process to end; else empty."""
+        code = self.exit_code
+        if code is None or self.told_to_end:
+            return ""
+        words = self.log_tail(1)
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+        return f"it {how} by itself" + (f"; its log ends with: {words}" if words else ", without a word in its log")
 
     @property
     def state(self) -> ProcessState:
@@ -67,10 +86,12 @@ class BrokerProcess:
             start_new_session=True,  # Ctrl-C is for the runner; it stops the brokers in order
         )
         self.starts += 1
+        self.told_to_end = False
         self._watchdog.watch(self.process.pid)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, if there is a process to send it to."""
+        self.told_to_end = self.told_to_end or number in (signal.SIGTERM, signal.SIGKILL)
         if self.process is not None and self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, number)
@@ -85,12 +106,14 @@ class BrokerProcess:
         self._close_log()
         return True
 
-    def wait(self, timeout_s: float) -> bool:
+    async def gone(self, timeout_s: float) -> bool:
         """Wait for the end of the process; True when it is gone."""
-        if self.process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout_s)
-        return self.reap()
+        deadline_s = time.monotonic() + timeout_s
+        while not self.reap():
+            if time.monotonic() >= deadline_s:
+                return False
+            await asyncio.sleep(POLL_S)
+        return True
 
     def wipe(self) -> None:
         """Remove the data directory. Raises RuntimeError while the process runs."""
@@ -99,9 +122,11 @@ class BrokerProcess:
         shutil.rmtree(self.data_directory, ignore_errors=True)
 
     def log_tail(self, lines: int = 5) -> str:
-        """The last lines that it wrote, for error messages."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        """The last lines that it wrote, for error messages; empty lines do not count."""
+        with contextlib.suppress(OSError), self.log_path.open("rb") as log:
+            log.seek(max(0, self.log_path.stat().st_size - LOG_TAIL_BYTES))
+            written = log.read().decode(errors="replace").splitlines()
+            return "\n".join([line.strip() for line in written if line.strip()][-lines:])
         return ""
 
     def _close_log(self) -> None:

@@ -1,6 +1,7 @@
 """Faults carried out on this machine: rules for the proxy, signals for the broker processes.
 
-Every occurrence can be healed at any time and any number of times, and ends by itself at its deadline.
+Every occurrence can be healed at any time and any number of times, and ends by itself at its deadline. A heal that
+comes while its injection is under way (a graceful stop takes seconds, a rolling restart minutes) breaks that off first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from skerry.engine.world import (
     ActionReport,
+    BrokerView,
     Cut,
     Heal,
     HealAll,
@@ -36,6 +38,11 @@ NS = 1_000_000_000
 MS = 1_000_000
 GONE_TIMEOUT_S = 10.0
 GRACE_DEFAULT_S = 30.0
+REGISTERED_TIMEOUT_S = 45.0
+"""Until a restarted broker has registered, and the next one may stop."""
+POLL_S = 0.02
+
+Views = Callable[[], tuple[BrokerView, ...]]
 
 
 def rules_of(occurrence: OccurrenceId, fault: Cut | Slow, expires_ns: int) -> list[Rule]:
@@ -67,7 +74,9 @@ def rules_of(occurrence: OccurrenceId, fault: Cut | Slow, expires_ns: int) -> li
 
 
 class Faults:
-    """Invariant: ``_rules`` is what the proxy has been told, or is being told, of every live occurrence."""
+    """Invariant 1: ``_rules`` is what the proxy has been told, or is being told, of every live occurrence.
+    Invariant 2: of one occurrence, an injection and a heal are never under way at once.
+    """
 
     def __init__(
         self,
@@ -75,20 +84,26 @@ class Faults:
         proxy: FaultProxy,
         clock: RunClock,
         report: Callable[[ActionReport], None],
+        views: Views,
     ) -> None:
+        """``views``: the latest picture of the brokers; a rolling restart waits for their registrations."""
         self._brokers = brokers
         self._proxy = proxy
         self._clock = clock
         self._report = report
+        self._views = views
         self._rules: dict[OccurrenceId, list[Rule]] = {}
         self._ends: dict[OccurrenceId, asyncio.Task[None]] = {}
-        self._restarts: dict[OccurrenceId, asyncio.Task[None]] = {}
+        self._injections: dict[OccurrenceId, asyncio.Task[None]] = {}
 
     async def inject(self, action: Inject) -> None:
         """Carry the fault out; reports DONE when it is in force (for a kill: when the process is gone)."""
         fault = action.fault
-        await self._bracket(action.id, lambda: self._apply(action.occurrence, fault, action.deadline_ns))
-        if not isinstance(fault, Cut | Slow | Restart):
+        applying = asyncio.create_task(self._apply(action.occurrence, fault, action.deadline_ns))
+        self._injections[action.occurrence] = applying
+        await self._bracket(action.id, lambda: _unless_broken_off(applying))
+        self._injections.pop(action.occurrence, None)
+        if not isinstance(fault, Cut | Slow | Restart) and not applying.cancelled():
             self._ends[action.occurrence] = asyncio.create_task(self._end_at_deadline(action))
 
     async def heal(self, action: Heal) -> None:
@@ -99,16 +114,38 @@ class Faults:
 
     async def lift_everything(self) -> None:
         """No rule, no stopped process, no broker that is down; whatever was injected, by whomever."""
-        for task in [*self._ends.values(), *self._restarts.values()]:
+        for task in self._ends.values():
             task.cancel()
         self._ends.clear()
-        self._restarts.clear()
+        for occurrence in list(self._injections):
+            await self._break_off(occurrence)
         self._rules.clear()
         if self._proxy.alive:
             await self._proxy.set_rules(())
         for broker in self._brokers.values():
             broker.signal(signal.SIGCONT)
+        await asyncio.gather(*(self._bring_back(ordinal) for ordinal in self._brokers))
+
+    async def _break_off(self, occurrence: OccurrenceId) -> None:
+        injection = self._injections.pop(occurrence, None)
+        if injection is not None:
+            injection.cancel()
+            await asyncio.wait([injection])
+
+    async def _bring_back(self, ordinal: int) -> None:
+        """Start the broker; one that is already on its way out is helped first. One that ended by itself is left as
+        it is: nothing that we did has to be undone, and starting it would hide that it crashed."""
+        broker = self._brokers[ordinal]
+        if broker.told_to_end:
+            await self._kill(ordinal)
             broker.start()
+
+    async def close(self) -> None:
+        """Break off whatever is under way; heals nothing."""
+        under_way = [*self._ends.values(), *self._injections.values()]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _bracket(self, action_id: int, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         before_ns, wall_ns = self._clock.now_ns(), self._clock.wall_ns()
@@ -150,16 +187,17 @@ class Faults:
         end = self._ends.pop(occurrence, None)
         if end is not None and end is not asyncio.current_task():
             end.cancel()
+        await self._break_off(occurrence)
         match fault:
             case Cut() | Slow():
                 self._rules.pop(occurrence, None)
-                await self._tell_proxy()
+                if self._proxy.alive:  # a proxy that is gone, or new, holds nothing back
+                    await self._tell_proxy()
             case Pause():
                 for ordinal in fault.ordinals:
                     self._brokers[ordinal].signal(signal.SIGCONT)
-            case Kill() | Wipe():
-                for ordinal in fault.ordinals:
-                    self._brokers[ordinal].start()
+            case Kill() | Wipe() | Restart():
+                await asyncio.gather(*(self._bring_back(ordinal) for ordinal in fault.ordinals))
             case _:
                 pass
 
@@ -183,7 +221,7 @@ class Faults:
             await self._kill(ordinal)
 
     async def _gone(self, ordinal: int, timeout_s: float) -> None:
-        if not await asyncio.to_thread(self._brokers[ordinal].wait, timeout_s):
+        if not await self._brokers[ordinal].gone(timeout_s):
             raise TimeoutError(f"broker {ordinal} did not end within {timeout_s:g} s")
 
     async def _restart(self, fault: Restart) -> None:
@@ -196,8 +234,34 @@ class Faults:
         for number, ordinal in enumerate(fault.ordinals):
             if number:
                 await asyncio.sleep(fault.pause_between_ns / NS)
+            stopped = self._view(ordinal)
             await stop(ordinal)
             self._brokers[ordinal].start()
+            await self._registered_again(ordinal, stopped)
+
+    def _view(self, ordinal: int) -> BrokerView:
+        return next(view for view in self._views() if view.ordinal == ordinal)
+
+    async def _registered_again(self, ordinal: int, stopped: BrokerView) -> None:
+        """An upgrade goes on only when the broker is back: two of three that are away at once is an outage."""
+        deadline_ns = self._clock.now_ns() + int(REGISTERED_TIMEOUT_S * NS)
+        while not is_back(self._view(ordinal), stopped):
+            if self._clock.now_ns() >= deadline_ns:
+                raise TimeoutError(f"broker {ordinal} did not register within {REGISTERED_TIMEOUT_S:g} s of its start")
+            await asyncio.sleep(POLL_S)
 
     async def _stop_gracefully(self, ordinal: int) -> None:
         await self._terminate(ordinal, GRACE_DEFAULT_S)
+
+
+def is_back(view: BrokerView, stopped: BrokerView) -> bool:
+    """Another process than the one that was stopped answers, under a registration of its own."""
+    return view.reachable and view.incarnation != stopped.incarnation and view.broker_epoch > stopped.broker_epoch
+
+
+async def _unless_broken_off(injection: asyncio.Task[None]) -> None:
+    """The injection's end, whichever; raises OSError when a heal broke it off."""
+    await asyncio.wait([injection])
+    if injection.cancelled():
+        raise OSError("it was healed before it was in force")
+    injection.result()

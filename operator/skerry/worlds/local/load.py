@@ -264,6 +264,13 @@ class Load:
             self.stop_probe(name)
         await settled(set(self._tasks))
 
+    async def close(self) -> None:
+        """Break off what is still under way: the run is over, in whatever manner."""
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def drained(self) -> None:
         self._drained = True
 

@@ -21,13 +21,21 @@ class ProxyError(Exception):
 
 
 class FaultProxy:
-    """Started once per run; ``rules`` replaces all rules at once, so that doing it twice is doing it once."""
+    """Started once per run; ``rules`` replaces all rules at once, so that doing it twice is doing it once.
+
+    The brokers reach each other only through it. If it dies, another one is started in its place, without any rule: the
+    cluster heals, and can be read to its end. But ``lost`` stays: nobody knows what the traffic went through.
+    """
 
     def __init__(self, watchdog: Watchdog, on_stall: Callable[[StallReport], None]) -> None:
         self._watchdog = watchdog
         self._on_stall = on_stall
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._links: tuple[Link, ...] = ()
+        self._stopping = False
+        self.lost = ""
+        """Why it is gone, or could not be started."""
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._next_id = 1
         self._expired: list[str] = []
@@ -46,7 +54,15 @@ class FaultProxy:
         return expired
 
     async def start(self, links: tuple[Link, ...]) -> None:
-        """Start the process and open every link. Raises ProxyError."""
+        """Start the process and open every link. Raises ProxyError; ``lost`` then says the same."""
+        self._links = links
+        try:
+            await self._start()
+        except ProxyError as error:
+            self.lost = str(error)
+            raise
+
+    async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -56,8 +72,8 @@ class FaultProxy:
             start_new_session=True,
         )
         self._watchdog.watch(self._process.pid)
-        self._reader = asyncio.get_running_loop().create_task(self._read())
-        await self._ask("open", links=links)
+        self._reader = asyncio.get_running_loop().create_task(self._read(self._process))
+        await self._ask("open", links=self._links)
 
     async def set_rules(self, rules: tuple[Rule, ...]) -> Answer:
         """These rules and no others hold from now on. Raises ProxyError."""
@@ -65,6 +81,7 @@ class FaultProxy:
 
     async def stop(self) -> None:
         """Close its input, which ends it; kill it if that does not."""
+        self._stopping = True
         process = self._process
         if process is None:
             return
@@ -101,11 +118,10 @@ class FaultProxy:
             raise ProxyError(f"the fault proxy could not carry out {op!r}: {answer.error}")
         return answer
 
-    async def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
         decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
-        while line := await self._process.stdout.readline():
+        while line := await process.stdout.readline():
             message = decoder.decode(line)
             if message.get("event") == "stall":
                 self._on_stall(msgspec.convert(message, StallReport))
@@ -118,3 +134,14 @@ class FaultProxy:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(ProxyError("the fault proxy ended while it was being asked"))
+        if not self._stopping:
+            await self._replace(process)
+
+    async def _replace(self, ended: asyncio.subprocess.Process) -> None:
+        """Once: a proxy that dies again and again is not made to look alive."""
+        code = await ended.wait()
+        self._watchdog.forget(ended.pid)
+        first, self.lost = not self.lost, self.lost or f"the fault proxy ended by itself (code {code})"
+        if first and not self._stopping:
+            with contextlib.suppress(ProxyError):
+                await self._start()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from skerry.engine.world import BrokerView, LinkView, ProcessState
-from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Stall
+import msgspec
+
+from skerry.engine.world import BrokerView, LinkView
+from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Note, Stall
 from skerry.targets.skerry import AdminClient, StatusAnswer, Target
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.recorder import Recorder, RunClock
@@ -48,6 +50,8 @@ class Sampler:
         self._timestamps: dict[tuple[int, str, tuple[tuple[str, str], ...]], float] = {}
         self._stalls: list[Stall] = []
         self._stalls_seen: dict[int, int] = {}
+        self._exits_noted: dict[int, int] = {}
+        """Ordinal -> at which start; one that is started again may exit again."""
         self._tasks: list[asyncio.Task[None]] = []
         self._admin: AdminClient | None = None
 
@@ -81,6 +85,12 @@ class Sampler:
             await self._admin.__aexit__(None, None, None)
             self._admin = None
 
+    def raise_failure(self) -> None:
+        """A sampler that died must not look like a cluster that went silent."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                raise failure
+
     async def check_links(self) -> None:
         """Every reachable broker opens a new connection to every peer on every plane, now."""
         await asyncio.gather(*(self._check_links_of(ordinal) for ordinal in self._views))
@@ -100,7 +110,15 @@ class Sampler:
         after_ns = self._clock.now_ns()
         process = self._brokers[ordinal].state
         if answer is None:
-            self._views[ordinal] = _unreachable(self._views[ordinal], before_ns, after_ns, process)
+            # The fields of the last answer stay; the picture says that they are old.
+            self._views[ordinal] = msgspec.structs.replace(
+                self._views[ordinal],
+                sampled_ns=before_ns,
+                reachable=False,
+                process=process,
+                process_sampled_ns=after_ns,
+                exited=self._note_exit(ordinal),
+            )
         else:
             self._views[ordinal] = answer.view(ordinal, before_ns, process, after_ns)
             self._note_elections(answer, after_ns)
@@ -138,6 +156,15 @@ class Sampler:
                     rtt_ns=link.rtt_ns,
                 )
             )
+
+    def _note_exit(self, ordinal: int) -> str:
+        """Why the broker is gone, when no fault of ours took it; in the history with its last words, once."""
+        broker = self._brokers[ordinal]
+        exited = broker.ended_by_itself
+        if exited and self._exits_noted.get(ordinal) != broker.starts:
+            self._exits_noted[ordinal] = broker.starts
+            self._record(Note(self._clock.now_ns(), f"{exited}\n{broker.log_tail()}", ordinal))
+        return exited
 
     def _note_elections(self, answer: StatusAnswer, seen_ns: int) -> None:
         for election in answer.elections(seen_ns):
@@ -188,24 +215,3 @@ class Sampler:
 
     def _record(self, record: HistoryRecord | ElectionSeen) -> None:
         self._recorder.append(record)
-
-
-def _unreachable(view: BrokerView, sampled_ns: int, process_sampled_ns: int, process: ProcessState) -> BrokerView:
-    """The fields of the last answer stay; the picture says that they are old."""
-    return BrokerView(
-        ordinal=view.ordinal,
-        sampled_ns=sampled_ns,
-        reachable=False,
-        process=process,
-        process_sampled_ns=process_sampled_ns,
-        broker_epoch=view.broker_epoch,
-        incarnation=view.incarnation,
-        directory_id=view.directory_id,
-        registered_clean=view.registered_clean,
-        raft_role=view.raft_role,
-        term=view.term,
-        controller=view.controller,
-        fenced=view.fenced,
-        timing=view.timing,
-        partitions=view.partitions,
-    )

@@ -38,28 +38,48 @@ class Watchdog:
     """The runner's handle on its watchdog process."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "skerry.worlds.local.watchdog"], stdin=subprocess.PIPE, start_new_session=True
-        )
+        self._watched: dict[int, str] = {}
+        self._process = self._start()
+
+    @staticmethod
+    def _start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "skerry.worlds.local.watchdog"]
+        return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
     def watch(self, pid: int) -> None:
         """Kill this process if the runner dies."""
-        self._tell(f"+ {pid} {start_ticks(pid)}\n")
+        self._watched[pid] = f"+ {pid} {start_ticks(pid)}\n"
+        self._tell(self._watched[pid])
 
     def forget(self, pid: int) -> None:
-        self._tell(f"- {pid}\n")
+        if self._watched.pop(pid, None) is not None:
+            self._tell(f"- {pid}\n")
+
+    def replace_if_dead(self) -> bool:
+        """Somebody killed the watchdog: start another one, which learns all that this one knew. True if it did."""
+        if self._process.poll() is None:
+            return False
+        self._close_pipe()
+        self._process = self._start()
+        for line in self._watched.values():
+            self._tell(line)
+        return True
 
     def close(self) -> None:
         """The runner has ended everything itself; the watchdog kills leftovers, if any, and goes."""
+        self._close_pipe()
+        self._process.wait(timeout=10)
+
+    def _close_pipe(self) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        self._process.wait(timeout=10)
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(line.encode())
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it is dead; whoever replaces it is told everything
+            self._process.stdin.write(line.encode())
+            self._process.stdin.flush()
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import random
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,6 @@ from skerry.engine.world import (
     Check,
     CheckLinks,
     Drain,
-    Feature,
     Finish,
     Heal,
     HealAll,
@@ -37,68 +36,31 @@ from skerry.engine.world import (
     StartWorkload,
     Steps,
     StopProbe,
+    WorkloadView,
     turn,
 )
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding
-from skerry.experiment.vocabulary import Plane
 from skerry.history.codec import read_history
 from skerry.history.records import HISTORY_VERSION, Footer, Header, Note, PhaseEvent
 from skerry.history.run import History
-from skerry.targets.skerry import BrokerPorts, Target, broker_arguments
+from skerry.targets.skerry import Target
 from skerry.worlds.local.brokers import BrokerProcess
+from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS
 from skerry.worlds.local.drain import dump_replicas, final_read
 from skerry.worlds.local.faults import Faults
+from skerry.worlds.local.journal import JournalFile
+from skerry.worlds.local.layout import lay_out, ports_needed
 from skerry.worlds.local.load import Load
 from skerry.worlds.local.ports import free_ports
-from skerry.worlds.local.proxies import FaultProxy
-from skerry.worlds.local.proxy import Link, StallReport
+from skerry.worlds.local.proxies import FaultProxy, ProxyError
+from skerry.worlds.local.proxy import StallReport
 from skerry.worlds.local.recorder import Recorder, RunClock
 from skerry.worlds.local.sampling import Sampler
 from skerry.worlds.local.watchdog import Watchdog
 
-NS = 1_000_000_000
 TURN_S = 0.05
 STOP_TIMEOUT_S = 8.0
-PROXIED_PLANES = (Plane.RAFT, Plane.REPLICATION)
-CLOCK_ERROR_NS = 1_000_000
-"""The brokers stamp elections with the wall clock, the runner judges by the boot clock of the same machine."""
-
-CAPABILITIES = Capabilities(
-    world="local",
-    features=frozenset(
-        {
-            Feature.PARTITION,
-            Feature.PARTITION_ONE_WAY,
-            Feature.PARTITION_ESTABLISHED,
-            Feature.PARTITION_REJECT,
-            Feature.SLOW,
-            Feature.SLOW_LOSS,
-            Feature.SLOW_RATE,
-            Feature.KILL_PROCESS,
-            Feature.KILL_POD_DELETE,
-            Feature.KILL_DOWN_FOR,
-            Feature.RESTART_GRACEFUL,
-            Feature.RESTART_KILL,
-            Feature.PAUSE,
-            Feature.WIPE,
-            Feature.PREPARE,
-            Feature.METRICS,
-        }
-    ),
-    reasons={
-        Feature.PARTITION_CLIENT: "clients reach the brokers directly; use `planes: [Raft, Replication]`.",
-        Feature.PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world.",
-        Feature.CLOCK_JUMP: "the brokers share this machine's clock; use `--world sim`.",
-        Feature.CLOCK_DRIFT: "the brokers share this machine's clock; use `--world sim`.",
-        Feature.DISK_LOSE_UNSYNCED: "a killed process keeps what the kernel cached; use `--world sim`.",
-        Feature.DISK_TORN_WRITE: "a killed process keeps what the kernel cached; use `--world sim`.",
-        Feature.DISK_FSYNC_ERROR: "it needs a file system that fails on demand; use `--world sim`.",
-        Feature.DISK_SLOW: "it needs a file system that is slow on demand; use `--world sim`.",
-        Feature.DISK_BIT_FLIP: "use `--world sim`.",
-    },
-    clock_error_ns=CLOCK_ERROR_NS,
-)
 
 OnTurn = Callable[[int, Observation, Sequence[Action]], None]
 
@@ -145,7 +107,7 @@ class LocalWorld:
             clock_error_ns=CLOCK_ERROR_NS,
         )
         self._recorder = Recorder(directory / "history.jsonl", header)
-        self._journal: IO[bytes] = (directory / "journal.jsonl").open("wb")
+        self._journal = JournalFile(directory / "journal.jsonl")
         self._reports: list[ActionReport] = []
         self._findings: tuple[Finding, ...] | None = None
         self._finish: Finish | None = None
@@ -153,18 +115,23 @@ class LocalWorld:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchdog = Watchdog()
         self._proxy = FaultProxy(self._watchdog, self._proxy_stalled)
-        ports = free_ports(spec.cluster.brokers * (4 + 2 * (spec.cluster.brokers - 1)), random.Random())
-        self._ports = [BrokerPorts(*ports[4 * i : 4 * i + 4]) for i in range(spec.cluster.brokers)]
-        self._links = self._plan_links(ports[4 * spec.cluster.brokers :])
+        brokers = spec.cluster.brokers
+        layout = lay_out(brokers, free_ports(ports_needed(brokers), random.Random()))
+        self._links = layout.links
         self._brokers = {
-            ordinal: BrokerProcess(ordinal, self._arguments(ordinal), directory / f"broker-{ordinal}", self._watchdog)
-            for ordinal in range(spec.cluster.brokers)
+            ordinal: BrokerProcess(
+                ordinal,
+                layout.arguments(ordinal, str(spec.cluster.timing)),
+                directory / f"broker-{ordinal}",
+                self._watchdog,
+            )
+            for ordinal in range(brokers)
         }
-        self._target = Target(dict(enumerate(self._ports)))
+        self._target = Target(dict(enumerate(layout.brokers)))
         names = frozenset(expectation.metric.name for expectation in spec.expect if expectation.metric is not None)
         self._sampler = Sampler(self._target, self._brokers, self._recorder, self._clock, names)
         self._load = Load(experiment, self._target, self._recorder, self._clock)
-        self._faults = Faults(self._brokers, self._proxy, self._clock, self._reports.append)
+        self._faults = Faults(self._brokers, self._proxy, self._clock, self._reports.append, self._sampler.brokers)
 
     # --- the World port -----------------------------------------------------------------------------------
 
@@ -182,22 +149,26 @@ class LocalWorld:
         return Observation(
             brokers=self._sampler.brokers(),
             links=self._sampler.links(),
-            workload=self._load.view(now_ns),
+            workload=self._workload(now_ns),
             reports=reports,
-            injector=InjectorView(self._proxy.alive, "" if self._proxy.alive else "the fault proxy has ended"),
+            injector=InjectorView(not self._proxy.lost, self._proxy.lost, essential=True),
             stalls=self._sampler.take_stalls(),
             findings=self._findings,
             abort=self._abort,
         )
 
     def journal(self, action: Action) -> None:
-        self._journal.write(msgspec.json.encode(action) + b"\n")
-        self._journal.flush()
+        self._journal.append(action)
 
     def perform(self, action: Action) -> None:
         match action:
             case Record():
                 self._recorder.append(action.record)
+            case Inject() if self._journal.failure:
+                # What is not in the journal is not injected: nobody could undo it.
+                now_ns = self._clock.now_ns()
+                failed = ActionReport(action.id, ReportState.FAILED, now_ns, now_ns, error=self._journal.failure)
+                self._reports.append(failed)
             case Inject():
                 self._spawn(self._faults.inject(action))
             case Heal():
@@ -230,6 +201,10 @@ class LocalWorld:
         """Heal, drain, stop; the verdict is Inconclusive."""
         self._abort = self._abort or reason
 
+    def kill_now(self) -> None:
+        """End every process that was started, at once and without asking; the run cannot go on after this."""
+        self._watchdog.close()
+
     async def run(self, conductor: Steps) -> RunResult:
         """The whole run, from starting the brokers to ending them. Raises WorldError."""
         try:
@@ -238,7 +213,10 @@ class LocalWorld:
                 actions = turn(conductor, self)
                 self._on_turn(self._clock.now_ns(), self.observe_again(), actions)
                 self._recorder.flush()
+                self._sampler.raise_failure()
                 self._raise_from_tasks()
+                if self._watchdog.replace_if_dead():
+                    self._note("the watchdog had ended, and was replaced")
                 await asyncio.sleep(TURN_S)
         finally:
             await self._close()
@@ -251,13 +229,21 @@ class LocalWorld:
         return Observation(
             brokers=self._sampler.brokers(),
             links=self._sampler.links(),
-            workload=self._load.view(self._clock.now_ns()),
+            workload=self._workload(self._clock.now_ns()),
             abort=self._abort,
         )
 
+    def _workload(self, now_ns: int) -> WorkloadView:
+        """A history that cannot be written is as good as no workload: what happens now is not evidence."""
+        view = self._load.view(now_ns)
+        return msgspec.structs.replace(view, lost=self._recorder.failure) if self._recorder.failure else view
+
     async def _start(self) -> None:
         self._recorder.append(PhaseEvent("Starting", self._clock.now_ns()))
-        await self._proxy.start(self._links)
+        try:
+            await self._proxy.start(self._links)
+        except ProxyError:
+            return  # the conductor sees that it is lost, and says so
         for broker in self._brokers.values():
             broker.start()
         await self._sampler.start()
@@ -267,6 +253,8 @@ class LocalWorld:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._faults.close()
+        await self._load.close()
         await self._sampler.stop()
         await self._stop_brokers()
         await self._proxy.stop()
@@ -281,10 +269,10 @@ class LocalWorld:
         await asyncio.gather(*(self._await_end(broker) for broker in self._brokers.values()))
 
     async def _await_end(self, broker: BrokerProcess) -> None:
-        if not await asyncio.to_thread(broker.wait, STOP_TIMEOUT_S):
-            self._recorder.append(Note(self._clock.now_ns(), "did not stop on SIGTERM and was killed", broker.ordinal))
+        if not await broker.gone(STOP_TIMEOUT_S):
+            self._note("did not stop on SIGTERM and was killed", broker.ordinal)
             broker.signal(signal.SIGKILL)
-            await asyncio.to_thread(broker.wait, STOP_TIMEOUT_S)
+            await broker.gone(STOP_TIMEOUT_S)
 
     # --- actions ----------------------------------------------------------------------------------------------
 
@@ -347,23 +335,8 @@ class LocalWorld:
     def _proxy_stalled(self, stall: StallReport) -> None:
         self._sampler.stalled(-2, stall.from_ns, stall.to_ns)
 
-    def _plan_links(self, ports: list[int]) -> tuple[Link, ...]:
-        links = []
-        free = iter(ports)
-        for source, _ in enumerate(self._ports):
-            for target, target_ports in enumerate(self._ports):
-                if source != target:
-                    for plane in PROXIED_PLANES:
-                        links.append(Link(source, target, str(plane), next(free), target_ports.of(plane)))
-        return tuple(links)
+    def _note(self, text: str, broker: int = -1) -> None:
+        self._recorder.append(Note(self._clock.now_ns(), text, broker))
 
-    def _arguments(self, ordinal: int) -> list[str]:
-        through = {(link.target, link.plane): link.listen_port for link in self._links if link.source == ordinal}
-        peers = {
-            peer: BrokerPorts(
-                ports.client, through[peer, str(Plane.RAFT)], through[peer, str(Plane.REPLICATION)], ports.admin
-            )
-            for peer, ports in enumerate(self._ports)
-            if peer != ordinal
-        }
-        return broker_arguments(ordinal, self._ports[ordinal], peers, str(self._experiment.spec.cluster.timing))
+
+__all__ = ["CAPABILITIES", "LocalWorld", "RunResult", "WorldError"]
