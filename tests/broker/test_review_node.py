@@ -140,7 +140,7 @@ def test_a_clean_mark_counts_for_one_start_only() -> None:
     story.cluster.start(victim)
     story.until_whole("orders")
     assert host.node is not None
-    assert host.node.status(0).registered_clean is False  # type: ignore[attr-defined]  # not of every machine
+    assert host.node.status(0).registered_clean is False
 
 
 # --- clocks and bugs -----------------------------------------------------------------------------------------
