@@ -16,7 +16,7 @@ from skerry.report.guilty import short_value
 from skerry.report.occurrences import Occurrence, occurrences
 
 OFFSETS_AROUND = 4
-OFFSETS_MAX = 24
+OFFSETS_MAX = 18
 ROWS_MAX = 24
 GRIDS_MAX = 4
 MATRICES_MAX = 24
@@ -124,7 +124,8 @@ class GridCell(msgspec.Struct, frozen=True):
     text: str = ""
     """Empty: says nothing about this offset."""
     odd_one: bool = False
-    """Another row says something else of the same offset, or the same of another offset."""
+    """It contradicts: the final read (or, without one, another row) says something else of this offset, or the same of
+    another offset."""
 
 
 class GridRow(msgspec.Struct, frozen=True):
@@ -137,8 +138,8 @@ class OffsetGrid(msgspec.Struct, frozen=True):
     """Everything that was said about the offsets around a finding."""
 
     partition: str
-    rule: str
-    finding: str
+    findings: tuple[tuple[str, str], ...]
+    """(rule, message) of all that name the same offsets."""
     offsets: tuple[int, ...]
     guilty: tuple[int, ...]
     rows: tuple[GridRow, ...]
@@ -147,13 +148,16 @@ class OffsetGrid(msgspec.Struct, frozen=True):
 
 
 def offset_grids(history: History, findings: Sequence[Finding]) -> list[OffsetGrid]:
-    """One per failed finding that names offsets, for the guilty partitions only; the first `GRIDS_MAX`."""
-    grids = []
+    """For failed findings that name offsets, and the guilty partitions only; the first `GRIDS_MAX`."""
+    places: dict[tuple[PartitionKey, tuple[int, ...]], list[tuple[str, str]]] = {}
     for finding in findings:
         key = PartitionKey(finding.topic, finding.partition)
         if finding.verdict is Verdict.FAIL and finding.offsets and key in history.partitions:
-            grids.append(_grid(history.partitions[key], finding))
-    return grids[:GRIDS_MAX]
+            places.setdefault((key, finding.offsets), []).append((finding.rule, finding.message))
+    return [
+        _grid(history.partitions[key], offsets, tuple(named))
+        for (key, offsets), named in list(places.items())[:GRIDS_MAX]
+    ]
 
 
 class _Row(msgspec.Struct):
@@ -161,10 +165,13 @@ class _Row(msgspec.Struct):
     label: str
     values: dict[int, int]
     dump: bool = False
+    final: bool = False
 
 
-def _grid(operations: PartitionOperations, finding: Finding) -> OffsetGrid:
-    offsets = _window(operations, finding)
+def _grid(
+    operations: PartitionOperations, guilty: tuple[int, ...], findings: tuple[tuple[str, str], ...]
+) -> OffsetGrid:
+    offsets = _window(guilty)
     rows = _rows(operations, offsets)
     odd = _contradictions(rows)
     shown = [
@@ -186,24 +193,23 @@ def _grid(operations: PartitionOperations, finding: Finding) -> OffsetGrid:
     )
     kept = sorted(ranked[:ROWS_MAX])
     return OffsetGrid(
-        f"{finding.topic}-{finding.partition}",
-        finding.rule,
-        finding.message,
+        str(operations.key),
+        findings,
         offsets,
-        finding.offsets,
+        guilty,
         tuple(shown[index] for index in kept),
         len(shown) - len(kept),
     )
 
 
-def _window(operations: PartitionOperations, finding: Finding) -> tuple[int, ...]:
+def _window(guilty_offsets: Sequence[int]) -> tuple[int, ...]:
     """Around the guilty offsets; where they are far apart (a record that is there twice), around each of them."""
     wanted: set[int] = set()
     each_side = OFFSETS_AROUND
     while each_side >= 0:
         wanted = {
             offset
-            for guilty in finding.offsets[:OFFSETS_MAX]
+            for guilty in guilty_offsets[:OFFSETS_MAX]
             for offset in range(max(0, guilty - each_side), guilty + each_side + 1)
         }
         if len(wanted) <= OFFSETS_MAX:
@@ -224,7 +230,7 @@ def _rows(operations: PartitionOperations, offsets: Sequence[int]) -> list[_Row]
         values = _within(offsets, fetch.base_offset, fetch.values)
         if values:
             who = f"{fetch.invoked_ns / 1e9:.3f} s  {'final read' if fetch.final else f'read by {fetch.process}'}"
-            rows.append(_Row(fetch.invoked_ns, who, values))
+            rows.append(_Row(fetch.invoked_ns, who, values, final=fetch.final))
     rows.sort(key=lambda row: row.at_ns)
     for dump in operations.dumps:
         values = {}
@@ -243,16 +249,24 @@ def _within(offsets: Sequence[int], base_offset: int, values: Sequence[int]) -> 
 
 
 def _contradictions(rows: Sequence[_Row]) -> set[tuple[int, int]]:
-    """(offset, value) where one offset was said to hold several values, or one value to be at several offsets."""
+    """(offset, value) of what cannot be true together with the final read; where that says nothing, with each other."""
     values_at: dict[int, set[int]] = defaultdict(set)
     offsets_of: dict[int, set[int]] = defaultdict(set)
+    settled: dict[int, int] = {}
     for row in rows:
         for offset, value in row.values.items():
             values_at[offset].add(value)
             offsets_of[value].add(offset)
+            if row.final:
+                settled.setdefault(offset, value)
     return {
         (offset, value)
         for offset, values in values_at.items()
         for value in values
-        if len(values) > 1 or len(offsets_of[value]) > 1
+        if (len(values) > 1 and settled.get(offset) != value) or (len(offsets_of[value]) > 1 and _twice(value, settled))
     }
+
+
+def _twice(value: int, settled: dict[int, int]) -> bool:
+    """A record that was acknowledged at one offset and settled at another is told apart by the first rule already."""
+    return sum(held == value for held in settled.values()) != 1

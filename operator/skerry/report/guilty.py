@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import Fetch, HistoryRecord, Produce, ReplicaDump
@@ -11,34 +12,47 @@ from skerry.history.run import History
 GUILTY_FINDINGS_MAX = 3
 
 
-def witnesses(history: History, findings: Iterable[Finding]) -> list[tuple[int, str, HistoryRecord]]:
-    """(when, rule, record) of the records that prove the first failures; dumps have no time of their own: the end."""
+class Witness(NamedTuple):
+    at_ns: int
+    """Dumps have no time of their own: the end."""
+    rule: str
+    record: HistoryRecord
+    offset: int
+    """The first guilty one; -1: the finding names none."""
+
+
+def witnesses(history: History, findings: Iterable[Finding]) -> list[Witness]:
+    """The records that prove the first `GUILTY_FINDINGS_MAX` failures, each once."""
     failed = [finding for finding in findings if finding.verdict is Verdict.FAIL][:GUILTY_FINDINGS_MAX]
     end_ns = history.footer.ended_ns if history.footer is not None else 0
-    found: dict[int, tuple[int, str, HistoryRecord]] = {}
+    found: dict[int, Witness] = {}
     for finding in failed:
         for index in finding.witness:
             if 0 <= index < len(history.records):
                 record = history.records[index]
                 at_ns = getattr(record, "completed_ns", getattr(record, "after_ns", end_ns))
-                found.setdefault(index, (at_ns, finding.rule, record))
+                found.setdefault(index, Witness(at_ns, finding.rule, record, min(finding.offsets, default=-1)))
     return list(found.values())
 
 
-def told_of(record: HistoryRecord) -> str:
-    """What a record says, as half a sentence; empty for those that say nothing by themselves."""
+def told_of(record: HistoryRecord, offset: int = -1) -> str:
+    """What a record says, of this offset if it says anything of it; empty for those that say nothing by themselves."""
     match record:
         case Produce():
-            where = f" at offsets {_span(record.base_offset, record.count)}" if record.base_offset >= 0 else ""
             by = f" by broker {record.leader} in epoch {record.leader_epoch}" if record.leader >= 0 else ""
-            values = f"{short_value(record.first_value)} ({record.count})" if record.count > 1 else ""
-            return f"write {values or short_value(record.first_value)} was answered {record.outcome}{where}{by}"
-        case Fetch(values=values) if values:
-            who = "the final read" if record.final else f"reader {record.process}"
-            seen = ", ".join(short_value(value) for value in values[:3]) + (" ..." if len(values) > 3 else "")
-            return f"{who} finds {seen} at offsets {_span(record.base_offset, len(values))}"
+            step = offset - record.base_offset
+            if record.base_offset >= 0 and 0 <= step < record.count:
+                return f"{short_value(record.first_value + step)} is acknowledged at offset {offset}{by}"
+            where = f" at offsets {_span(record.base_offset, record.count)}" if record.base_offset >= 0 else ""
+            return f"the write of {short_value(record.first_value)} is answered {record.outcome}{where}{by}"
         case Fetch():
             who = "the final read" if record.final else f"reader {record.process}"
+            step = offset - record.base_offset
+            if offset >= 0 and 0 <= step < len(record.values):
+                return f"{who} finds {short_value(record.values[step])} at offset {offset}"
+            if record.values:
+                seen = short_value(record.values[0])
+                return f"{who} finds {seen} and on at offsets {_span(record.base_offset, len(record.values))}"
             return f"{who} finds the end of the log at {record.high_watermark}"
         case ReplicaDump():
             return f"the disk of broker {record.broker} ends at offset {record.log_end_offset}"

@@ -17,7 +17,7 @@ from skerry.report.story import story
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 FINDINGS_SHOWN_MAX = 200
 """Of each table; the rest is in the JSON."""
-WHY_SHOWN_MAX = 5
+WHY_SHOWN_MAX = 3
 STORY_FIRST = 12
 """Sentences before the fold."""
 _RANK = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}

@@ -128,7 +128,7 @@ def draw(history: History, topic: str, brokers: int, partitions: int, findings: 
         bands=(*bands, *ack_bands),
         ticks=_ticks(scale),
         edges=tuple(_edges(happened, scale)),
-        guilty=tuple(Mark(scale.x(at_ns), rule) for at_ns, rule, _ in witnesses(history, findings)),
+        guilty=tuple(Mark(scale.x(each.at_ns), each.rule) for each in witnesses(history, findings)),
         kinds=frozenset(band.kind for band in (*bands, *ack_bands)),
     )
 

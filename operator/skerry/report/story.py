@@ -191,7 +191,7 @@ def _stalls(history: History) -> Iterable[Sentence]:
 
 
 def _guilty(history: History, findings: Iterable[Finding]) -> Iterable[Sentence]:
-    for at_ns, rule, record in witnesses(history, findings):
-        text = told_of(record)
+    for witness in witnesses(history, findings):
+        text = told_of(witness.record, witness.offset)
         if text:
-            yield Sentence(at_ns, Kind.GUILTY, f"{rule}: {text}")
+            yield Sentence(witness.at_ns, Kind.GUILTY, f"{witness.rule}: {text}")
