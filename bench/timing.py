@@ -151,7 +151,7 @@ BOTH = (Goal("p50", True, 2.0), Goal("p99", True, 3.0))
 ISOLATED = (Goal("max", True, 3.0),)
 LAG = (Goal("max", True, 2.0),)
 GRACEFUL = (Goal("p50", True, 0.5), Goal("max", True, 1.0))
-ONE_PLANE = (Plane.REPLICATION,)
+FETCH = (Plane.REPLICATION,)
 
 CASES = (
     Case("leader killed", False, lambda b: b.cluster.kill(b.placement.leader), CRASH),
@@ -164,11 +164,11 @@ CASES = (
     Case("leader = controller heard, but deaf", True, lambda b: b.isolate(b.placement.leader, out=False), ISOLATED),
     Case("leader hears, but is mute", False, lambda b: b.isolate(b.placement.leader, into=False), ISOLATED),
     Case("leader = controller hears, but is mute", True, lambda b: b.isolate(b.placement.leader, into=False), ISOLATED),
-    Case("leader cut off on the replication plane", False, lambda b: b.isolate(b.placement.leader, planes=ONE_PLANE), ISOLATED),
+    Case("leader cut off on the fetch plane", False, lambda b: b.isolate(b.placement.leader, planes=FETCH), ISOLATED),
     Case("controller killed, leads nothing", False, lambda b: b.cluster.kill(b.placement.controller), LAG),
     Case("follower killed", True, lambda b: b.cluster.kill(b.placement.other), LAG),
     Case("follower isolated", True, lambda b: b.isolate(b.placement.other), LAG),
-    Case("follower cut off on the replication plane", True, lambda b: b.isolate(b.placement.other, planes=ONE_PLANE), LAG),
+    Case("follower cut off on the fetch plane", True, lambda b: b.isolate(b.placement.other, planes=FETCH), LAG),
     Case("leader stopped in order", False, lambda b: b.cluster.terminate(b.placement.leader), GRACEFUL),
     Case("leader = controller stopped in order", True, lambda b: b.cluster.terminate(b.placement.leader), GRACEFUL),
     Case("rolling restart of all", False, lambda b: b.roll(), GRACEFUL, NS_PER_S),
