@@ -21,6 +21,8 @@ INTERRUPTED = 2
 USAGE_ERROR = 3
 OUTPUT_CLOSED = 128 + signal.SIGPIPE
 """What a shell says of a program that was ended by a closed pipe: no verdict."""
+ENDED_BY_CTRL_C = 128 + signal.SIGINT
+"""What typer makes of Ctrl-C; no command of ours ends so."""
 SEED_MAX = 2**53 - 1
 """As in the document."""
 
@@ -139,6 +141,9 @@ def run_command_line(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return _output_is_closed()
         raise
+    if code == ENDED_BY_CTRL_C:
+        _complain("interrupted", style="yellow")
+        return INTERRUPTED
     return int(code or 0)
 
 

@@ -16,8 +16,7 @@ from skerry.cli.errors import CommandError, output_error
 from skerry.cli.worlds import run_in
 from skerry.experiment import Experiment
 from skerry.experiment.verdict import worst
-from skerry.report.files import write_report
-from skerry.report.junit import junit_xml
+from skerry.report.files import write_report, write_suite
 from skerry.report.live import LiveView
 from skerry.report.model import RunReport, make_report
 from skerry.report.terminal import print_report, print_suite
@@ -61,8 +60,7 @@ def run_suite(options: Options, console: Console) -> int:
 
 def _print_suite(out: Path, reports: list[RunReport], console: Console) -> None:
     print_suite(console, reports)
-    path = out / "junit.xml"
-    path.write_bytes(junit_xml(reports))
+    path = write_suite(out / "junit.xml", reports)
     console.print(f"JUnit of all {len(reports)} runs: {path}", highlight=False, markup=False, soft_wrap=True)
 
 

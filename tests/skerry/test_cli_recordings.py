@@ -1,0 +1,100 @@
+"""`skerry check` and `skerry report` of files that are no recording, or only half of one."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from skerry.cli import run_command_line
+from skerry.experiment.verdict import Finding, FindingKind, Verdict
+from skerry.history import encode_history
+from skerry.history.records import FindingSeen, Footer, Header, Outcome, Produce
+
+HEADER = Header(1, "crash", "kind: ChaosExperiment\n", "sim", 7, 1_700_000_000_000_000_000, "0.1.0", 3)
+WRITE = Produce(1, "orders", 0, 1, 2, Outcome.OK, "All", 1 << 40, 1, base_offset=0, leader=1, leader_epoch=1)
+
+
+def content(*records) -> bytes:
+    return b"".join(encode_history(records))
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "history.jsonl"
+
+    def write(data: bytes):
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("command", ["check", "report"])
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"# not a history\n", "FILE: history, line 1: not a record of a run"),
+        (b"\x00\x01\x02", "FILE: history, line 1: not a record of a run"),
+        (b"\xff" * 5000 + b"\n", "FILE: history, line 1: not a record of a run"),
+        (b"[" * 100_000 + b"\n", "FILE: history, line 1: not a record of a run"),
+        (b'{"type":"rumour"}\n', "FILE: history, line 1: not a record of a run"),
+        (content(HEADER) + b'{"type":"footer"}\n', "FILE: history, line 2: not a record of a run"),
+        (content(HEADER, HEADER), "FILE: history, line 2: a second header; one file holds one run"),
+        (content(HEADER, Footer(1), WRITE), "FILE: history, line 3: a record after the footer, which ends a run"),
+        (
+            content(HEADER).replace(b'"version":1', b'"version":2'),
+            "FILE: history, line 1: written in format 2, this version of skerry reads format 1",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_one_sentence(data, sentence, command, recording, tmp_path, capsys):
+    path = recording(data)
+    assert run_command_line([command, str(path), *(["--out", str(tmp_path / "o")] if command == "report" else [])]) == 3
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(sentence.replace("FILE", str(path)))
+    assert output.err.count("\n") == 1
+    assert path.read_bytes() == data
+
+
+def test_recordings_that_are_not_there(tmp_path, recording, capsys):
+    assert run_command_line(["check", str(tmp_path / "no")]) == 3
+    assert capsys.readouterr().err == f"{tmp_path}/no: cannot be read as a history: No such file or directory\n"
+    assert run_command_line(["check", str(tmp_path)]) == 3
+    assert capsys.readouterr().err == f"{tmp_path}: is a directory; name a history.jsonl\n"
+    path = recording(b"")
+    assert run_command_line(["check", str(tmp_path)]) == 3
+    assert capsys.readouterr().err == f"{tmp_path}: is a directory; name {path}\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "the history is empty"),
+        (content(HEADER), "document"),
+        (content(WRITE), "recording"),
+        (content(HEADER, WRITE)[:-10], "recording"),
+        (content(Footer(1)), "recording"),
+    ],
+    ids=["empty", "header only", "no header", "cut off", "footer only"],
+)
+def test_half_a_recording_is_inconclusive(data, told, recording, tmp_path, capsys):
+    """Whatever is there can be judged and rendered, and is never a Pass."""
+    path = recording(data)
+    assert run_command_line(["check", str(path)]) == 2
+    assert told in capsys.readouterr().out
+    assert run_command_line(["report", str(path), "--out", str(tmp_path / "report")]) == 2
+    assert json.loads((tmp_path / "report" / "report.json").read_bytes())["verdict"] == "Inconclusive"
+    assert b"<html" in (tmp_path / "report" / "report.html").read_bytes()
+    errors = ElementTree.parse(tmp_path / "report" / "junit.xml").getroot().get("errors")
+    assert int(errors or 0) > 0
+
+
+def test_a_finding_of_the_run_stands_whenever_the_recording_is_judged(recording, capsys):
+    """Nobody who reads the file later can see what the simulator saw."""
+    seen = Finding(FindingKind.SAFETY, "invariants", Verdict.FAIL, "two leaders in epoch 3", "InvariantBroken")
+    path = recording(content(HEADER, FindingSeen(5, seen), Footer(9)))
+    assert run_command_line(["check", str(path)]) == 1
+    assert "two leaders in epoch 3" in capsys.readouterr().out
