@@ -5,6 +5,11 @@ Every message is one sentence: what, where, what to change.
 
 from __future__ import annotations
 
+import errno
+import os
+
+IN_USE = os.strerror(errno.EADDRINUSE)
+
 EXIT_CLEAN = 0
 EXIT_FAILED = 1
 """The broker stopped because it had to: a disk failed, or the node said so."""
@@ -25,5 +30,8 @@ class ConfigError(StartError):
 
 
 class PortInUse(StartError):
+    """Or the host is not of this machine, or the name is unknown."""
+
     def __init__(self, flag: str, host: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen on {host}:{port} ({reason}); free that port or choose another with {flag}")
+        remedy = "free that port or choose another with" if reason == IN_USE else "correct"
+        super().__init__(f"cannot listen on {host}:{port} ({reason}); {remedy} {flag}")

@@ -41,7 +41,7 @@ class SpaceLimit:
             raise OSError(
                 errno.ENOSPC,
                 f"the size limit of {self.limit_bytes} bytes of records is reached; "
-                "raise size_limit_bytes or lower the topics' retention",
+                "raise --data-bytes-max or lower the topics' retention",
             )
         self.used_bytes += size
 

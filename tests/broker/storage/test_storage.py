@@ -354,7 +354,7 @@ def test_a_full_disk_names_the_limit_and_loses_nothing_acknowledged(owner: Owner
     (failure,) = owner.failed
     assert failure[0] is False
     assert f"size limit of {limit} bytes" in failure[1]
-    assert "raise size_limit_bytes" in failure[1]
+    assert "raise --data-bytes-max" in failure[1]
     storage.close()
     owner.open(size_limit_bytes=limit)
     assert (owner.log().end_offset, owner.log().intact) == (8, True)
