@@ -60,7 +60,7 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
         brokers=range(brokers),
         grids=offset_grids(history, report.findings),
     )
-    return page.encode()
+    return page.encode(errors="replace")
 
 
 def _headline(report: RunReport) -> tuple[str, str]:

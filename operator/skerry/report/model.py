@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from skerry.checker.findings import plural
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, FindingKind, Verdict, worst
 from skerry.history.run import History
@@ -119,7 +120,7 @@ def _sentence(
         properties = len({finding.rule for finding in findings if finding.kind is FindingKind.SAFETY})
         return (
             f"Pass: all {acknowledged:,} acknowledged records are accounted for; "
-            f"{properties} properties and {expectations} expectations hold."
+            f"{plural(properties, 'property', 'properties')} and {plural(expectations, 'expectation')} hold."
         )
     if not guilty:
         why = f"the run ended early ({reason})" if reason else "nothing was checked"

@@ -27,7 +27,7 @@ def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> 
     _line(console, report.message, STYLE[report.verdict])
     expectations = [finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION]
     if expectations:
-        console.print(_table(expectations, wide=console.width >= WIDE))
+        console.print(_table(expectations, console.width))
     always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
     held = sum(finding.verdict is Verdict.PASS for finding in always)
     if always:
@@ -49,16 +49,18 @@ def _line(console: Console, text: str, style: str = "") -> None:
     console.print(Text(text, style), soft_wrap=True)
 
 
-def _table(findings: Sequence[Finding], *, wide: bool) -> Table:
+def _table(findings: Sequence[Finding], width: int) -> Table:
     """Below `WIDE` columns an expectation is its name or, without one, its kind: the numbers must not be broken."""
+    wide = width >= WIDE
+    room = max(6, min(22, (width - 20) // 3))
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("verdict", no_wrap=True)
     table.add_column("expectation", overflow="fold")
     if wide:
         table.add_column("rule", no_wrap=True)
-    table.add_column("limit", overflow="fold", min_width=_width("limit", [finding.limit for finding in findings]))
+    table.add_column("limit", overflow="fold", min_width=_width(room, [finding.limit for finding in findings]))
     measured = [finding.measured or "-" for finding in findings]
-    table.add_column("measured", overflow="fold", min_width=_width("measured", measured))
+    table.add_column("measured", overflow="fold", min_width=_width(room, measured))
     for finding, value in zip(findings, measured, strict=True):
         verdict = Text(f"{MARK[finding.verdict]} {finding.verdict}", STYLE[finding.verdict])
         cells = [verdict, Text(finding.name or finding.rule)]
@@ -66,9 +68,9 @@ def _table(findings: Sequence[Finding], *, wide: bool) -> Table:
     return table
 
 
-def _width(heading: str, cells: Sequence[str]) -> int:
-    """A column is as wide as its contents, within reason."""
-    return min(22, max(len(heading), *(len(cell) for cell in cells)))
+def _width(room: int, cells: Sequence[str]) -> int:
+    """A column is as wide as its contents, within reason; what is longer is folded."""
+    return min(room, max(len(cell) for cell in cells))
 
 
 def print_suite(console: Console, reports: Sequence[RunReport]) -> None:
