@@ -21,11 +21,23 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections import deque
-from enum import IntEnum
-
-import msgspec
+from collections.abc import Iterable
 
 from skerry.worlds.sim.disk_files import ContractBroken, LogFile, RaftFile, producer_states
+from skerry.worlds.sim.disk_writes import (
+    RAFT,
+    Append,
+    Epochs,
+    FileKey,
+    Format,
+    LogWrite,
+    RaftWrite,
+    Replace,
+    Snapshot,
+    Start,
+    Truncate,
+    Write,
+)
 from skerry_broker.core.messages import (
     AdvanceLogStart,
     AppendLog,
@@ -44,37 +56,7 @@ from skerry_broker.core.messages import (
     TruncateLog,
 )
 from skerry_broker.core.records import Entry
-from skerry_broker.core.types import Batch, EpochStart, HardState, RecoveredLog, TopicPartition
-
-RAFT = "raft"
-"""The file of the metadata log, its snapshot, the hard state and the cluster id."""
-
-FileKey = str | TopicPartition
-
-
-class _Kind(IntEnum):
-    APPEND = 0
-    TRUNCATE = 1
-    REPLACE = 2
-    """The whole file was replaced: created, deleted, reset."""
-    EPOCH = 3
-    RAFT = 4
-    SNAPSHOT = 5
-    FORMAT = 6
-    START = 7
-
-
-class _Write(msgspec.Struct, gc=False):
-    """One unsynced write and how to take it back."""
-
-    write_id: int
-    key: FileKey
-    log: LogFile | None
-    """The partition's file that was written; None for the metadata log, or when the file was deleted."""
-    kind: _Kind
-    end_after: int
-    """The end of the log (or the last index) after it; -1 where it has none."""
-    undo: tuple[object, ...]
+from skerry_broker.core.types import Batch, EpochStart, RecoveredLog, TopicPartition
 
 
 class Disk:
@@ -90,8 +72,8 @@ class Disk:
         self.raft_corrupt = False
         self.corrupt_logs: dict[TopicPartition, int] = {}
         """The offset of the first bad batch."""
-        self._unsynced: deque[_Write] = deque()
-        self._doomed: list[_Write] = []
+        self._unsynced: deque[Write] = deque()
+        self._doomed: list[Write] = []
         self.written_id = 0
         self.durable_id = 0
         self.logs_failed = False
@@ -135,13 +117,8 @@ class Disk:
         elif isinstance(effect, AdvanceLogStart):
             self._advance_start(effect)
         else:
-            self._note(effect.write_id, RAFT, None, _Kind.FORMAT, -1, (self.raft.cluster_id,))
+            self._unsynced.append(Format(effect.write_id, self.raft))
             self.raft.cluster_id = effect.cluster_id
-
-    def _note(
-        self, write_id: int, key: FileKey, log: LogFile | None, kind: _Kind, end_after: int, undo: tuple[object, ...]
-    ) -> None:
-        self._unsynced.append(_Write(write_id, key, log, kind, end_after, undo))
 
     def _log(self, partition: TopicPartition, effect: object) -> LogFile:
         log = self.logs.get(partition)
@@ -166,8 +143,7 @@ class Disk:
             log.batches.append(batch)
             end = batch.next_offset
         log.lost = False
-        undo = (len(effect.batches), epochs_before)
-        self._note(effect.write_id, effect.partition, log, _Kind.APPEND, end, undo)
+        self._unsynced.append(Append(effect.write_id, effect.partition, log, effect.batches, epochs_before))
 
     def _truncate(self, effect: TruncateLog) -> None:
         log = self._log(effect.partition, effect)
@@ -179,14 +155,8 @@ class Disk:
             raise ContractBroken(f"{effect.partition}: truncation to {end} below the start {log.start_offset}")
         removed = log.batches[keep:]
         kept_epochs = len([line for line in log.epochs if line.start_offset < end])
-        self._note(
-            effect.write_id,
-            effect.partition,
-            log,
-            _Kind.TRUNCATE,
-            end,
-            (removed, kept_epochs, log.epochs[kept_epochs:]),
-        )
+        gone = log.epochs[kept_epochs:]
+        self._unsynced.append(Truncate(effect.write_id, effect.partition, log, end, removed, kept_epochs, gone))
         del log.batches[keep:], log.bases[keep:], log.epochs[kept_epochs:]
         log.durable_end = min(log.durable_end, end)
         log.truncations += 1
@@ -200,20 +170,19 @@ class Disk:
         kept = len(log.epochs)
         while kept and log.epochs[kept - 1].start_offset >= effect.epoch.start_offset:
             kept -= 1
-        self._note(effect.write_id, effect.partition, log, _Kind.EPOCH, -1, (kept, log.epochs[kept:]))
+        self._unsynced.append(Epochs(effect.write_id, effect.partition, log, kept, log.epochs[kept:]))
         log.epochs[kept:] = [effect.epoch]
 
     def _replace(self, write_id: int, partition: TopicPartition, new: LogFile | None) -> None:
         old = self.logs.pop(partition, None)
-        self._note(write_id, partition, new, _Kind.REPLACE, new.start_offset if new else -1, (old,))
+        self._unsynced.append(Replace(write_id, partition, self.logs, old, new))
         if new is not None:
             self.logs[partition] = new
 
     def _advance_start(self, effect: AdvanceLogStart) -> None:
         log = self._log(effect.partition, effect)
         drop = len([batch for batch in log.batches if batch.next_offset <= effect.start_offset])
-        undo = (log.start_offset, log.batches[:drop])
-        self._note(effect.write_id, effect.partition, log, _Kind.START, -1, undo)
+        self._unsynced.append(Start(effect.write_id, effect.partition, log, log.batches[:drop]))
         log.start_offset = effect.start_offset
         del log.batches[:drop], log.bases[:drop]
 
@@ -235,14 +204,11 @@ class Disk:
             raft.entries.append(entry)
         if effect.hard_state is not None:
             raft.hard_state = effect.hard_state
-        undo = (removed, len(effect.entries), hard_state_before, raft.hard_state)
-        self._note(effect.write_id, RAFT, None, _Kind.RAFT, raft.last_index, undo)
+        self._unsynced.append(RaftWrite(effect.write_id, raft, removed, len(effect.entries), hard_state_before))
 
     def _save_snapshot(self, effect: SaveSnapshot) -> None:
         raft = self.raft
-        self._note(
-            effect.write_id, RAFT, None, _Kind.SNAPSHOT, -1, (raft.snapshot, list(raft.entries), raft.durable_index)
-        )
+        self._unsynced.append(Snapshot(effect.write_id, raft, raft.snapshot, list(raft.entries)))
         drop = len(raft.entries) if effect.reset else effect.last_index - raft.first_index + 1
         if drop < 0:
             raise ContractBroken(f"raft: snapshot {effect.last_index} behind {raft.first_index - 1}")
@@ -268,26 +234,22 @@ class Disk:
             if self.logs_failed and write.key != RAFT:
                 self._doomed.append(write)
                 continue
-            if write.key == RAFT:
+            if isinstance(write, LogWrite):
+                log = write.log
+                log.durable_end = write.end_after
+                log.truncations -= isinstance(write, Truncate)
+                if log.truncations:
+                    capped.add(write.key)
+            elif isinstance(write, RaftWrite | Snapshot):
                 raft = self.raft
-                if write.kind is _Kind.RAFT:
+                if isinstance(write, RaftWrite):
                     raft.durable_index = write.end_after
-                    hard_state = write.undo[3]
-                    assert isinstance(hard_state, HardState)
-                    raft.durable_hard_state = hard_state
-                    raft.truncations -= bool(write.undo[0])
-                elif write.kind is _Kind.SNAPSHOT:
+                    raft.durable_hard_state = write.hard_state
+                    raft.truncations -= bool(write.removed)
+                else:
                     raft.durable_index = max(raft.durable_index, raft.first_index - 1)
                 if raft.truncations:
                     capped.add(RAFT)
-                continue
-            log = write.log
-            if log is None or write.end_after < 0:
-                continue
-            log.durable_end = write.end_after
-            log.truncations -= write.kind is _Kind.TRUNCATE
-            if log.truncations:
-                capped.add(write.key)
         if capped:
             self._cap(capped)
 
@@ -297,16 +259,14 @@ class Disk:
         for write in self._unsynced:
             if write.key not in keys:
                 continue
-            if write.kind is _Kind.TRUNCATE and write.log is not None:
+            if isinstance(write, Truncate):
                 write.log.durable_end = min(write.log.durable_end, write.end_after)
-            elif write.kind is _Kind.RAFT and write.undo[0]:
-                appended = write.undo[1]
-                assert isinstance(appended, int)
-                raft.durable_index = min(raft.durable_index, write.end_after - appended)
+            elif isinstance(write, RaftWrite) and write.removed:
+                raft.durable_index = min(raft.durable_index, write.end_after - write.appended)
 
     def sync_failed(self, write_id: int, *, raft: bool) -> None:
         """A sync up to ``write_id`` failed for the metadata log (``raft``) or for the partitions' logs."""
-        remaining: deque[_Write] = deque()
+        remaining: deque[Write] = deque()
         for write in self._unsynced:
             if write.write_id <= write_id and (write.key == RAFT) == raft:
                 self._doomed.append(write)
@@ -324,116 +284,39 @@ class Disk:
 
     def crash(self, *, keep_all: bool) -> None:
         """SIGKILL: writes still queued inside the process are lost, from some point on, the last one perhaps torn."""
+        self._lose_doomed()
         writes = list(self._unsynced)
         keep = len(writes) if keep_all else self._rng.randrange(0, len(writes) + 1)
         self._lose(writes, keep)
         self._unsynced.clear()
-        self._lose_doomed()
 
     def power_cut(self, *, lose_all: bool = False) -> None:
         """Every file keeps its own prefix of what was not synced; ``lose_all``: nothing of it."""
-        files: dict[FileKey, list[_Write]] = {}
-        for write in self._unsynced:
-            files.setdefault(write.key, []).append(write)
-        for writes in files.values():
+        self._lose_doomed()
+        for writes in by_file(self._unsynced).values():
             keep = 0 if lose_all else self._rng.randrange(0, len(writes) + 1)
             self._lose(writes, keep)
         self._unsynced.clear()
         for log in self.logs.values():
+            # The checkpoint is written when convenient: an older one may be what is there.
             if self._rng.random() < 0.5:
-                log.checkpoint = min(log.checkpoint, log.durable_end) if lose_all else log.checkpoint // 2
-        self._lose_doomed()
+                log.checkpoint //= 2
 
     def _lose_doomed(self) -> None:
-        files: dict[FileKey, list[_Write]] = {}
-        for write in self._doomed:
-            files.setdefault(write.key, []).append(write)
-        for writes in files.values():
+        """A file whose sync has failed keeps some prefix of everything since; what was written later goes with it."""
+        files = by_file(self._doomed)
+        later = by_file(write for write in self._unsynced if write.key in files)
+        for key, writes in files.items():
+            writes += later.get(key, [])
             self._lose(writes, self._rng.randrange(0, len(writes) + 1))
+        self._unsynced = deque(write for write in self._unsynced if write.key not in files)
         self._doomed.clear()
 
-    def _lose(self, writes: list[_Write], keep: int) -> None:
+    def _lose(self, writes: list[Write], keep: int) -> None:
         for write in reversed(writes[keep:]):
-            self._undo(write)
+            write.undo()
         if keep < len(writes):
-            self._tear(writes[keep])
-
-    def _tear(self, write: _Write) -> None:
-        """The first lost write got to the disk in part: an append keeps some whole batches in front."""
-        if write.kind is not _Kind.APPEND:
-            return
-        log = write.log
-        batches = write.undo[-1]
-        if log is None or not isinstance(batches, list) or not batches:
-            return
-        for batch in batches[: self._rng.randrange(0, len(batches))]:
-            if not log.epochs or log.epochs[-1].epoch != batch.leader_epoch:
-                log.epochs.append(EpochStart(batch.leader_epoch, batch.base_offset))
-            log.bases.append(batch.base_offset)
-            log.batches.append(batch)
-
-    def _undo(self, write: _Write) -> None:
-        kind, undo = write.kind, write.undo
-        if write.key == RAFT:
-            self._undo_raft(kind, undo)
-            return
-        assert isinstance(write.key, TopicPartition)
-        if kind is _Kind.REPLACE:
-            (old,) = undo
-            self.logs.pop(write.key, None)
-            if isinstance(old, LogFile):
-                self.logs[write.key] = old
-            return
-        log = write.log
-        assert log is not None
-        if kind is _Kind.APPEND:
-            count, epochs_before = undo
-            assert isinstance(count, int)
-            assert isinstance(epochs_before, int)
-            lost = log.batches[len(log.batches) - count :]
-            del log.batches[len(log.batches) - count :], log.bases[len(log.bases) - count :]
-            del log.epochs[epochs_before:]
-            write.undo = (*undo, lost)
-        elif kind is _Kind.TRUNCATE:
-            removed, kept_epochs, epochs = undo
-            assert isinstance(removed, list)
-            assert isinstance(kept_epochs, int)
-            assert isinstance(epochs, list)
-            log.batches.extend(removed)
-            log.bases.extend(batch.base_offset for batch in removed)
-            log.epochs[kept_epochs:] = epochs
-        elif kind is _Kind.START:
-            start_offset, dropped = undo
-            assert isinstance(start_offset, int)
-            assert isinstance(dropped, list)
-            log.start_offset = start_offset
-            log.batches[:0] = dropped
-            log.bases[:0] = [batch.base_offset for batch in dropped]
-        else:
-            kept, epochs = undo
-            assert isinstance(kept, int)
-            assert isinstance(epochs, list)
-            log.epochs[kept:] = epochs
-
-    def _undo_raft(self, kind: _Kind, undo: tuple[object, ...]) -> None:
-        raft = self.raft
-        if kind is _Kind.RAFT:
-            removed, appended, hard_state, _ = undo
-            assert isinstance(removed, list)
-            assert isinstance(appended, int)
-            assert isinstance(hard_state, HardState)
-            del raft.entries[len(raft.entries) - appended :]
-            raft.entries.extend(removed)
-            raft.hard_state = hard_state
-        elif kind is _Kind.SNAPSHOT:
-            snapshot, entries, _ = undo
-            assert snapshot is None or isinstance(snapshot, RaftSnapshot)
-            assert isinstance(entries, list)
-            raft.snapshot, raft.entries = snapshot, entries
-        else:
-            (cluster_id,) = undo
-            assert cluster_id is None or isinstance(cluster_id, str)
-            raft.cluster_id = cluster_id
+            writes[keep].tear(self._rng)
 
     def wipe(self, directory_id: str) -> None:
         """An empty volume: another disk."""
@@ -519,3 +402,11 @@ class Disk:
         keep = bisect_right(log.bases, offset - 1)
         del log.batches[keep:], log.bases[keep:]
         log.epochs = [line for line in log.epochs if line.start_offset < offset]
+
+
+def by_file(writes: Iterable[Write]) -> dict[FileKey, list[Write]]:
+    """In order, per file."""
+    files: dict[FileKey, list[Write]] = {}
+    for write in writes:
+        files.setdefault(write.key, []).append(write)
+    return files

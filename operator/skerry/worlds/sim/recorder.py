@@ -326,7 +326,7 @@ class Recorder:
                     status.lease_remaining_ns,
                     sum(partition.truncations for partition in status.partitions),
                     sum(partition.truncated_records for partition in status.partitions),
-                    # Of our topic only: a name that is deleted and made anew is another topic, and a sample cannot say so.
+                    # Of our topic only: a name deleted and made anew is another topic, and a sample cannot say so.
                     tuple(sample for sample in broker_samples(status) if sample.topic == self.topic),
                 )
             )
