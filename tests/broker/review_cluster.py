@@ -99,7 +99,7 @@ class Story:
         assert result.outcome is Outcome.OK, result
 
     def read(self, topic: str) -> list[bytes]:
-        response = self.ask(FetchRequest(topic, 0, 0, 1 << 20, 0)).response
+        response = self.ask(FetchRequest(topic, 0, 0)).response
         assert isinstance(response, FetchResponse)
         return [batch.data for batch in response.batches]
 
