@@ -185,3 +185,19 @@ def test_nothing_follows_the_stop() -> None:
     assert isinstance(effects[-1], StopNode)
     assert effects[-1].clean_broker_epoch is None
     assert node.step(1, Tick()) == []
+
+
+def test_a_node_that_raises_is_a_broker_that_died() -> None:
+    """In the simulator as in the runtime: reported, with the broker named, and the process is gone."""
+    story = Story()
+    host = story.cluster.hosts[1]
+    node = host.node
+    assert isinstance(node, Node)
+
+    def bug(now: int, event: object) -> None:
+        raise RuntimeError("a bug")
+
+    node._handlers[Tick] = bug
+    story.cluster.run_for(S)
+    assert not host.running
+    assert [(one.rule, one.broker) for one in story.invariants.violations] == [("raised", 1)]

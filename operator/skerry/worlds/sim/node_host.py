@@ -8,6 +8,7 @@ first after a pause, what a crash leaves of the writes in flight.
 from __future__ import annotations
 
 import random
+import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -303,6 +304,12 @@ class NodeHost:
                     return
         except ContractBroken as error:
             watcher.broken(self, "disk-contract", str(error))
+            self.halt()
+            return
+        except Exception as error:
+            # What the runtime does, too: a node that raised is a process that ended. It is always a bug.
+            where = traceback.format_exc(limit=-6)
+            watcher.broken(self, "raised", f"{type(error).__name__}: {error}\n{where}")
             self.halt()
             return
         disk = self.disk
