@@ -10,7 +10,7 @@ from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history.run import History
 from skerry.report.evidence import offset_grids, pair_matrices
-from skerry.report.model import RunReport
+from skerry.report.model import CONDUCTOR_RULES, RunReport
 from skerry.report.picture import draw
 from skerry.report.story import story
 
@@ -39,6 +39,7 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
     partitions = experiment.spec.topic.partitions if experiment is not None else 1
     started = datetime.datetime.fromtimestamp(report.started_wall_ns / 1e9, datetime.UTC)
     always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
+    checked = [finding for finding in always if finding.rule not in CONDUCTOR_RULES]
     page = _environment.get_template("report.html.j2").render(
         report=report,
         headline=_headline(report),
@@ -48,11 +49,12 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
         started=started.strftime("%Y-%m-%d %H:%M:%S UTC") if report.started_wall_ns else "",
         seconds=f"{report.duration_ns / 1e9:.1f}",
         marks=MARKS,
+        faults=_faults(report),
         expectations=[finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION],
         always=_worst_first(always)[:FINDINGS_SHOWN_MAX],
         always_left_out=max(0, len(always) - FINDINGS_SHOWN_MAX),
-        always_held=sum(finding.verdict is Verdict.PASS for finding in always),
-        always_count=len(always),
+        checked_held=sum(finding.verdict is Verdict.PASS for finding in checked),
+        checked_count=len(checked),
         story=story(history, topic, report.findings),
         story_first=STORY_FIRST,
         picture=draw(history, topic, brokers, partitions, report.findings),
@@ -67,6 +69,20 @@ def _headline(report: RunReport) -> tuple[str, str]:
     """(the verdict with its rule, the sentence): split for the eye, the same words."""
     what, _, sentence = report.message.partition(": ")
     return what, sentence
+
+
+def _faults(report: RunReport) -> list[tuple[str, bool]]:
+    """(what was injected and how often it was proven, whether that was always), once per fault of the document."""
+    told = []
+    for name in dict.fromkeys(each.fault for each in report.faults):
+        all_of_it = [each for each in report.faults if each.fault == name]
+        proven = sum(each.verified for each in all_of_it)
+        if len(all_of_it) == 1:
+            how = "verified" if proven else "not verified"
+        else:
+            how = f"verified {proven} of {len(all_of_it)} times"
+        told.append((f"{all_of_it[0].kind} “{name}” {how}", proven == len(all_of_it)))
+    return told
 
 
 def _worst_first(findings: list[Finding]) -> list[Finding]:

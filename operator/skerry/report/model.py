@@ -79,8 +79,10 @@ def make_report(
     if reason and verdict is Verdict.PASS:
         verdict = Verdict.INCONCLUSIVE
     guilty = guilty_of(verdict, findings)
-    if reason:  # the finding of that very reason tells it best
-        guilty = tuple(sorted(guilty, key=lambda finding: verdict is not Verdict.FAIL and finding.reason != reason))
+    if reason and verdict is Verdict.INCONCLUSIVE:  # the conductor's own finding of that very reason tells it best
+        guilty = tuple(
+            sorted(guilty, key=lambda finding: (finding.rule not in CONDUCTOR_RULES, finding.reason != reason))
+        )
     acknowledged = sum(produce.count for operations in history.partitions.values() for produce in operations.acked)
     return RunReport(
         experiment=experiment.name if experiment is not None else (header.experiment if header is not None else "?"),
@@ -109,6 +111,8 @@ def _reason(verdict: Verdict, guilty: Sequence[Finding], reason: str) -> str:
     own = next((finding.reason for finding in guilty if finding.reason), "")
     if verdict is Verdict.FAIL:
         return own or "ExpectationNotMet"
+    if guilty and guilty[0].rule in CONDUCTOR_RULES:  # a refused run is recorded as aborted too; why is more telling
+        return own
     return reason or own or "Inconclusive"
 
 

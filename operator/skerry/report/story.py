@@ -19,6 +19,8 @@ SENTENCES_MAX = 60
 TOGETHER_NS = 500_000_000
 """What happens to several partitions within this time is one sentence."""
 STALL_TOLD_NS = 200_000_000
+BY_ORDINAL = "by ordinal"
+"""How a target was found that the document names itself: no news."""
 NAMES = {-1: "the runner", -2: "the fault proxies"}
 
 
@@ -82,7 +84,7 @@ def _faults(history: History) -> Iterable[Sentence]:
         name = f"{each.kind} “{each.name}”"
         if each.effective_ns >= 0:
             where = f" on {each.where}" if each.where.startswith("broker") else f" ({each.where})" if each.where else ""
-            why = f": {each.why}" if each.why else ""
+            why = f": {each.why}" if each.why not in ("", BY_ORDINAL) else ""
             yield Sentence(each.began_ns, Kind.FAULT, f"{name} takes effect{where}{why}")
         if each.verified:
             yield Sentence(each.judged_ns, Kind.FAULT, f"{name} is verified{_because(each.detail)}")
@@ -156,7 +158,7 @@ def _isr_changes(history: History, topic: str) -> Iterable[Sentence]:
                 continue
             verb = "shrinks" if len(isr) < len(before) else "grows" if len(isr) > len(before) else "changes"
             members = ", ".join(str(member) for member in isr)
-            same = next((each for each in told[-8:] if each[1:3] == (verb, members)), None)
+            same = next((each for each in reversed(told[-8:]) if each[1:3] == (verb, members)), None)
             if same is not None and sample.after_ns - same[0] < TOGETHER_NS:
                 same[3].append(partition.partition)
             else:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skerry.experiment.verdict import Finding, FindingKind, Verdict
-from skerry.report.model import RunReport
+from skerry.report.model import CONDUCTOR_RULES, RunReport
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
@@ -20,7 +20,7 @@ SHOWN_MAX = 20
 
 
 def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> None:
-    """Sentence, expectations, everything that is not a Pass, and the files that were written.
+    """Sentence, expectations, everything else that is not a Pass, and the files that were written.
 
     Nothing is taken for markup: names and messages come from documents and brokers.
     """
@@ -29,10 +29,12 @@ def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> 
     if expectations:
         console.print(_table(expectations, console.width))
     always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
-    held = sum(finding.verdict is Verdict.PASS for finding in always)
-    if always:
-        _line(console, f"Checked always: {held} of {len(always)} held.")
-    rest = [finding for finding in (*always, *expectations) if finding.verdict is not Verdict.PASS]
+    checked = [finding for finding in always if finding.rule not in CONDUCTOR_RULES]
+    if checked:
+        held = sum(finding.verdict is Verdict.PASS for finding in checked)
+        _line(console, f"Checked always: {held} of {len(checked)} held.")
+    told = report.worst_findings[:1]
+    rest = [each for each in (*always, *expectations) if each.verdict is not Verdict.PASS and each not in told]
     for finding in rest[:SHOWN_MAX]:
         reason = f" ({finding.reason})" if finding.reason else ""
         name = finding.name or finding.rule

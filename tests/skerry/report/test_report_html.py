@@ -78,6 +78,16 @@ def test_an_inconclusive_run_says_why_at_the_top():
     assert "and 2 more, below" in top
 
 
+def test_a_fault_that_repeats_says_how_often_it_was_proven():
+    def step(number, which):
+        return FaultEvent("gone", number, which, number, number, 0, "wipe", ((1,),))
+
+    unproven = [step(n, FaultStep.EFFECTIVE) for n in range(3)]
+    top = Text(page_of(WRITE, *unproven, step(1, FaultStep.VERIFIED))).text
+    assert "wipe “gone” verified 1 of 3 times" in top
+    assert "wipe “gone” not verified" in Text(page_of(WRITE, unproven[0])).text
+
+
 def test_everything_that_was_recorded_is_escaped():
     findings = [
         Finding(kind, EVIL, Verdict.FAIL, EVIL, reason=EVIL, name=EVIL, limit=EVIL, measured=EVIL, owed=EVIL,

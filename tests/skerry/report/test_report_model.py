@@ -51,8 +51,9 @@ def test_the_sentence_of_what_is_no_pass(findings, reason, message):
 
 def test_a_refused_run_is_told_by_the_conductors_own_finding():
     before_anything = (HEADER, PhaseEvent("Preflight", 1), Footer(2, aborted=True, reason="the run was broken off"))
-    for findings in ([REFUSED], [SILENT, REFUSED]):
-        report = report_of(*findings, records=before_anything)
+    broken_off = Finding(RUN, "recording", Verdict.INCONCLUSIVE, "the run was aborted", reason="Aborted")
+    for findings, reason in (([REFUSED], ""), ([SILENT, REFUSED], ""), ([broken_off, SILENT, REFUSED], "Aborted")):
+        report = report_of(*findings, records=before_anything, reason=reason)
         assert report.verdict is Verdict.INCONCLUSIVE
         assert report.reason == "UnsupportedFault"
         assert report.message.startswith("Inconclusive (UnsupportedFault): This world cannot shift a clock.")

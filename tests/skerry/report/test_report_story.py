@@ -86,6 +86,17 @@ def test_what_happens_to_several_partitions_at_once_is_one_sentence():
     ]
 
 
+def test_the_same_change_later_is_told_again():
+    shrinks = [leads(1, at + p, 1, (1, 2), p) for at in (1000, 5000) for p in range(2)]
+    grows = [leads(1, at + p, 1, (0, 1, 2), p) for at in (100, 3000) for p in range(2)]
+    records = sorted([*shrinks, *grows], key=lambda sample: sample.after_ns)
+    assert told(*records) == [
+        "1000 the ISR of partitions 0, 1 shrinks to {1, 2}",
+        "3000 the ISR of partitions 0, 1 grows to {0, 1, 2}",
+        "5000 the ISR of partitions 0, 1 shrinks to {1, 2}",
+    ]
+
+
 def test_an_election_is_placed_by_its_wall_clock_but_never_after_it_was_seen():
     assert told(elected(1900, 1, 1)) == ["1900 broker 1 becomes leader of partition 0 (epoch 1), reason: isolation"]
     assert told(elected(9000, 1, 1, seen=2000))[0].startswith("2000 ")
