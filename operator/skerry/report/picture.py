@@ -143,10 +143,14 @@ def _end_ns(history: History) -> int:
     return max(ends, default=NS)
 
 
+TICKS_MAX = 16
+TICK_STEPS_MS = (100, 200, 500, *(1000 * seconds for seconds in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)))
+
+
 def _ticks(scale: _Scale) -> tuple[Mark, ...]:
-    seconds = scale.end_ns / NS
-    step = next((step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if seconds / step <= 16), 3600)
-    return tuple(Mark(scale.x(at * NS), f"{at} s") for at in range(0, int(seconds) + 1, step)[:100])
+    end_ms = scale.end_ns // 1_000_000
+    step = next((step for step in TICK_STEPS_MS if end_ms / step <= TICKS_MAX), end_ms // TICKS_MAX)
+    return tuple(Mark(scale.x(at * 1_000_000), f"{at / 1000:g} s") for at in range(0, end_ms + 1, step))
 
 
 def _edges(happened: Iterable[Occurrence], scale: _Scale) -> Iterable[Mark]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from skerry.experiment.verdict import Finding
+from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import ElectionSeen, StatusSample
 from skerry.history.run import History
 from skerry.report.guilty import told_of, witnesses
@@ -32,8 +32,13 @@ class Kind(IntEnum):
     ISR = 2
     TRUNCATION = 3
     GUILTY = 4
-    STALL = 5
+    DOUBT = 5
+    """A stall, or something that keeps the run from being judged."""
     NOTE = 6
+
+
+KEPT = (Kind.FAULT, Kind.GUILTY, Kind.DOUBT)
+"""Of a story that is too long."""
 
 
 class Sentence(NamedTuple):
@@ -47,8 +52,8 @@ class Sentence(NamedTuple):
 
 
 def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> list[Sentence]:
-    """What happened, in the order of time. Of more than `SENTENCES_MAX` sentences, faults and guilty records stay, then
-    elections, then the rest."""
+    """What happened, in the order of time. Of more than `SENTENCES_MAX` sentences, faults, guilty records and doubts
+    stay, then elections, then the rest."""
     told = [
         *_faults(history),
         *_elections(history, topic),
@@ -60,7 +65,7 @@ def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> lis
         *_notes(history),
     ]
     if len(told) > SENTENCES_MAX:
-        told.sort(key=lambda sentence: (0 if sentence.kind is Kind.GUILTY else sentence.kind, sentence.at_ns))
+        told.sort(key=lambda sentence: (0 if sentence.kind in KEPT else sentence.kind, sentence.at_ns))
         del told[SENTENCES_MAX:]
     return sorted(told)
 
@@ -70,7 +75,8 @@ def _notes(history: History) -> Iterable[Sentence]:
     found = {seen.finding.message for seen in history.findings}
     for seen in history.findings:
         text = f"{seen.finding.verdict} ({seen.finding.reason or seen.finding.rule}): {seen.finding.message}"
-        yield Sentence(seen.at_ns, Kind.GUILTY, text)
+        failed = seen.finding.verdict is Verdict.FAIL
+        yield Sentence(seen.at_ns, Kind.GUILTY if failed else Kind.DOUBT, text)
     for note in history.notes:
         if note.text not in found:
             yield Sentence(
@@ -189,7 +195,7 @@ def _stalls(history: History) -> Iterable[Sentence]:
         length_ns = stall.to_ns - stall.from_ns
         if length_ns > STALL_TOLD_NS:
             who = NAMES.get(stall.process, f"broker {stall.process}")
-            yield Sentence(stall.from_ns, Kind.STALL, f"{who} did not run for {length_ns / 1e6:.0f} ms")
+            yield Sentence(stall.from_ns, Kind.DOUBT, f"{who} did not run for {length_ns / 1e6:.0f} ms")
 
 
 def _guilty(history: History, findings: Iterable[Finding]) -> Iterable[Sentence]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import (
@@ -129,6 +131,15 @@ def test_guilty_records_are_marked_where_they_were_answered():
 def test_phases_carry_their_names_where_there_is_room():
     phases = [PhaseEvent("Injecting", 0), PhaseEvent("Holding", 10 * MS), PhaseEvent("Recovering", 5000 * MS)]
     assert [band.label for band in bands(*phases, kinds=("phase",))] == ["", "Holding", "Recovering"]
+
+
+@pytest.mark.parametrize(
+    ("end_s", "first", "count"),
+    [(0.4, "0.1 s", 5), (10, "1 s", 11), (60, "5 s", 13), (3600, "300 s", 13), (10**6, "62500 s", 17)],
+)
+def test_ticks_are_few_and_round(end_s, first, count):
+    ticks = draw(History([HEADER, Footer(int(end_s * 1e9))]), "t", 3, 1).ticks
+    assert (ticks[0].label, ticks[1].label, len(ticks)) == ("0 s", first, count)
 
 
 def test_nothing_overlaps_and_nothing_is_outside():
