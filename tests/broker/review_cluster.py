@@ -16,6 +16,7 @@ from skerry_broker.core.api import (
     ProduceRequest,
 )
 from skerry_broker.core.client import ClientConfig, Completed, Operation, Outcome
+from skerry_broker.core.metadata import ClusterMetadata
 from skerry_broker.core.node import Node
 from skerry_broker.core.types import Acks, Batch, FlushMode, TopicPartition
 
@@ -46,8 +47,12 @@ class Story:
         self.invariants.attach(self.cluster.hosts, lambda: self.cluster.scheduler.now_ns)
         self.hub = ClientHub(self.cluster)
         self._client: SimClient = self.hub.client(ClientConfig(idempotent=True), "client")
+        self.configure()
         self.cluster.start_all()
         self.until_registered()
+
+    def configure(self) -> None:
+        """Before anything runs."""
 
     # --- time -----------------------------------------------------------------------------------------------
 
@@ -117,6 +122,13 @@ class Story:
 
     def isr(self, topic: str) -> tuple[int, ...]:
         return self.invariants.truth.partitions[TopicPartition(topic, 0)].isr
+
+    def metadata(self) -> ClusterMetadata:
+        """As the observer saw it committed."""
+        metadata = ClusterMetadata()
+        for entry in self.invariants.truth.committed:
+            metadata.apply(entry)
+        return metadata
 
     def logs(self, broker_id: int) -> list[str]:
         """The partitions that the disk of a broker holds."""
