@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/run.py [--only PART] [--quick]
 
-Parts: throughput, failover, checker, simulator. A goal that is missed is marked and makes the exit code 1: a figure is
+Parts: throughput, failover, checker, simulator, timing. A goal that is missed is marked and makes the exit code 1: a figure is
 not a test, but nobody should have to look for it.
 """
 
@@ -20,6 +20,7 @@ import failover
 import msgspec
 import simulator
 import throughput
+import timing
 from rows import Row, machine, table
 
 RESULTS = Path("bench/results/bench.json")
@@ -40,6 +41,7 @@ def parts(quick: bool) -> dict[str, Callable[[], Iterable[Row]]]:
         "failover": lambda: failover.rows(QUICK_RUNS if quick else RUNS),
         "checker": lambda: map(as_row, checker.rows()),
         "simulator": lambda: map(as_row, simulator.rows()),
+        "timing": lambda: timing.rows(QUICK_RUNS if quick else timing.RUNS),
     }
 
 
