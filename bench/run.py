@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/run.py [--only PART] [--quick]
 
-Parts: throughput, failover, checker, simulator, timing. A goal that is missed is marked and makes the exit code 1: a figure is
-not a test, but nobody should have to look for it.
+Parts: throughput, failover, checker, simulator, timing. A goal that is missed is marked and makes the exit code 1: a
+figure is not a test, but nobody should have to look for it.
 """
 
 from __future__ import annotations
