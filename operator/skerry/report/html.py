@@ -50,6 +50,7 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
         seconds=f"{report.duration_ns / 1e9:.1f}",
         marks=MARKS,
         faults=_faults(report),
+        rerun=_rerun(report),
         expectations=[finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION],
         always=_worst_first(always)[:FINDINGS_SHOWN_MAX],
         always_left_out=max(0, len(always) - FINDINGS_SHOWN_MAX),
@@ -69,6 +70,13 @@ def _headline(report: RunReport) -> tuple[str, str]:
     """(the verdict with its rule, the sentence): split for the eye, the same words."""
     what, _, sentence = report.message.partition(": ")
     return what, sentence
+
+
+def _rerun(report: RunReport) -> str:
+    """How to run a recording that was only judged again; its document is on the page, its file's name is unknown."""
+    if report.replay.startswith("skerry run ") or report.seed < 0:
+        return ""
+    return f"skerry run {report.experiment}.yaml --world {report.world} --seed {report.seed}  # the document: see below"
 
 
 def _faults(report: RunReport) -> list[tuple[str, bool]]:

@@ -78,6 +78,11 @@ def test_an_inconclusive_run_says_why_at_the_top():
     assert "and 2 more, below" in top
 
 
+def test_a_recording_that_was_judged_again_says_how_to_run_it():
+    assert "skerry run evil.yaml --world local --seed 7  # the document" in page_of(WRITE, replay="skerry check x")
+    assert "# the document" not in page_of(WRITE)
+
+
 def test_a_fault_that_repeats_says_how_often_it_was_proven():
     def step(number, which):
         return FaultEvent("gone", number, which, number, number, 0, "wipe", ((1,),))
@@ -130,5 +135,5 @@ def test_a_long_run_stays_below_one_megabyte():
 def test_a_history_without_anything_has_a_page():
     history = History([])
     page = html_page(make_report(None, history, check(history), "skerry check x"), history, None).decode()
-    assert "Nothing was recorded." in page
+    assert "No fault and no election was recorded." in page
     assert "Inconclusive recording:" in page
