@@ -23,8 +23,11 @@ _MS = 1_000_000
 BACKOFF_NS = 25 * _MS
 """Before a partition that was refused is asked for again: often the leader has yet to apply its election."""
 LATE_NS = 300 * _MS
-"""A fetch unanswered so long after its wait is taken for lost and sent anew; doubled for each one that was late."""
+"""A fetch unanswered so long after its wait is taken for lost and sent anew; doubled for the first that were late."""
 _LATES_MAX = 4
+_DOUBLINGS_MAX = 2
+"""Of the time allowed: 1.2 s. Nothing but an answer tells a follower that its link is whole again, so this is also how
+long it may sleep through the end of a cut (5 s were seen, with four doublings); less is asked for nevertheless."""
 _ASKED_KEPT = 4
 _BYTES_MIN = 1 << 16
 _FETCHES_PER_REGISTRATION_BITS = 32
@@ -102,7 +105,7 @@ class FollowerFetcher:
         # (diverging there) would be believed of this one. No two registrations share a broker epoch.
         self._request_id = max(self._request_id, max(broker_epoch, 0) << _FETCHES_PER_REGISTRATION_BITS) + 1
         self._in_flight = True
-        self._late_at = now + wait_ms * _MS + (LATE_NS << self._lates)
+        self._late_at = now + wait_ms * _MS + (LATE_NS << min(self._lates, _DOUBLINGS_MAX))
         bytes_max = max(self._config.fetch_bytes_max >> self._lates, _BYTES_MIN)
         if self._silent_from == NEVER:
             self._silent_from = now + wait_ms * _MS

@@ -59,8 +59,8 @@ class BrokerProcess:
         if code is None or self.told_to_end:
             return ""
         words = self.log_tail(1)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
-        return f"it {how} by itself" + (f"; its log ends with: {words}" if words else ", without a word in its log")
+        how = f"was ended by {signal.Signals(-code).name}, sent by nobody here" if code < 0 else f"exited with code {code}"
+        return f"it {how}" + (f"; its log ends with: {words}" if words else ", without a word in its log")
 
     @property
     def state(self) -> ProcessState:
