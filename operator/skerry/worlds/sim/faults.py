@@ -130,7 +130,7 @@ class Faults:
         self._cluster.kill(self._resolve(step), keep_all=step.keep_all)
 
     def _power_cut(self, step: Step) -> None:
-        if not self._truth.lost_disks:
+        if not self._truth.lost_disks and not self._truth.lost_votes:
             self._cluster.power_cut(self._resolve(step), lose_all=not step.keep_all)
 
     def _kill_all(self, step: Step) -> None:
@@ -139,7 +139,7 @@ class Faults:
         self._start_all()
 
     def _power_cut_all(self, step: Step) -> None:
-        if self._truth.lost_disks:
+        if self._truth.lost_disks or self._truth.lost_votes:
             return
         for broker_id in self._cluster.broker_ids:
             self._cluster.power_cut(broker_id, lose_all=not step.keep_all)
@@ -173,7 +173,8 @@ class Faults:
         victim = self._resolve(step)
         self._cluster.kill(victim)
         self._cluster.hosts[victim].disk.raft_corrupt = True
-        self._lost(victim, "disk")
+        self._wiped = True
+        self._truth.lost_votes.add(victim)
 
     def _may_lose_a_disk(self) -> bool:
         return not self._wiped and not why_not_whole(self._cluster, self._topic, self._recorder.partitions)

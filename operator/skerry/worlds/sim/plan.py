@@ -50,6 +50,15 @@ class Verb(StrEnum):
     DELETE_TOPIC = "delete topic"
 
 
+DISK_VERBS = (
+    Verb.KILL,
+    Verb.KILL_ALL,
+    Verb.POWER_CUT,
+    Verb.POWER_CUT_ALL,
+    Verb.WIPE,
+    Verb.FSYNC_ERROR,
+)
+
 LEADER = -10
 """In place of a broker: whoever leads partition 0 at that moment."""
 CONTROLLER = -11
@@ -120,6 +129,7 @@ CLASSES = (
 )
 MORE_CLASSES = ("topics", "corrupt-log", "corrupt-raft")
 """Drawn from a stream of their own, so that the classes above stay what they were in older seeds."""
+DISK_CLASSES = ("kill", "kill-all", "power", "power-all", "wipe", "fsync")
 ONCE = ("wipe", "kill-all", "power-all", "fsync", "corrupt-log", "corrupt-raft")
 
 
@@ -136,6 +146,13 @@ def draw_plan(seed: int) -> Plan:
         steps += _draw_class(rng, name, brokers, ends_ns)
     more = Streams(seed).stream("plan", "more")
     more_classes = tuple(name for name in MORE_CLASSES if more.random() < 0.2)
+    flush = FlushMode.GROUP
+    if more.random() < 0.1:
+        # What is not synced may be lost, so that a crash costs membership and a power cut data: only what is owed then.
+        flush = more.choice((FlushMode.INTERVAL, FlushMode.NONE))
+        classes = tuple(name for name in classes if name not in DISK_CLASSES)
+        more_classes = ("topics",)
+        steps = [step for step in steps if step.verb not in DISK_VERBS]
     for name in more_classes:
         steps += _draw_class(more, name, brokers, ends_ns)
     return Plan(
@@ -143,7 +160,7 @@ def draw_plan(seed: int) -> Plan:
         brokers=brokers,
         partitions=rng.randrange(1, 4),
         min_in_sync_replicas=2,
-        flush=FlushMode.GROUP,
+        flush=flush,
         producers=rng.randrange(1, 4),
         consumers=rng.randrange(1, 3),
         records_per_second=rng.choice((40, 100, 200)),

@@ -15,6 +15,7 @@ compares one effect with the truth and with the disks, in constant time or in ti
 | committed-record-truncated, committed-record-changed, leader-lacks-committed-record | I-SAF-1, 7 | `logs` |
 | high-watermark-goes-back, high-watermark-beyond-isr, read-beyond-high-watermark | I-SAF-4, 7 | `logs` |
 | in-sync-without-records, isr-member-not-registered | I-SAF-5, 6 | `logs` |
+| lost-disk-keeps-its-place | I-SAF-6 | `truth` |
 | acknowledged-before-durable, acknowledged-elsewhere, too-few-copies | I-SAF-1 | `answers` |
 | answered-after-successor, answered-without-leadership | I-SAF-10 | `answers` |
 | progress-not-durable | I-SAF-4, the follower's half | `answers` |

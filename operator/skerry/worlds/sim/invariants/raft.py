@@ -213,7 +213,7 @@ class RaftRules:
 
     def _is_quorum(self, host: NodeHost, copies: set[Voter]) -> bool:
         """A majority of some configuration that may count it; a disk that was taken away may have held it before."""
-        lost = len(self._truth.lost_disks)
+        lost = len(self._truth.lost_votes.union(self._truth.lost_disks))
         return any(2 * (len(copies.intersection(voters)) + lost) > len(voters) for voters in self._configurations(host))
 
     def _configurations(self, host: NodeHost) -> list[tuple[Voter, ...]]:

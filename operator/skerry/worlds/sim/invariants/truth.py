@@ -100,6 +100,8 @@ class Truth:
         self.lost_disks: dict[int, str] = {}
         """Brokers whose disk the world took away -> the new directory id; until that one has registered, the old
         copy is not held against anybody."""
+        self.lost_votes: set[int] = set()
+        """Brokers whose metadata log the world damaged: their records are whole, their vote counts no more."""
         self.on_partition_changed: Callable[[PartitionTruth, PartitionChanged, tuple[int, ...]], None] | None = None
 
     def violate(self, rule: str, broker: int, message: str) -> None:
@@ -117,6 +119,7 @@ class Truth:
     def commit(self, entry: Entry) -> None:
         """The next entry of the metadata log is committed."""
         self.committed.append(entry)
+        without_disk: list[int] = []
         for record in entry.records:
             if isinstance(record, PartitionChanged):
                 self._change_partition(record)
@@ -124,6 +127,7 @@ class Truth:
                 self.brokers[record.broker_id] = BrokerTruth(entry.index, record.directory_id)
                 if self.lost_disks.get(record.broker_id) == record.directory_id:
                     del self.lost_disks[record.broker_id]
+                    without_disk.append(record.broker_id)
             elif isinstance(record, BrokerFenced | BrokerUnfenced | BrokerLeaving):
                 broker = self.brokers.get(record.broker_id)
                 if broker is not None and broker.broker_epoch == record.broker_epoch:
@@ -144,6 +148,18 @@ class Truth:
                     del self.partitions[partition]
             elif isinstance(record, Founded | VotersChanged):
                 self.cluster_voters = record.voters
+        for broker_id in without_disk:
+            self._check_left(broker_id)
+
+    def _check_left(self, broker_id: int) -> None:
+        """I-SAF-6: whoever comes back without its records is in no ISR and no ELR."""
+        for partition, state in self.partitions.items():
+            if state.high_watermark and (broker_id in state.isr or broker_id in state.elr):
+                self.violate(
+                    "lost-disk-keeps-its-place",
+                    broker_id,
+                    f"{partition}: isr {list(state.isr)}, elr {list(state.elr)} after it registered without its disk",
+                )
 
     def _change_partition(self, record: PartitionChanged) -> None:
         state = self.partitions.get(record.partition)
