@@ -93,6 +93,8 @@ class Broker:
         except StorageError as error:
             raise StartError(str(error)) from None
         self.metrics.add("broker_log_recovery_seconds", value=time.monotonic() - begun)
+        for problem in self.storage.problems:
+            log.error("disk damage: %s; it is put aside and copied again from other brokers; check the disk", problem)
         try:
             self.node = Node(config.node_config(), recovered, random.SystemRandom(), boot_ns())
             self.runtime = Runtime(self.node, self.storage, self.metrics)
@@ -242,14 +244,14 @@ def why_not_ready(node: NodeStatus) -> str:
     """One sentence; "" when this broker can be sent clients."""
     if node.shutting_down:
         return "it is shutting down"
+    if node.log_offline:  # before the lease and the fence, which it loses because of it
+        return "its log is offline after a disk error, which its own log names"
     if node.broker_epoch < 0:
         return "it has not registered with the controller yet"
     if node.fenced:
         return "it is fenced: the controller has not heard of it in time, or it is still catching up"
     if node.lease_remaining_ns <= 0:
         return "its lease has lapsed: it has lost the controller"
-    if node.log_offline:
-        return "its log is offline after a disk error"
     return ""
 
 

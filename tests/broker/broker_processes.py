@@ -34,6 +34,8 @@ class Processes:
         self.ports = {broker: free_ports(4) for broker in range(1, count + 1)}
         self.timing = timing
         self.running: dict[int, subprocess.Popen[bytes]] = {}
+        self.extra: dict[int, list[str]] = {}
+        """Arguments of one broker only, from its next start on."""
 
     def arguments(self, broker: int) -> list[str]:
         found = [
@@ -47,7 +49,7 @@ class Processes:
             for other, ports in self.ports.items()
             if other != broker
         ]
-        return found
+        return found + self.extra.get(broker, [])
 
     def address(self, broker: int, plane: str) -> tuple[str, int]:
         return "127.0.0.1", self.ports[broker][PLANES.index(plane)]

@@ -99,7 +99,8 @@ async def test_alive_and_ready_are_two_things(api: Open) -> None:
         ({"broker_epoch": -1}, "it has not registered with the controller yet"),
         ({"fenced": True}, "it is fenced: "),
         ({"lease_remaining_ns": 0}, "its lease has lapsed: it has lost the controller"),
-        ({"log_offline": True}, "its log is offline after a disk error"),
+        ({"log_offline": True}, "its log is offline after a disk error, which its own log names"),
+        ({"log_offline": True, "fenced": True}, "its log is offline after a disk error, which its own log names"),
     ],
 )  # fmt: skip
 def test_readiness(changes: dict[str, object], reason: str) -> None:
