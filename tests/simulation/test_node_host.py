@@ -8,7 +8,8 @@ import pytest
 
 from skerry.worlds.sim.cluster import Cluster, between
 from skerry.worlds.sim.network import CLIENTS, CutMode
-from skerry.worlds.sim.node_host import ClientAnswer, ClientCall, ClientCancel, NodeHost
+from skerry.worlds.sim.node_host import NodeHost
+from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry.worlds.sim.streams import Streams
 from skerry_broker.core.api import DoneResponse, MetadataRequest

@@ -18,8 +18,8 @@ from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.faults import Faults
 from skerry.worlds.sim.invariants import Invariants, Violation
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
-from skerry.worlds.sim.node_host import NodeFactory
 from skerry.worlds.sim.plan import CHAOS_BEGINS_NS, Plan, draw_plan
+from skerry.worlds.sim.ports import NodeFactory
 from skerry.worlds.sim.recorder import STATUS_EVERY_NS, Recorder
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry.worlds.sim.streams import Streams

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.network import CLIENTS
-from skerry.worlds.sim.node_host import ClientAnswer, ClientCall, ClientCancel
+from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel
 from skerry.worlds.sim.scheduler import NS_PER_MS, Timer
 from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.client import Call, CancelCall, Client, ClientConfig, Completed, Operation

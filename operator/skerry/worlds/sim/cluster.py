@@ -10,7 +10,8 @@ import msgspec
 from skerry.worlds.sim.clock import NodeClock
 from skerry.worlds.sim.disk import Disk
 from skerry.worlds.sim.network import CutMode, LinkFaults, Network
-from skerry.worlds.sim.node_host import NodeFactory, NodeHost, Watcher
+from skerry.worlds.sim.node_host import NodeHost
+from skerry.worlds.sim.ports import NodeFactory, Watcher
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S, Scheduler
 from skerry.worlds.sim.streams import Streams
 from skerry.worlds.sim.trace import Trace

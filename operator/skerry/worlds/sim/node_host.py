@@ -10,42 +10,31 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, get_args
 
 from skerry.worlds.sim.clock import NodeClock
 from skerry.worlds.sim.disk import Disk
 from skerry.worlds.sim.disk_files import ContractBroken
 from skerry.worlds.sim.network import CLIENTS, Network
+from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel, Machine, NodeFactory, Watcher
 from skerry.worlds.sim.scheduler import NS_PER_MS, Scheduler
 from skerry.worlds.sim.trace import Trace
 from skerry_broker.core.api import ClientRequest, ClientResponse, FetchResponse, ListOffsetsResponse
 from skerry_broker.core.messages import (
     REPLICATION_MESSAGES,
-    AdvanceLogStart,
-    AppendLog,
-    AssignEpoch,
-    Checkpoint,
     ClientGone,
-    CreateLog,
-    DeleteLog,
     DiskEffect,
     DiskFailed,
-    Effect,
     Event,
     Fact,
     FetchedPartition,
     Flushed,
-    FormatDisk,
     FromClient,
     FromPeer,
     PeerMessage,
     PeerRefused,
-    Recovered,
     ReplicaFetched,
     Reply,
-    ResetLog,
-    SaveRaft,
-    SaveSnapshot,
     Send,
     ServeClient,
     ServeOffsets,
@@ -53,82 +42,14 @@ from skerry_broker.core.messages import (
     ShutdownRequested,
     StopNode,
     Tick,
-    TruncateLog,
     WallClock,
 )
-from skerry_broker.core.status import NodeStatus
-from skerry_broker.core.types import NodeConfig, Plane, Rng, Voter
+from skerry_broker.core.types import NodeConfig, Plane, Voter
 
-DISK_EFFECTS = (
-    AppendLog,
-    SaveRaft,
-    Checkpoint,
-    TruncateLog,
-    AssignEpoch,
-    CreateLog,
-    DeleteLog,
-    ResetLog,
-    AdvanceLogStart,
-    SaveSnapshot,
-    FormatDisk,
-)
+DISK_EFFECTS = get_args(DiskEffect)
 NEVER_NS = 1 << 63
 TICKS_WITHOUT_TIME_MAX = 1000
 """More ticks than this without a step of time is a machine that never sleeps."""
-
-
-class Machine(Protocol):
-    """What the simulator needs of a core node."""
-
-    def step(self, now: int, event: Event, /) -> list[Effect]: ...
-
-    @property
-    def next_deadline(self) -> int | None: ...
-
-    @property
-    def commit_index(self) -> int:
-        """Of the metadata log; asked after every step."""
-        ...
-
-    def status(self, now: int, /) -> NodeStatus: ...
-
-
-NodeFactory = Callable[[NodeConfig, Recovered, Rng, int], Machine]
-
-
-class ClientCall(NamedTuple):
-    """A request on its way to a broker; ``key`` is the caller's."""
-
-    key: object
-    request: ClientRequest
-
-
-class ClientCancel(NamedTuple):
-    key: object
-
-
-class ClientAnswer(NamedTuple):
-    key: object
-    response: ClientResponse
-
-
-class Watcher(Protocol):
-    """Sees everything that a broker does, before it takes effect. It raises nothing; it notes violations."""
-
-    def started(self, host: NodeHost) -> None: ...
-
-    def stopped(self, host: NodeHost) -> None: ...
-
-    def effect(self, host: NodeHost, event: Event, effect: Effect) -> None: ...
-
-    def decided(self, host: NodeHost) -> bool:
-        """The node has stepped; none of its effects is carried out yet. True: call ``stepped`` when they are."""
-        ...
-
-    def stepped(self, host: NodeHost) -> None:
-        """All effects of the step are carried out."""
-
-    def broken(self, host: NodeHost, rule: str, message: str) -> None: ...
 
 
 class DiskSpeed(NamedTuple):
