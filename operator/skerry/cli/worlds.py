@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from skerry.cli.errors import CommandError
+from skerry.experiment.verdict import Verdict
 
 if TYPE_CHECKING:
     from skerry.cli.documents import Document
@@ -56,11 +58,19 @@ def _run_local(document: Document, seed: int, directory: Path, version: str, liv
     from skerry.engine.conductor import Conductor
     from skerry.worlds.local.world import CAPABILITIES, LocalWorld, WorldError
 
-    world = LocalWorld(document.experiment, document.text, seed, directory, version, live.on_turn)
+    try:
+        world = LocalWorld(document.experiment, document.text, seed, directory, version, live.on_turn)
+    except OSError as error:
+        raise CommandError(f"the run could not begin: {error}") from None
 
     def interrupt() -> None:
+        if world.aborted:
+            live.say("interrupted again: killing every process that was started")
+            live.__exit__(None, None, None)  # the terminal as it was: nothing else runs after this
+            world.kill_now()
+            os._exit(Verdict.INCONCLUSIVE.exit_code)
         world.abort("interrupted")
-        live.say("interrupted: healing, draining, stopping every process that was started ...")
+        live.say("interrupted: healing, draining, stopping every process that was started; again: kill them at once")
 
     async def drive() -> Outcome:
         loop = asyncio.get_running_loop()

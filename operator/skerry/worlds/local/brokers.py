@@ -59,7 +59,7 @@ class BrokerProcess:
         if code is None or self.told_to_end:
             return ""
         words = self.log_tail(1)
-        how = f"was ended by {signal.Signals(-code).name}, sent by nobody here" if code < 0 else f"exited with code {code}"
+        how = f"exited with code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}, not by us"
         return f"it {how}" + (f"; its log ends with: {words}" if words else ", without a word in its log")
 
     @property

@@ -201,6 +201,10 @@ class LocalWorld:
         """Heal, drain, stop; the verdict is Inconclusive."""
         self._abort = self._abort or reason
 
+    @property
+    def aborted(self) -> bool:
+        return bool(self._abort)
+
     def kill_now(self) -> None:
         """End every process that was started, at once and without asking; the run cannot go on after this."""
         self._watchdog.close()
