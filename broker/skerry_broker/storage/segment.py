@@ -75,6 +75,11 @@ class Segment:
         entry = bisect_right(self.offsets, offset) - 1
         return self.positions[entry] if entry >= 0 else 0
 
+    def entry(self, offset: int) -> tuple[int, int]:
+        """``floor(offset)``, and the offset of the batch that starts there."""
+        entry = bisect_right(self.offsets, offset) - 1
+        return (self.positions[entry], self.offsets[entry]) if entry >= 0 else (0, self.base_offset)
+
     def floor_of_time(self, at_wall_ms: int) -> int:
         """A byte position at or before the first batch with a record at or after ``at_wall_ms``."""
         entry = bisect_left(self.times, at_wall_ms) - 1

@@ -130,7 +130,8 @@ class LogTail:
             try:
                 file = segment.opened()
                 chunk_bytes = min(bytes_max, 1 << 20) + INDEX_INTERVAL_BYTES
-                batches = Batches(file, segment.floor(start_offset), None, chunk_bytes)
+                # The checksum does not cover the offset (the leader writes it): where it stands must vouch for it.
+                batches = Batches(file, *segment.entry(start_offset), chunk_bytes)
                 for batch in batches:
                     if batch.next_offset <= start_offset:
                         continue

@@ -374,6 +374,22 @@ def test_a_read_that_meets_bad_bytes_is_refused_and_reported(owner: Owner) -> No
     assert len(owner.failed) == 1
 
 
+@pytest.mark.parametrize("start", [0, 2, 4])
+@pytest.mark.parametrize("position", range(8))
+@pytest.mark.parametrize("bit", [1, 2, 16])
+def test_a_read_that_meets_a_bad_offset_is_refused(owner: Owner, position: int, bit: int, start: int) -> None:
+    """No checksum covers a batch's offset. Believed, it would hide records, or stop every reader in front of it."""
+    filled(owner).close(1)
+    storage = owner.open()
+    path = Path(owner.path) / "topics/orders-0" / f"{0:020d}.log"
+    content = bytearray(path.read_bytes())
+    content[2 * SIZE + position] ^= bit  # the third batch: offsets 4 and 5
+    path.write_bytes(content)
+    with pytest.raises(StorageOffline, match="follows where 4 should"):
+        storage.read(LogRead(TP, start, 12, 1 << 20))
+    assert len(owner.failed) == 1
+
+
 # --- recovery -----------------------------------------------------------------------------------------------
 
 
