@@ -7,7 +7,7 @@ N      ?= 20
 SEEDS  ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint types layers unit sim test demo soak bench clean
+.PHONY: help setup crds lint types layers unit sim test demo soak bench clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ sim: $(STAMP) ## SEEDS simulated clusters with every invariant on
 
 test: lint types layers ## lint, types, layers, and every test that needs no cluster
 	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e" -n 2
+
+crds: $(STAMP) ## write what is generated from the models: the CRD, the experiment reference
+	$(BIN)/python hack/generate.py
 
 demo: $(STAMP) ## run experiments/01-leader-isolation.yaml on three local broker processes
 	$(BIN)/skerry run experiments/01-leader-isolation.yaml --world local --out out/demo
