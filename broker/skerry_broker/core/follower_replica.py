@@ -56,6 +56,10 @@ class FollowerReplica:
             # records, not the ones that are here now (KAFKA-14704).
             self._truncate_to(answer.diverging)
             return
+        if log.start_offset < answer.log_start_offset == log.end_offset:
+            # Retention has taken everything that could be compared from the leader, and with it the true start of the
+            # epoch that follows: the tail here may differ from what the leader had in its place.
+            log.reset(answer.log_start_offset)
         if answer.batches:
             if answer.batches[0].base_offset != log.end_offset:
                 return
