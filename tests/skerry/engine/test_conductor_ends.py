@@ -1,0 +1,55 @@
+"""Ends that nobody asked for: a broker that is gone by itself, a lost carrier of traffic."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from skerry.engine.world import Drain, Heal, Inject, InjectorView, Observation, ProcessState, StartWorkload
+from skerry.experiment import Verdict
+
+SAID = "it exited with code 3; its log ends with: the address is in use"
+
+
+def with_exit(observation: Observation) -> Observation:
+    gone = msgspec.structs.replace(observation.brokers[1], reachable=False, process=ProcessState.GONE, exited=SAID)
+    return msgspec.structs.replace(observation, brokers=(observation.brokers[0], gone, observation.brokers[2]))
+
+
+def with_lost_carrier(observation: Observation) -> Observation:
+    return msgspec.structs.replace(observation, injector=InjectorView(False, "the proxy died", essential=True))
+
+
+def test_a_broker_that_does_not_start_is_named_with_its_last_words_at_once(conductor, toy):
+    world = toy()
+    honest = world.observe
+    world.observe = lambda: with_exit(honest())
+    world.run(conductor(), seconds=1)
+    assert (world.finish.verdict, world.finish.reason) == (Verdict.INCONCLUSIVE, "BrokersNotReady")
+    assert world.finish.message == f"Broker 1 did not start: {SAID}."
+    assert not world.of(StartWorkload)
+
+
+@pytest.mark.parametrize("phase", ["SteadyState", "Injecting", "Verifying", "Holding", "Healing", "Recovering"])
+@pytest.mark.parametrize(
+    ("spoil", "reason", "message"),
+    [
+        (with_exit, "BrokerExited", f"No fault took broker 1: {SAID}."),
+        (
+            with_lost_carrier,
+            "InjectorLost",
+            "What carries the traffic between the brokers is lost: the proxy died.",
+        ),
+    ],
+)
+def test_the_run_is_healed_drained_and_inconclusive(conductor, toy, phase, spoil, reason, message):
+    world = toy(report_delay_ns=200_000_000)
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == phase)
+    honest = world.observe
+    world.observe = lambda: spoil(honest())
+    world.run(conduct, seconds=30)  # far less than the 60 s that a heal may take: nobody waits for what is gone
+    assert (world.finish.verdict, world.finish.reason, world.finish.message) == (Verdict.INCONCLUSIVE, reason, message)
+    assert world.standing == {}
+    assert len(world.of(Heal)) >= len(world.of(Inject))
+    assert bool(world.of(Drain)) == bool(world.of(StartWorkload))
