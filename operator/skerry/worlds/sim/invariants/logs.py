@@ -98,7 +98,10 @@ class LogRules:
         self._check_removed(host, effect.partition, effect.end_offset)
 
     def _reset(self, host: NodeHost, event: Event, effect: ResetLog) -> None:
-        self._check_removed(host, effect.partition, 0)
+        """A follower may begin where retention has made the log of another begin."""
+        starts = [peer.disk.logs[effect.partition] for peer in self._truth.hosts if effect.partition in peer.disk.logs]
+        by_retention = any(log.start_offset >= effect.start_offset for log in starts)
+        self._check_removed(host, effect.partition, effect.start_offset if by_retention else 0)
 
     def _delete(self, host: NodeHost, event: Event, effect: DeleteLog) -> None:
         self._check_removed(host, effect.partition, 0)
