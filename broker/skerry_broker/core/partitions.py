@@ -30,13 +30,13 @@ class Partitions:
 
     Invariant 1: ``_fetchers[l]`` fetches exactly the partitions whose applied leader is ``l`` (another broker).
     Invariant 2: ``_deadlines`` holds the present deadline of every replica.
-    Invariant 4: unless ``_stirred``, a poll before ``_quiet_until`` would find nothing to do. Most steps of a broker are
-    none of the fetchers' business, and asking each of them after every one was a fifth of the whole core's time.
     Invariant 3: nothing is assigned, and no log that the start found is touched, before this process's own registration
     is applied (the node sees to it). The metadata log that is replayed until then is the past: it tells of a topic's
     creation before it tells that the topic was deleted and made anew, and only the last of the three is what the disk
     holds. And a log that was found lost must be found lost again by the next process, if this one dies before the
     controller has heard of it.
+    Invariant 4: unless ``_stirred``, a poll before ``_quiet_until`` would find nothing to do. Most steps of a broker
+    are none of the fetchers' business, and asking each of them after every one was a fifth of the whole core's time.
     """
 
     def __init__(self, config: NodeConfig, logs: Iterable[RecoveredLog], ports: ReplicaPorts) -> None:
