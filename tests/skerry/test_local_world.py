@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from skerry.engine.conductor import Conductor
 from skerry.experiment import load_document
 from skerry.experiment.verdict import FindingKind, Verdict
+from skerry.history.records import ReplicaDump
+from skerry.worlds.local import world as world_module
 from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Answer
 from skerry.worlds.local.rules import Rule
@@ -74,6 +79,59 @@ def test_a_proxy_that_silently_does_nothing_is_inconclusive(tmp_path: Path, monk
     assert expectation.reason == "NotVerified"
 
 
+def test_what_happens_to_the_files_of_stopped_brokers_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = world_module.dump_replicas
+
+    def spoiled(*args: Any) -> list[ReplicaDump]:
+        segment = next((tmp_path / "broker-0" / "data" / "topics" / "orders-0").glob("*.log"))
+        content = bytearray(segment.read_bytes())
+        content[70] ^= 1  # in the records of the first batch
+        segment.write_bytes(content)
+        # A shorter log is whole as far as it goes, and committed records are missing.
+        segment = next((tmp_path / "broker-1" / "data" / "topics" / "orders-1").glob("*.log"))
+        content = bytearray(segment.read_bytes())
+        segment.write_bytes(content[: 12 + int.from_bytes(content[8:12], "big")])
+        return honest(*args)
+
+    monkeypatch.setattr(world_module, "dump_replicas", spoiled)
+    result = run(tmp_path)
+    assert result.finish.verdict is Verdict.FAIL
+    found = {finding.reason: finding for finding in result.finish.findings if finding.rule == "replica-divergence"}
+    unreadable, short = found.pop("DumpFailed"), found.popitem()[1]
+    assert unreadable.verdict is Verdict.INCONCLUSIVE
+    assert "broker-0/topics/orders-0/" in unreadable.message
+    assert "checksum" in unreadable.message
+    assert short.verdict is Verdict.FAIL
+    assert "broker 1" in short.message
+
+
+def test_a_port_that_was_taken_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        honest = world_module.free_ports
+
+        def unlucky(count: int, rng: random.Random) -> list[int]:
+            ports = honest(count, rng)
+            return [*ports[:4], port, *ports[5:]]  # the client port of broker 1
+
+        monkeypatch.setattr(world_module, "free_ports", unlucky)
+        result = run(tmp_path)
+    assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "BrokersNotReady")
+    assert result.finish.message.startswith("Broker 1 did not start: it exited with code 3")
+    assert str(port) in result.finish.message
+    assert any(note.broker == 1 and str(port) in note.text for note in result.history.notes)
+
+
+def test_a_port_of_the_proxy_that_was_taken_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        honest = world_module.free_ports
+        monkeypatch.setattr(world_module, "free_ports", lambda count, rng: [*honest(count, rng)[:-1], port])
+        result = run(tmp_path)
+    assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "InjectorLost")
+    assert str(port) in result.finish.message
+
+
 def test_an_unsupported_fault_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     document = DOCUMENT.replace("planes: [Raft, Replication]", "planes: [Client]")
     result = run(tmp_path, document)
@@ -121,6 +179,30 @@ def test_a_killed_runner_leaves_no_process_and_no_port(runner: subprocess.Popen[
     deadline = time.monotonic() + 10
     while listening_pids(started) and time.monotonic() < deadline:
         os.sched_yield()
+    assert listening_pids(started) == set()
+
+
+def test_a_proxy_that_dies_is_told_and_everything_ends_in_order(runner: subprocess.Popen[bytes]) -> None:
+    started = descendants(runner.pid)
+    (proxy,) = [pid for pid in started if b"worlds.local.proxy" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(proxy, signal.SIGKILL)
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 2, output
+    assert b"InjectorLost" in output
+    assert listening_pids(started) == set()
+
+
+def test_a_second_ctrl_c_kills_at_once(runner: subprocess.Popen[bytes]) -> None:
+    started = descendants(runner.pid)
+    assert runner.stdout is not None
+    os.kill(runner.pid, signal.SIGINT)
+    for line in runner.stdout:
+        if b"interrupted" in line:
+            break
+    os.kill(runner.pid, signal.SIGINT)
+    output, _ = runner.communicate(timeout=5)
+    assert runner.returncode == 2, output
+    assert b"Complete" not in output
     assert listening_pids(started) == set()
 
 

@@ -13,7 +13,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+GONE_TIMEOUT_S = 5.0
+POLL_S = 0.005
+ENDED = (None, "Z", "X")
+"""States of a process that is gone, or only waits for its parent to hear of it."""
 
 
 def start_ticks(pid: int) -> int | None:
@@ -92,10 +98,13 @@ def main() -> None:
             watched[int(pid)] = int(ticks[0])
         else:
             watched.pop(int(pid), None)
-    for pid, ticks_told in watched.items():
-        if start_ticks(pid) == ticks_told:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    left = {pid for pid, ticks_told in watched.items() if start_ticks(pid) == ticks_told}
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline_s = time.monotonic() + GONE_TIMEOUT_S
+    while any(process_state(pid) not in ENDED for pid in left) and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)  # whoever waits for the watchdog may rely on it
 
 
 if __name__ == "__main__":
