@@ -170,7 +170,10 @@ class PeerTransport:
         if hello.broker_id < 0 or hello.broker_id == self.identity.voter.broker_id:
             return f"broker id {hello.broker_id} is not a peer of broker {self.identity.voter.broker_id}"
         if self.identity.stranger(hello.cluster_id):
-            return f"this broker belongs to cluster {self.identity.cluster_id}, not to {hello.cluster_id}"
+            return (
+                f"this broker belongs to cluster {self.identity.cluster_id}, not to {hello.cluster_id}; "
+                "correct --peer or --data-dir of one of the two"
+            )
         key = (hello.broker_id, hello.plane)
         older = self._incoming.get(key)
         if older is not None:
