@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Sequence
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from skerry_broker.broker import Broker, broker_version
 from skerry_broker.config import PLANES, BrokerConfig, parse_config
 from skerry_broker.core.messages import StopNode
@@ -127,6 +129,16 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line)
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """What a client sends that is no HTTP is its mistake, not a bug of ours: a line without our stack."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info = None
+        record.msg, record.args = "refused what is no HTTP request: %s", (str(error).split("\n")[0][:200],)
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
+
+
 def _configure_logging(config: BrokerConfig) -> None:
     handler = logging.StreamHandler()
     if config.log_format == "json":
@@ -136,6 +148,7 @@ def _configure_logging(config: BrokerConfig) -> None:
         formatter.converter = time.gmtime
         handler.setFormatter(formatter)
     logging.basicConfig(level=config.log_level.upper(), handlers=[handler])
+    logging.getLogger("aiohttp.server").addFilter(_in_one_line)
 
 
 if __name__ == "__main__":
