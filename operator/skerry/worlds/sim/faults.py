@@ -164,8 +164,8 @@ class Faults:
             return
         victim = self._resolve(step)
         self._cluster.kill(victim)
-        self._cluster.hosts[victim].disk.flip_bit(TopicPartition(self._topic, 0))
-        self._lost(victim, "disk")
+        if self._cluster.hosts[victim].disk.flip_bit(TopicPartition(self._topic, 0)):
+            self._lost(victim, "disk")
 
     def _corrupt_raft(self, step: Step) -> None:
         if not self._may_lose_a_disk():
