@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from skerry.cli.errors import CommandError
 from skerry.cli.worlds import WorldName
 
 INTERRUPTED = 2
+BROKEN_OFF = 2
 USAGE_ERROR = 3
 OUTPUT_CLOSED = 128 + signal.SIGPIPE
 """What a shell says of a program that was ended by a closed pipe: no verdict."""
@@ -141,6 +143,10 @@ def run_command_line(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return _output_is_closed()
         raise
+    except Exception:  # a bug of ours is no verdict; Python's own exit code for it, 1, would read as Fail
+        traceback.print_exc()
+        _complain("this is a bug of skerry's, and says nothing about the cluster: inconclusive")
+        return BROKEN_OFF
     if code == ENDED_BY_CTRL_C:
         _complain("interrupted", style="yellow")
         return INTERRUPTED
