@@ -210,6 +210,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     batch_bytes_max: int = 1 << 20
     fetch_bytes_max: int = 1 << 20
     pending_produces_max: int = 4096
+    """Per partition; what the whole broker holds is bounded by its gateway."""
     raft_entries_max_before_snapshot: int = 1000
     unclean_wait_ms: int = 0
     """With nobody eligible left: 0 waits for ever for an eligible replica; else elect the longest after it."""
