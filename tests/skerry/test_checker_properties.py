@@ -431,6 +431,18 @@ def test_replica_divergence_by_checksum_alone():
     assert_fails("replica-divergence", "ReplicaDivergence", (0, 1), [], None, [same, rotten])
 
 
+def test_a_leader_that_crashed_and_stayed_away_may_hold_what_was_never_committed():
+    committed, tail = [(0, 1, 1), (1, 2, 2)], [(0, 1, 1), (1, 1, 9), (2, 1, 8)]  # (offset, epoch, value)
+    dumps = [dump(committed, 1), dump(committed, 2), dump(tail, 3, hw=2)]
+    assert_holds("replica-divergence", [status(1, isr=(1, 2))], None, dumps)
+    in_the_isr = check("replica-divergence", [status(1, isr=(1, 2, 3))], None, dumps)
+    assert {finding.reason for finding in in_the_isr} == {"ReplicaDivergence"}
+    same_epoch = [(0, 1, 1), (1, 1, 2)]
+    dumps = [dump(same_epoch, 1), dump(same_epoch, 2), dump(tail, 3, hw=2)]
+    of_one_epoch = check("replica-divergence", [status(1, isr=(1, 2))], None, dumps)
+    assert {finding.reason for finding in of_one_epoch} == {"ReplicaDivergence"}
+
+
 def test_a_short_replica_is_missing_something_only_in_the_isr():
     dumps = [dump(THREE, 1), dump(THREE[:2], 2, hw=3)]
     assert_fails("replica-divergence", "ReplicaTooShort", (2, 0), [status(1, isr=(1, 2))], None, dumps)

@@ -3,6 +3,9 @@
 Judged after the run from the segment files, by a reader that is not the broker's: same offsets, epochs, values and
 checksums. A replica that ends below the high watermark although it is in the ISR is missing committed records. A
 replica that could not be read is Inconclusive.
+
+A leader that crashed and was not back before the end still holds what it had appended and nobody had replicated. It is
+not in the ISR, and where it differs its batch is of a lower epoch: it would have been truncated. That is no divergence.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ def _partition(evidence: Evidence, owed: Owed, key: PartitionKey, operations: Pa
         message = f"partition {key}: nobody could read to the high watermark, so nobody knows how far replicas agree"
         yield undecided(NAME, "NoHighWatermark", message, key)
         return
-    reference = max(dumps, key=lambda dump: (dump.log_end_offset, -dump.broker))
+    reference = max(dumps, key=lambda dump: (dump.broker in isr, dump.log_end_offset, -dump.broker))
     for dump in dumps:
         if dump.log_end_offset < high_watermark and (dump.broker in isr or not isr):
             message = (
@@ -68,6 +71,8 @@ def _partition(evidence: Evidence, owed: Owed, key: PartitionKey, operations: Pa
             make = broken if isr else undecided_short
             yield make(NAME, "ReplicaTooShort", message, key, offsets=offsets, witness=witness, owed=ALWAYS)
         if dump is not reference and (offset := first_difference(reference, dump, high_watermark)) is not None:
+            if reference.broker in isr and dump.broker not in isr and _superseded(reference, dump, offset):
+                continue
             message = (
                 f"partition {key}: brokers {reference.broker} and {dump.broker} differ from offset {offset} on, below "
                 f"the high watermark {high_watermark}"
@@ -104,6 +109,17 @@ def first_difference(left: ReplicaDump, right: ReplicaDump, high_watermark: int)
             return min(a.base_offset, b.base_offset)
     shorter = mine if len(mine) < len(theirs) else theirs
     return shorter[-1].base_offset + shorter[-1].count if shorter else start
+
+
+def _superseded(reference: ReplicaDump, dump: ReplicaDump, offset: int) -> bool:
+    """What ``dump`` holds at ``offset`` was appended under an earlier leader than what the ISR holds there."""
+    ours, theirs = _epoch_at(dump, offset), _epoch_at(reference, offset)
+    return ours is not None and theirs is not None and ours < theirs
+
+
+def _epoch_at(dump: ReplicaDump, offset: int) -> int | None:
+    held = (batch for batch in dump.batches if batch.base_offset <= offset < batch.base_offset + batch.count)
+    return next((batch.leader_epoch for batch in held), None)
 
 
 def _between(batches: tuple[DumpedBatch, ...], start: int, end: int) -> tuple[DumpedBatch, ...]:
