@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 
 from skerry.worlds.sim.disk_files import LogFile, RaftFile
 from skerry_broker.core.messages import RaftSnapshot
@@ -15,7 +16,7 @@ RAFT = "raft"
 FileKey = str | TopicPartition
 
 
-class Write:
+class Write(ABC):
     """``undo`` restores the file as it was before this write; all later writes to it must be undone already."""
 
     __slots__ = ("key", "write_id")
@@ -24,8 +25,8 @@ class Write:
         self.write_id = write_id
         self.key = key
 
-    def undo(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def undo(self) -> None: ...
 
     def tear(self, rng: random.Random) -> None:
         """After ``undo``: leave what a torn write leaves. Nothing, for writes that are atomic."""
