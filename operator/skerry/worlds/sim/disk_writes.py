@@ -30,6 +30,7 @@ class Write(ABC):
 
     def tear(self, rng: random.Random) -> None:
         """After ``undo``: leave what a torn write leaves. Nothing, for writes that are atomic."""
+        return
 
 
 class LogWrite(Write):
