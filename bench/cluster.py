@@ -61,8 +61,8 @@ class Cluster:
             )
             for i in range(brokers)
         ]
-        self.admin: AdminClient
-        self.client: SkerryClient
+        self.admin: AdminClient = self.target.admin()
+        self.client: SkerryClient = self.target.client(idempotent=True)
 
     def _peers(self, ordinal: int) -> dict[int, BrokerPorts]:
         through = {(link.target, link.plane): link.listen_port for link in self._links if link.source == ordinal}
@@ -77,27 +77,37 @@ class Cluster:
         return peers
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def _start(self) -> None:
         if self._proxy is not None:
             await self._proxy.start(self._links)
         for broker in self.brokers:
             broker.start()
-        self.admin = await self.target.admin().__aenter__()
-        self.client = self.target.client(idempotent=True)
+        await self.admin.__aenter__()
         await self.ready()
         outcome, error = await self.client.create_topic(TOPIC, self.partitions, len(self.brokers), 2)
         if error:
             raise RuntimeError(f"the topic was not created ({outcome}): {error}")
         await self.whole()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        """Nothing that was started is left."""
         await self.client.__aexit__(None, None, None)
         await self.admin.__aexit__(None, None, None)
         for broker in self.brokers:
             broker.signal(signal.SIGKILL)
-            broker.wait(10)
+            await broker.gone(10)
         if self._proxy is not None:
             await self._proxy.stop()
         self._watchdog.close()

@@ -83,7 +83,7 @@ async def kill_gaps(runs: int, *, controller_too: bool) -> list[float]:
 
             async def kill(victim: int = leader) -> None:
                 cluster.brokers[victim].signal(signal.SIGKILL)
-                cluster.brokers[victim].wait(5)
+                await cluster.brokers[victim].gone(5)
 
             gaps.append(await one_gap(cluster, kill))
             cluster.brokers[leader].start()
@@ -98,7 +98,11 @@ async def isolation_gaps(runs: int) -> list[float]:
         for number in range(runs):
             leader = number % 3
             await cluster.place(leader, (leader + 1) % 3)
-            gaps.append(await one_gap(cluster, lambda victim=leader: cluster.isolate(victim, AFTER_S + 5)))
+
+            async def cut(victim: int = leader) -> None:
+                await cluster.isolate(victim, AFTER_S + 5)
+
+            gaps.append(await one_gap(cluster, cut))
             await cluster.heal()
             await cluster.whole()
     return gaps
