@@ -297,7 +297,9 @@ class _Link:
         self._waiting.clear()
         if reason != self._last_reason:  # once per change of reason, not once per attempt
             self._last_reason = reason
-            log.info("%s plane to broker %d at %s: %s", self._plane.value, self._peer, self.dialer.address, reason)
+            level = logging.ERROR if reason.startswith("refused:") else logging.INFO  # refused: somebody must act
+            where = (self._plane.value, self._peer, self.dialer.address)
+            log.log(level, "%s plane to broker %d at %s: %s", *where, reason)
         if refused:
             self._transport.on_refused(self._peer, self._plane)
 
