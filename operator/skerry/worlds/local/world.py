@@ -262,7 +262,10 @@ class LocalWorld:
         await self._sampler.stop()
         await self._stop_brokers()
         await self._proxy.stop()
-        self._recorder.close(Footer(self._clock.now_ns(), aborted=True, reason="the run was broken off"))
+        # A run that was refused before anything was recorded ends in order, too; it only has nothing to check.
+        refused = self._finish is not None and not self._finish.aborted
+        reason = "" if refused else "the run was broken off"
+        self._recorder.close(Footer(self._clock.now_ns(), aborted=not refused, reason=reason))
         self._journal.close()
         self._watchdog.close()
 
