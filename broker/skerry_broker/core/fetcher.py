@@ -182,16 +182,21 @@ class FetchWaits:
 
     A parked fetch is answered when one of its partitions got data or lost its leader (`wake`), or when its wait is
     over; so a follower learns a higher high watermark within its wait at the latest.
+
+    Invariant: ``next_deadline`` is the least deadline of what is parked. Until then `poll` has nothing to do unless
+    something is in ``woken``.
     """
 
     def __init__(self, replicas: Mapping[TopicPartition, PartitionReplica], out: Outbox) -> None:
         self._replicas = replicas
         self._out = out
         self._parked: dict[int, _Parked] = {}
-        self._woken: set[TopicPartition] = set()
+        self.woken: set[TopicPartition] = set()
+        self.next_deadline = NEVER
 
     def arrived(self, now: int, follower: int, message: ReplicaFetch) -> None:
-        self._parked.pop(follower, None)
+        if self._parked.pop(follower, None) is not None:
+            self._settle_deadline()
         answers: list[tuple[FetchedPartition, LogRead | None] | None] = []
         bytes_each = self._bytes_each(message)
         for asked in message.partitions:
@@ -201,25 +206,38 @@ class FetchWaits:
             else:
                 answers.append(replica.replica_fetch(now, follower, message.broker_epoch, asked, bytes_each))
         if message.wait_ms > 0 and all(answer is None for answer in answers):
-            self._parked[follower] = _Parked(message, now + message.wait_ms * _MS)
+            parked = self._parked[follower] = _Parked(message, now + message.wait_ms * _MS)
+            if parked.deadline < self.next_deadline:
+                self.next_deadline = parked.deadline
             return
         self._answer(follower, message, answers)
 
     def wake(self, partition: TopicPartition) -> None:
         if self._parked:
-            self._woken.add(partition)
+            self.woken.add(partition)
 
     def poll(self, now: int) -> None:
         """Answer what was woken or is overdue. Call at the end of every step and at ``next_deadline``."""
         if not self._parked:
-            self._woken.clear()
+            self.woken.clear()
             return
-        woken = self._woken
         for follower, parked in list(self._parked.items()):
-            if parked.deadline <= now or any(asked.partition in woken for asked in parked.message.partitions):
+            if parked.deadline <= now or self._is_woken(parked):
                 del self._parked[follower]
                 self._answer(follower, parked.message, [None] * len(parked.message.partitions))
-        woken.clear()
+        self.woken.clear()
+        self._settle_deadline()
+
+    def _is_woken(self, parked: _Parked) -> bool:
+        woken = self.woken
+        if woken:
+            for asked in parked.message.partitions:
+                if asked.partition in woken:
+                    return True
+        return False
+
+    def _settle_deadline(self) -> None:
+        self.next_deadline = min((parked.deadline for parked in self._parked.values()), default=NEVER)
 
     def _answer(
         self, follower: int, message: ReplicaFetch, answers: list[tuple[FetchedPartition, LogRead | None] | None]
@@ -239,10 +257,6 @@ class FetchWaits:
     def _bytes_each(message: ReplicaFetch) -> int:
         """The core does not know how large a read will be: an even share for each partition, so that none starves."""
         return max(message.bytes_max // max(len(message.partitions), 1), 1)
-
-    @property
-    def next_deadline(self) -> int | None:
-        return min((parked.deadline for parked in self._parked.values()), default=None)
 
 
 def _unknown(asked: FetchPartition) -> FetchedPartition:

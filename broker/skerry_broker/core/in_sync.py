@@ -192,7 +192,7 @@ class InSync:
 
     @property
     def next_deadline(self) -> int:
-        return min(self._retry_at, self._lag_deadline)
+        return self._retry_at if self._retry_at < self._lag_deadline else self._lag_deadline
 
     def tick(self, now: int) -> None:
         if now >= self._lag_deadline:

@@ -318,7 +318,10 @@ class LeaderReplica:
 
     @property
     def next_deadline(self) -> int:
-        return min(self._produces.next_deadline, self._readers_deadline, self.in_sync.next_deadline)
+        soonest = self.in_sync.next_deadline
+        if self._readers_deadline < soonest:
+            soonest = self._readers_deadline
+        return soonest if soonest < self._produces.next_deadline else self._produces.next_deadline
 
     @property
     def produces_pending(self) -> int:

@@ -254,7 +254,9 @@ class PartitionReplica:
     def next_deadline(self) -> int | None:
         deadline = NEVER if self.offline else self.log.checkpoint_due
         if self.leading is not None:
-            deadline = min(deadline, self.leading.next_deadline)
+            soonest = self.leading.next_deadline
+            if soonest < deadline:
+                deadline = soonest
         return None if deadline == NEVER else deadline
 
     @property

@@ -36,11 +36,11 @@ class ReplicaLog:
     is not yet durable is in ``_writes``, ends in increasing order."""
 
     __slots__ = (
-        "_checkpoint_due",
         "_checkpointed",
         "_out",
         "_waits_for_disk",
         "_writes",
+        "checkpoint_due",
         "durable_end",
         "end_offset",
         "epochs",
@@ -60,7 +60,7 @@ class ReplicaLog:
         self._waits_for_disk = flush is FlushMode.GROUP
         self._writes: deque[tuple[int, int]] = deque()
         self._checkpointed = -1
-        self._checkpoint_due = NEVER
+        self.checkpoint_due = NEVER
         self.truncations = 0
         self.truncated_records = 0
         if recovered is None or recovered.topic_id != topic_id:
@@ -203,16 +203,12 @@ class ReplicaLog:
         if high_watermark <= self.high_watermark:
             return False
         self.high_watermark = high_watermark
-        if self._checkpoint_due == NEVER:
-            self._checkpoint_due = now + _CHECKPOINT_EVERY_NS
+        if self.checkpoint_due == NEVER:
+            self.checkpoint_due = now + _CHECKPOINT_EVERY_NS
         return True
 
-    @property
-    def checkpoint_due(self) -> int:
-        return self._checkpoint_due
-
     def checkpoint(self) -> None:
-        self._checkpoint_due = NEVER
+        self.checkpoint_due = NEVER
         if self._checkpointed != self.high_watermark:
             self._checkpointed = self.high_watermark
             self._out.put(Checkpoint(self.partition, self.high_watermark))
