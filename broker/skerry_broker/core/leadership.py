@@ -77,7 +77,9 @@ class Leadership:
     def deadline(self) -> int:
         deadline = self.heartbeat_at
         if self._sent:
-            deadline = min(deadline, self._sent[0][1] + self._state.quorum_ns)
+            quorum_lost_at = self._sent[0][1] + self._state.quorum_ns
+            if quorum_lost_at < deadline:
+                return quorum_lost_at
         return deadline
 
     def tick(self, now: int) -> bool:

@@ -37,6 +37,10 @@ class Outbox:
     def put_reply(self, request_id: int, response: ClientResponse) -> None:
         self._effects.append(Reply(request_id, response))
 
+    @property
+    def has_to_self(self) -> bool:
+        return bool(self._to_self)
+
     def take_to_self(self) -> list[PeerMessage]:
         """The messages from this node to itself since the last call, in order."""
         messages, self._to_self = self._to_self, []

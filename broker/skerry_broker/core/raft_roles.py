@@ -45,6 +45,9 @@ class RaftRoles:
         self._state = RaftState(config, recovered, rng, out)
         self._formation = Formation(self._state, recovered.cluster_id)
         self._out = out
+        self.stirred = True
+        """Something was asked of this replica since the node last looked at it. Invariant: while False, nothing that
+        the node follows (leader, term, what is committed or installed, the confirmed round) has changed."""
         self.role = Role.UNFORMATTED
         self.leader: Voter | None = None
         """The leader of this term as far as known; None again when an election is due."""
@@ -80,6 +83,7 @@ class RaftRoles:
     # --- events -----------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
+        self.stirred = True
         leadership = self._leadership
         if leadership is not None:
             if now >= leadership.deadline and not leadership.tick(now):
@@ -99,6 +103,7 @@ class RaftRoles:
 
     def step(self, now: int, source: Voter, message: PeerMessage) -> None:
         """One consensus or formation message (VoteRequest .. JoinRequest) from ``source``."""
+        self.stirred = True
         kind = type(message)
         if self._formation.cluster_id is not None:
             handler = self._handlers.get(kind)
@@ -113,6 +118,7 @@ class RaftRoles:
 
     def flushed(self, now: int, write_id: int) -> None:
         """Everything up to ``write_id`` is durable: release what waited for it."""
+        self.stirred = True
         state = self._state
         state.flushed(write_id)
         if self._formation.flushed():

@@ -195,7 +195,8 @@ class ControllerSeat:
                 raise TypeError(f"{type(request).__name__} is no controller request")
 
     def client_gone(self, request_id: int) -> None:
-        self._transfers = [transfer for transfer in self._transfers if transfer[0] != request_id]
+        if self._transfers:
+            self._transfers = [transfer for transfer in self._transfers if transfer[0] != request_id]
         if self._controller is not None:
             self._controller.client_gone(request_id)
 
@@ -207,6 +208,10 @@ class ControllerSeat:
         else:
             message = f"broker {request.broker_id} is no other voter of the metadata quorum"
             self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
+
+    @property
+    def transfers_waiting(self) -> bool:
+        return bool(self._transfers)
 
     def answer_transfers(self, now: int) -> None:
         """At the end of a step: tell whoever waits that the seat has moved, or that it did not in time."""
