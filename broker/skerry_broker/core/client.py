@@ -124,7 +124,7 @@ class Client:
     def tick(self, now: int) -> None:
         while (head := self._timers.head()) is not None and head[0] <= now:
             self._timers.drop_head()
-            time, kind, key = head
+            time, _, kind, key = head
             if self._is_stale(kind, key):
                 continue
             if kind == "op":
@@ -142,7 +142,7 @@ class Client:
     @property
     def next_deadline(self) -> int | None:
         while (head := self._timers.head()) is not None:
-            time, kind, key = head
+            time, _, kind, key = head
             if not self._is_stale(kind, key):
                 return time
             self._timers.drop_head()

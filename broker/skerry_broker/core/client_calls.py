@@ -90,6 +90,10 @@ class Route(Enum):
     ANY = "any"
 
 
+_OF_A_PARTITION = (ProduceRequest, FetchRequest, ListOffsetsRequest)
+_WITHOUT_EFFECT = (FetchRequest, ListOffsetsRequest, MetadataRequest)
+
+
 class Op:
     """One operation under way. Invariant: ``maybe`` is set as soon as some attempt has an effect that cannot be
     excluded any more, and never reset; an operation that ends without success is *failed* only without it."""
@@ -134,7 +138,7 @@ class Op:
         self.ordinal = -1
         self.sealed: Batch | None = None
         self.sent_as_oldest = False
-        if isinstance(request, ProduceRequest | FetchRequest | ListOffsetsRequest):
+        if isinstance(request, _OF_A_PARTITION):
             self.route = Route.LEADER
             self.partition = TopicPartition(request.topic, request.partition)
         elif isinstance(request, MetadataRequest):
@@ -144,7 +148,7 @@ class Op:
 
     @property
     def has_effect(self) -> bool:
-        return not isinstance(self.operation.request, FetchRequest | ListOffsetsRequest | MetadataRequest)
+        return not isinstance(self.operation.request, _WITHOUT_EFFECT)
 
 
 class Timers:
@@ -158,11 +162,9 @@ class Timers:
         self._count += 1
         heapq.heappush(self._heap, (time, self._count, kind, key))
 
-    def head(self) -> tuple[int, str, int] | None:
-        if not self._heap:
-            return None
-        time, _, kind, key = self._heap[0]
-        return time, kind, key
+    def head(self) -> tuple[int, int, str, int] | None:
+        """(time, number, kind, key) of the first."""
+        return self._heap[0] if self._heap else None
 
     def drop_head(self) -> None:
         heapq.heappop(self._heap)

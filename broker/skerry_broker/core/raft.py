@@ -27,6 +27,9 @@ from skerry_broker.core.types import NO_BROKER, Voter
 
 __all__ = ["Raft", "RaftInvariantError", "Role"]
 
+_ASKING = frozenset({Role.UNFORMATTED, Role.OBSERVER})
+"""Those who look for a leader, or for who founds the cluster, instead of standing for election."""
+
 
 class Raft(RaftRoles):
     """``step``, ``tick`` and ``flushed`` put effects into ``out``; nothing else is observable outside.
@@ -84,9 +87,7 @@ class Raft(RaftRoles):
         """When ``tick`` must be called next, in ns."""
         if self._leadership is not None:
             return self._leadership.deadline
-        if self.role is Role.UNFORMATTED or self.role is Role.OBSERVER:
-            return self._ask_at
-        return self._election_at
+        return self._ask_at if self.role in _ASKING else self._election_at
 
     def status(self) -> RaftStatus:
         state = self._state

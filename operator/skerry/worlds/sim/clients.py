@@ -19,6 +19,9 @@ from skerry_broker.core.types import Plane
 CONNECTION_ERROR_NS = NS_PER_MS // 2
 """How long it takes to learn that a connection was refused or reset."""
 
+_CLIENT = Plane.CLIENT
+"""Looking a member up in its enumeration is a call; this is done for every request."""
+
 CallKey = tuple[int, int]
 Done = Callable[[Completed], None]
 
@@ -34,6 +37,7 @@ class ClientHub:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self._scheduler = cluster.scheduler
         self._open: dict[CallKey, _OpenCall] = {}
         self._clients = 0
         cluster.network.attach(CLIENTS, self._receive)
@@ -47,10 +51,10 @@ class ClientHub:
 
     def call(self, client: SimClient, call: Call) -> None:
         key = (client.number, call.call_id)
-        scheduler = self.cluster.scheduler
+        scheduler = self._scheduler
         timeout_ns = scheduler.now_ns + call.timeout_ms * NS_PER_MS
         self._open[key] = _OpenCall(client, call.broker_id, scheduler.timer(timeout_ns, self._timed_out, key))
-        if not self.cluster.network.send(CLIENTS, call.broker_id, Plane.CLIENT, ClientCall(key, call.request)):
+        if not self.cluster.network.send(CLIENTS, call.broker_id, _CLIENT, ClientCall(key, call.request)):
             scheduler.post(scheduler.now_ns + CONNECTION_ERROR_NS, self._refused, key)
 
     def cancel(self, client: SimClient, call_id: int) -> None:
@@ -62,13 +66,15 @@ class ClientHub:
 
     def _receive(self, source: int, payload: object) -> None:
         assert isinstance(payload, ClientAnswer)
-        assert isinstance(payload.key, tuple)
-        self.cluster.trace.record(self.cluster.now_ns, CLIENTS, payload)
-        open_call = self._open.pop(payload.key, None)
+        key = payload.key
+        assert isinstance(key, tuple)
+        now_ns = self._scheduler.now_ns
+        self.cluster.trace.record(now_ns, CLIENTS, payload)
+        open_call = self._open.pop(key, None)
         if open_call is not None:
             open_call.timeout.cancel()
             client = open_call.client
-            client.machine.answered(self.cluster.now_ns, payload.key[1], payload.response)
+            client.machine.answered(now_ns, key[1], payload.response)
             client.pump()
 
     def _fail(self, key: CallKey, error: ErrorCode) -> None:
@@ -133,12 +139,13 @@ class SimClient:
         try:
             while wanted := self.machine.take():
                 for want in wanted:
-                    if isinstance(want, Call):
+                    if type(want) is Call:
                         self._hub.call(self, want)
-                    elif isinstance(want, CancelCall):
-                        self._hub.cancel(self, want.call_id)
-                    else:
+                    elif type(want) is Completed:
                         self._done.pop(want.op_id)(want)
+                    else:
+                        assert type(want) is CancelCall
+                        self._hub.cancel(self, want.call_id)
         finally:
             self._pumping = False
         self._arm()

@@ -21,7 +21,8 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from skerry.worlds.sim.disk_files import ContractBroken, LogFile, RaftFile, producer_states
 from skerry.worlds.sim.disk_writes import (
@@ -62,6 +63,18 @@ from skerry_broker.core.types import Batch, EpochStart, RecoveredLog, TopicParti
 class Disk:
     def __init__(self, directory_id: str, rng: random.Random) -> None:
         self._rng = rng
+        self._writers: dict[type[Any], Callable[[Any], None]] = {
+            AppendLog: self._append,
+            SaveRaft: self._save_raft,
+            TruncateLog: self._truncate,
+            AssignEpoch: self._assign_epoch,
+            SaveSnapshot: self._save_snapshot,
+            CreateLog: self._create,
+            DeleteLog: self._delete,
+            ResetLog: self._reset,
+            AdvanceLogStart: self._advance_start,
+            FormatDisk: self._format,
+        }
         self._new(directory_id)
 
     def _new(self, directory_id: str) -> None:
@@ -94,31 +107,24 @@ class Disk:
         self.written_id = effect.write_id
         if self.failure_told and not isinstance(effect, SaveRaft | SaveSnapshot | FormatDisk):
             raise ContractBroken(f"a partition's log was written after its disk had failed: {effect!r:.200}")
-        if isinstance(effect, AppendLog):
-            self._append(effect)
-        elif isinstance(effect, SaveRaft):
-            self._save_raft(effect)
-        elif isinstance(effect, TruncateLog):
-            self._truncate(effect)
-        elif isinstance(effect, AssignEpoch):
-            self._assign_epoch(effect)
-        elif isinstance(effect, SaveSnapshot):
-            self._save_snapshot(effect)
-        elif isinstance(effect, CreateLog):
-            old = self.logs.get(effect.partition)
-            if old is not None and old.topic_id == effect.topic_id:
-                raise ContractBroken(f"{effect.partition}: the log of this topic id is there already")
-            self._replace(effect.write_id, effect.partition, LogFile(effect.topic_id))
-        elif isinstance(effect, DeleteLog):
-            self._replace(effect.write_id, effect.partition, None)
-        elif isinstance(effect, ResetLog):
-            old = self._log(effect.partition, effect)
-            self._replace(effect.write_id, effect.partition, LogFile(old.topic_id, effect.start_offset))
-        elif isinstance(effect, AdvanceLogStart):
-            self._advance_start(effect)
-        else:
-            self._unsynced.append(Format(effect.write_id, self.raft))
-            self.raft.cluster_id = effect.cluster_id
+        self._writers[type(effect)](effect)
+
+    def _create(self, effect: CreateLog) -> None:
+        old = self.logs.get(effect.partition)
+        if old is not None and old.topic_id == effect.topic_id:
+            raise ContractBroken(f"{effect.partition}: the log of this topic id is there already")
+        self._replace(effect.write_id, effect.partition, LogFile(effect.topic_id))
+
+    def _delete(self, effect: DeleteLog) -> None:
+        self._replace(effect.write_id, effect.partition, None)
+
+    def _reset(self, effect: ResetLog) -> None:
+        old = self._log(effect.partition, effect)
+        self._replace(effect.write_id, effect.partition, LogFile(old.topic_id, effect.start_offset))
+
+    def _format(self, effect: FormatDisk) -> None:
+        self._unsynced.append(Format(effect.write_id, self.raft))
+        self.raft.cluster_id = effect.cluster_id
 
     def _log(self, partition: TopicPartition, effect: object) -> LogFile:
         log = self.logs.get(partition)

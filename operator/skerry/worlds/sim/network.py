@@ -51,6 +51,9 @@ class CutMode(IntEnum):
     """What is sent is lost, and the sender is told at once (a firewall that answers with a reset)."""
 
 
+_LOSES = (CutMode.DROP, CutMode.REJECT)
+
+
 class LinkFaults(msgspec.Struct, frozen=True):
     """Probabilities are per message; times are added to the base delay."""
 
@@ -305,7 +308,7 @@ class Network:
 
     def _arrive(self, flight: tuple[Link, int, object]) -> None:
         link, generation, payload = flight
-        if generation != link.generation or link.mode is CutMode.DROP or link.mode is CutMode.REJECT:
+        if generation != link.generation or (link.mode is not None and link.mode in _LOSES):
             self.lost += 1
             return
         receiver = self._receivers.get(link.destination)

@@ -47,6 +47,8 @@ from skerry_broker.core.messages import (
 from skerry_broker.core.types import NodeConfig, Plane, Voter
 
 DISK_EFFECTS = get_args(DiskEffect)
+_CLIENT, _RAFT, _REPLICATION = Plane.CLIENT, Plane.RAFT, Plane.REPLICATION
+"""Looking a member up in its enumeration is a call; this is done for every message."""
 NEVER_NS = 1 << 63
 TICKS_WITHOUT_TIME_MAX = 1000
 """More ticks than this without a step of time is a machine that never sleeps."""
@@ -118,7 +120,6 @@ class NodeHost:
         self._last_tick_ns = -1
         self._syncing = False
         self._refusing: set[tuple[int, Plane]] = set()
-        carry: Callable[[Any], None] = self._carry_out
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             Send: self._send,
             Reply: self._reply,
@@ -127,7 +128,7 @@ class NodeHost:
             ServeOffsets: self._serve_offsets,
             Fact: self._fact,
             StopNode: self._stop_node,
-            **dict.fromkeys(DISK_EFFECTS, carry),
+            **dict.fromkeys(DISK_EFFECTS, disk.carry_out),
         }
 
     # --- life -----------------------------------------------------------------------------------------------
@@ -264,24 +265,24 @@ class NodeHost:
             return
         self._wake_ns = None
         self._wake_local_ns = NEVER_NS
-        if not self.paused:
-            self._tick_if_due()
+        if not self.paused and not self._tick_if_due():
             self._arm()
 
-    def _tick_if_due(self) -> None:
+    def _tick_if_due(self) -> bool:
+        """True when it was: the step has armed the next deadline."""
         node = self.node
-        if node is None or node.next_deadline is None:
-            return
+        deadline = node.next_deadline if node is not None else None
         now_ns = self._scheduler.now_ns
-        if node.next_deadline > self.clock.local(now_ns):
-            return
+        if deadline is None or deadline > self.clock.local(now_ns):
+            return False
         self._idle_ticks = self._idle_ticks + 1 if now_ns == self._last_tick_ns else 0
         self._last_tick_ns = now_ns
         if self._idle_ticks > TICKS_WITHOUT_TIME_MAX:
             self._watcher.broken(self, "never-sleeps", f"{TICKS_WITHOUT_TIME_MAX} ticks at one instant")
             self.halt()
-            return
+            return True
         self.step(Tick())
+        return True
 
     # --- what arrives ---------------------------------------------------------------------------------------
 
@@ -317,7 +318,7 @@ class NodeHost:
     def _send_message(self, destination: int, message: PeerMessage) -> None:
         if self._codec is not None:
             message = self._codec(message)
-        plane = Plane.REPLICATION if type(message) in REPLICATION_MESSAGES else Plane.RAFT
+        plane = _REPLICATION if type(message) in REPLICATION_MESSAGES else _RAFT
         if not self._network.send(self.broker_id, destination, plane, FromPeer(self.voter, message)):
             self.was_refused(destination, plane)
 
@@ -367,7 +368,7 @@ class NodeHost:
         if key is None:
             return
         self._request_ids.pop(key, None)
-        self._network.send(self.broker_id, CLIENTS, Plane.CLIENT, ClientAnswer(key, response))
+        self._network.send(self.broker_id, CLIENTS, _CLIENT, ClientAnswer(key, response))
 
     def _serve_peer(self, effect: ServePeer) -> None:
         message = effect.message
@@ -400,9 +401,6 @@ class NodeHost:
         else:
             self.disk.crash(keep_all=True)
         self.halt()
-
-    def _carry_out(self, effect: DiskEffect) -> None:
-        self.disk.carry_out(effect)
 
     # --- the disk -------------------------------------------------------------------------------------------
 

@@ -35,9 +35,11 @@ from skerry_broker.core.api import (
     ProduceResponse,
 )
 from skerry_broker.core.client import ClientConfig, Completed, Operation
+from skerry_broker.core.client import Outcome as ClientOutcome
 from skerry_broker.core.status import NodeStatus
 from skerry_broker.core.types import Acks, Batch, TopicPartition
 
+_OUTCOMES = {outcome: Outcome(outcome.value) for outcome in ClientOutcome}
 _PAYLOAD = Struct(">QI")
 PRODUCE_TIMEOUT_MS = 3000
 FETCH_WAIT_MS = 200
@@ -136,37 +138,37 @@ class Recorder:
         )
 
         def completed(result: Completed) -> None:
-            response = result.response
-            good = isinstance(response, ProduceResponse)
-            if good:
+            now_ns = self.cluster.now_ns
+            response = result.response if isinstance(result.response, ProduceResponse) else None
+            if response is not None:
                 self.acknowledged += planned.count
                 self.acknowledged_by_partition[planned.partition] += planned.count
-                self.last_ack_ns[planned.partition] = self.cluster.now_ns
-                self._recent.append((self.cluster.now_ns, planned.count))
+                self.last_ack_ns[planned.partition] = now_ns
+                self._recent.append((now_ns, planned.count))
             self.add(
                 Produce(
                     producer.process,
                     self.topic,
                     planned.partition,
                     invoked_ns,
-                    self.cluster.now_ns,
+                    now_ns,
                     outcome_of(result),
                     acks.value,
                     planned.first_value,
                     planned.count,
                     planned.intended_ns,
-                    response.base_offset if isinstance(response, ProduceResponse) else -1,
-                    response.leader if isinstance(response, ProduceResponse) else -1,
-                    response.leader_epoch if isinstance(response, ProduceResponse) else -1,
+                    -1 if response is None else response.base_offset,
+                    -1 if response is None else response.leader,
+                    -1 if response is None else response.leader_epoch,
                     idempotent,
-                    response.duplicate if isinstance(response, ProduceResponse) else False,
+                    response is not None and response.duplicate,
                     result.attempts,
                     error_of(result),
                 )
             )
             producer.completed(planned.partition)
             if not self._stopped:
-                for following in producer.due(self.cluster.now_ns):
+                for following in producer.due(now_ns):
                     self._produce(following, producer, client, acks, idempotent)
 
         request = ProduceRequest(self.topic, planned.partition, batch, acks, PRODUCE_TIMEOUT_MS)
@@ -376,7 +378,7 @@ def broker_samples(status: NodeStatus) -> tuple[BrokerSample, ...]:
 
 
 def outcome_of(result: Completed) -> Outcome:
-    return Outcome(result.outcome.value)
+    return _OUTCOMES[result.outcome]
 
 
 def error_of(result: Completed) -> str:
