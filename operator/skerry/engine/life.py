@@ -22,7 +22,7 @@ from skerry.engine import guard
 from skerry.engine.actions import Heal, Inject
 from skerry.engine.bounds import Bounds
 from skerry.engine.desk import Desk
-from skerry.engine.faults import Cut, Kill, ResolvedFault, Restart, Slow, fault_kind
+from skerry.engine.faults import Cut, Kill, ResolvedFault, Restart, Slow, fault_kind, victims
 from skerry.engine.observation import ActionReport, ReportState
 from skerry.engine.picture import picture_of
 from skerry.engine.proof import Before, before
@@ -272,7 +272,7 @@ class Life:
         proof = healed(self.fault, done.after_ns, desk.observation, self._earlier, active)
         by_registration = not isinstance(self.fault, Cut | Slow)
         if not proof.proven:
-            self._unregistered_ns = desk.now_ns
+            self._unregistered_ns = self._oldest_sample_ns(desk)
             return
         if not self._judged and self.effective is not None:
             late = verify(self.fault, self.effective.after_ns, desk.observation, self._earlier, active)
@@ -292,6 +292,13 @@ class Life:
         after_ns = desk.now_ns if by_registration else done.after_ns
         self._event(desk, FaultStep.HEALED, before_ns, max(before_ns, after_ns), proof.detail)
         self.stage = Stage.OVER
+
+    def _oldest_sample_ns(self, desk: Desk) -> int:
+        """Up to when the samples that were just looked at speak of the victims: one that they show unregistered may
+        have registered since: the early edge of a heal must not lie after what followed from it (a whole ISR, say)."""
+        assert self.fault is not None
+        ordinals = victims(self.fault)
+        return min((view.sampled_ns for view in desk.observation.brokers if view.ordinal in ordinals), default=0)
 
     # --- endings ----------------------------------------------------------------------------------------
 

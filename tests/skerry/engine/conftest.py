@@ -87,6 +87,8 @@ class ToyWorld:
     isr_whole: bool = True
     extra_cut: set[tuple[int, int]] = field(default_factory=set)
     """Pairs that fail although nobody cut them."""
+    sample_age_ns: int = 0
+    """How old the samples of brokers are when they are shown."""
 
     def __post_init__(self) -> None:
         self.nodes = [ToyBroker() for _ in range(self.brokers)]
@@ -95,14 +97,17 @@ class ToyWorld:
         self.reports: list[tuple[int, ActionReport]] = []
         self.links_asked_ns = -1
         self.checked = False
+        self.samples: list[tuple[BrokerView, ...]] = []
 
     # --- the port ---------------------------------------------------------------------------------------
 
     def observe(self) -> Observation:
         due = tuple(report for at_ns, report in self.reports if at_ns <= self.now_ns)
         self.reports = [(at_ns, report) for at_ns, report in self.reports if at_ns > self.now_ns]
+        self.samples.append(tuple(self._view(ordinal) for ordinal in range(self.brokers)))
+        old_enough = [views for views in self.samples if views[0].sampled_ns <= self.now_ns - self.sample_age_ns]
         return Observation(
-            brokers=tuple(self._view(ordinal) for ordinal in range(self.brokers)),
+            brokers=(old_enough or self.samples)[-1 if old_enough else 0],
             links=tuple(self._links()),
             workload=self._workload(),
             reports=due,

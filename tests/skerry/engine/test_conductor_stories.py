@@ -146,6 +146,15 @@ def test_a_kill_without_a_pause_is_verified_by_the_new_registration(conductor, t
     assert world.finish.verdict is Verdict.PASS
 
 
+def test_the_early_edge_of_a_heal_lies_before_the_registration_however_old_the_samples_are(conductor, toy):
+    """04a on real processes: the ISR was whole 11 ms before the heal that it followed from, as the history told it."""
+    world = toy(sample_age_ns=300_000_000)
+    world.run(conductor(KILL))
+    registered_ns = next(at_ns for at_ns, action in world.actions if isinstance(action, Heal))
+    (healed,) = [event for event in world.fault_events if event.step is FaultStep.HEALED]
+    assert healed.before_ns <= registered_ns < healed.after_ns
+
+
 def test_a_paused_broker_is_in_state_t_and_silent(conductor, toy):
     world = toy()
     world.run(conductor(PAUSE))
