@@ -52,6 +52,8 @@ _METADATA = -1
 _IDENTITY = -2
 """The op id of the client's own requests for a producer id."""
 
+_OK, _NONE = Outcome.OK, ErrorCode.NONE
+
 
 class Client:
     """``seal`` binds a batch's bytes to the producer id, epoch and sequence that the client gave it (the record
@@ -310,7 +312,7 @@ class Client:
         self._ops.pop(op.op_id, None)
         if op.partition is not None and self._suspects and self._suspects.get(op.partition) == op.broker:
             del self._suspects[op.partition]
-        self._out.append(Completed(op.op_id, Outcome.OK, response, ErrorCode.NONE, op.attempts))
+        self._out.append(Completed(op.op_id, _OK, response, _NONE, op.attempts))
         if isinstance(response, MetadataResponse) and op.operation.directed_to is None:
             self._learned(now, response)
         if op.producer is not None:

@@ -91,6 +91,8 @@ class Route(Enum):
 
 
 _OF_A_PARTITION = (ProduceRequest, FetchRequest, ListOffsetsRequest)
+_NOT_ASKED = ErrorCode.CONNECTION_FAILED
+_LEADER = Route.LEADER
 _WITHOUT_EFFECT = (FetchRequest, ListOffsetsRequest, MetadataRequest)
 
 
@@ -128,7 +130,7 @@ class Op:
         self.maybe = False
         self.call_id: int | None = None
         self.broker = -1
-        self.error = ErrorCode.CONNECTION_FAILED
+        self.error = _NOT_ASKED
         self.message = "no broker could be asked in time"
         self.retry_at = 0
         self.backoff_ms = 0
@@ -139,7 +141,7 @@ class Op:
         self.sealed: Batch | None = None
         self.sent_as_oldest = False
         if isinstance(request, _OF_A_PARTITION):
-            self.route = Route.LEADER
+            self.route = _LEADER
             self.partition = TopicPartition(request.topic, request.partition)
         elif isinstance(request, MetadataRequest):
             self.route = Route.ANY

@@ -20,6 +20,7 @@ from skerry_broker.core.replica_log import NEVER
 from skerry_broker.core.types import NodeConfig, TopicPartition
 
 _MS = 1_000_000
+_NONE = ErrorCode.NONE
 BACKOFF_NS = 25 * _MS
 """Before a partition that was refused is asked for again: often the leader has yet to apply its election."""
 LATE_NS = 300 * _MS
@@ -148,7 +149,7 @@ class FollowerFetcher:
             replica = self._replicas.get(answer.partition)
             if position is None or replica is None or answer.partition not in self._followed:
                 continue
-            if answer.error is not ErrorCode.NONE and answer.error is not ErrorCode.OFFSET_OUT_OF_RANGE:
+            if answer.error is not _NONE and answer.error is not ErrorCode.OFFSET_OUT_OF_RANGE:
                 self._followed[answer.partition] = now + BACKOFF_NS
             else:
                 replica.fetched(now, position, answer)
@@ -205,7 +206,7 @@ class FetchWaits:
                 answers.append((_unknown(asked), None))
             else:
                 answers.append(replica.replica_fetch(now, follower, message.broker_epoch, asked, bytes_each))
-        if message.wait_ms > 0 and all(answer is None for answer in answers):
+        if message.wait_ms > 0 and answers.count(None) == len(answers):
             parked = self._parked[follower] = _Parked(message, now + message.wait_ms * _MS)
             if parked.deadline < self.next_deadline:
                 self.next_deadline = parked.deadline

@@ -75,6 +75,7 @@ CONSENSUS = (
     Identity,
     JoinRequest,
 )
+OF_A_PARTITION = (ProduceRequest, FetchRequest, ListOffsetsRequest)
 MS = 1_000_000
 
 
@@ -109,6 +110,8 @@ class Node:
         self._brokers: dict[int, BrokerView] = {}
         self._shutdown: Shutdown | None = None
         self._lease_held = False
+        self._raft_deadline = 0
+        """Raft's deadline when it was last followed; it stays the same until Raft is stirred."""
         ports = ReplicaPorts(
             out=self._out,
             lease=lambda at: self._session.lease_valid(at),
@@ -181,7 +184,8 @@ class Node:
         session = self._session
         soonest = self._partitions.next_deadline
         # Asked after every step: four comparisons are cheaper than a call of min().
-        if (deadline := self._raft.next_deadline) < soonest:
+        raft = self._raft
+        if (deadline := raft.next_deadline if raft.stirred else self._raft_deadline) < soonest:
             soonest = deadline
         if (deadline := self._seat.next_deadline) < soonest:
             soonest = deadline
@@ -213,14 +217,12 @@ class Node:
 
     def _on_client(self, now: int, event: FromClient) -> None:
         request_id, request = event.request_id, event.request
-        match request:
-            case ProduceRequest() | FetchRequest() | ListOffsetsRequest():
-                known = TopicPartition(request.topic, request.partition) in self._metadata.partitions
-                self._partitions.serve(now, request_id, request, known)
-            case MetadataRequest():
-                self._out.put_reply(request_id, metadata_response(self._metadata, self._seat.known, request.topics))
-            case _:
-                self._seat.request(now, request_id, request)
+        if isinstance(request, OF_A_PARTITION):
+            self._partitions.serve(now, request_id, request, self._metadata.partitions)
+        elif isinstance(request, MetadataRequest):
+            self._out.put_reply(request_id, metadata_response(self._metadata, self._seat.known, request.topics))
+        else:
+            self._seat.request(now, request_id, request)
 
     def _on_client_gone(self, now: int, event: ClientGone) -> None:
         self._partitions.client_gone(event.request_id)
@@ -261,20 +263,20 @@ class Node:
 
     def _settle(self, now: int) -> None:
         """Tell every part what follows, until nothing follows any more (invariant 2)."""
-        raft, out = self._raft, self._out
+        raft, out, session = self._raft, self._out, self._session
         while True:
             changed = raft.stirred and self._follow_raft(now)
-            lease_held = self._session.lease_valid(now)
+            lease_held = now < session.lease_until  # `lease_valid`, without a call for every step
             if self._lease_held and not lease_held:
                 self._partitions.lease_lost(now)
             self._lease_held = lease_held
-            self._partitions.poll(now, self._session.broker_epoch)
-            if out.has_to_self:
+            self._partitions.poll(now, session.broker_epoch)
+            if out.to_self:
                 for message in out.take_to_self():
                     self._peer_handlers[type(message)](now, self.self_voter, message)
             elif not changed:
                 break
-        if self._seat.transfers_waiting:
+        if self._seat.transfers:
             self._seat.answer_transfers(now)
         if self._shutdown is not None:
             self._go_on_shutting_down(now)
@@ -300,7 +302,9 @@ class Node:
         if self._seat.moved(now):
             self._session.controller_changed(now, self._seat.known)
             changed = True
-        return self._seat.take(now) or changed
+        changed = self._seat.take(now) or changed
+        self._raft_deadline = raft.next_deadline
+        return changed
 
     def _tell(self, now: int, changes: Sequence[Change]) -> None:
         """Partitions hear of brokers first: who may join an ISR depends on it."""

@@ -17,7 +17,8 @@ class Outbox:
     def __init__(self, broker_id: int = NO_BROKER) -> None:
         self._broker_id = broker_id
         self._effects: list[Effect] = []
-        self._to_self: list[PeerMessage] = []
+        self.to_self: list[PeerMessage] = []
+        """Waiting for `take_to_self`."""
         self._write_id = 0
 
     def next_write_id(self) -> int:
@@ -30,20 +31,16 @@ class Outbox:
     def send(self, destination: int, message: PeerMessage) -> None:
         """What a node sends to itself (it is its own controller, say) never leaves it: `take_to_self`."""
         if destination == self._broker_id:
-            self._to_self.append(message)
+            self.to_self.append(message)
         else:
             self._effects.append(Send(destination, message))
 
     def put_reply(self, request_id: int, response: ClientResponse) -> None:
         self._effects.append(Reply(request_id, response))
 
-    @property
-    def has_to_self(self) -> bool:
-        return bool(self._to_self)
-
     def take_to_self(self) -> list[PeerMessage]:
         """The messages from this node to itself since the last call, in order."""
-        messages, self._to_self = self._to_self, []
+        messages, self.to_self = self.to_self, []
         return messages
 
     def fact(self, name: str, *labels: str, value: float = 1.0) -> None:

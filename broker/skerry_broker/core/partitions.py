@@ -6,7 +6,7 @@ it decides nothing about partitions itself, it only knows who must be told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from skerry_broker.core.api import (
     ErrorCode,
@@ -144,13 +144,17 @@ class Partitions:
     # --- requests and messages ----------------------------------------------------------------------------
 
     def serve(
-        self, now: int, request_id: int, request: ProduceRequest | FetchRequest | ListOffsetsRequest, known: bool
+        self,
+        now: int,
+        request_id: int,
+        request: ProduceRequest | FetchRequest | ListOffsetsRequest,
+        known: Container[TopicPartition],
     ) -> None:
-        """A client's request for one partition; ``known``: the applied metadata has it (somewhere)."""
+        """A client's request for one partition; ``known``: all that the applied metadata has (anywhere)."""
         partition = TopicPartition(request.topic, request.partition)
         replica = self.replicas.get(partition)
         if replica is None:
-            code = ErrorCode.NOT_LEADER if known else ErrorCode.UNKNOWN_TOPIC
+            code = ErrorCode.NOT_LEADER if partition in known else ErrorCode.UNKNOWN_TOPIC
             message = f"broker {self._config.broker_id} holds no replica of {partition}"
             self._out.put_reply(request_id, ErrorResponse(code, message))
             return

@@ -47,7 +47,8 @@ class RaftRoles:
         self._out = out
         self.stirred = True
         """Something was asked of this replica since the node last looked at it. Invariant: while False, nothing that
-        the node follows (leader, term, what is committed or installed, the confirmed round) has changed."""
+        the node follows (leader, term, what is committed or installed, the confirmed round, the next deadline) has
+        changed."""
         self.role = Role.UNFORMATTED
         self.leader: Voter | None = None
         """The leader of this term as far as known; None again when an election is due."""

@@ -236,7 +236,7 @@ class PartitionReplica:
     # --- disk and time ----------------------------------------------------------------------------------------
 
     def flushed(self, now: int, write_id: int) -> None:
-        if self.log.unflushed and not self.offline and self.log.flushed(write_id) and self.leading is not None:
+        if not self.offline and self.log.flushed(write_id) and self.leading is not None:
             self.leading.flushed(now)
 
     def advance_log_start(self, now: int, offset: int) -> None:

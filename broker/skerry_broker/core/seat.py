@@ -63,7 +63,7 @@ class ControllerSeat:
         self._contact: tuple[int, int] | None = None
         self._proposed: dict[int, int] = {}
         """When the entry of each index was proposed here; only those that are not committed yet."""
-        self._transfers: list[tuple[int, int, int]] = []
+        self.transfers: list[tuple[int, int, int]] = []
         """(request id, target, deadline) of leadership transfers that a client waits for."""
         self.known = NO_BROKER
         """Who sits there, as far as Raft knows; -1: nobody."""
@@ -140,7 +140,7 @@ class ControllerSeat:
     @property
     def next_deadline(self) -> int:
         soonest = FOREVER if self._controller is None else self._controller.next_deadline
-        for _, _, deadline in self._transfers:
+        for _, _, deadline in self.transfers:
             soonest = min(soonest, deadline)
         return soonest
 
@@ -195,8 +195,8 @@ class ControllerSeat:
                 raise TypeError(f"{type(request).__name__} is no controller request")
 
     def client_gone(self, request_id: int) -> None:
-        if self._transfers:
-            self._transfers = [transfer for transfer in self._transfers if transfer[0] != request_id]
+        if self.transfers:
+            self.transfers = [transfer for transfer in self.transfers if transfer[0] != request_id]
         if self._controller is not None:
             self._controller.client_gone(request_id)
 
@@ -204,19 +204,15 @@ class ControllerSeat:
         if request.broker_id == self._config.broker_id:
             self._out.put_reply(request_id, DoneResponse())
         elif self._raft.transfer(now, request.broker_id):
-            self._transfers.append((request_id, request.broker_id, now + request.timeout_ms * MS))
+            self.transfers.append((request_id, request.broker_id, now + request.timeout_ms * MS))
         else:
             message = f"broker {request.broker_id} is no other voter of the metadata quorum"
             self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
 
-    @property
-    def transfers_waiting(self) -> bool:
-        return bool(self._transfers)
-
     def answer_transfers(self, now: int) -> None:
         """At the end of a step: tell whoever waits that the seat has moved, or that it did not in time."""
         waiting = []
-        for request_id, broker_id, deadline in self._transfers:
+        for request_id, broker_id, deadline in self.transfers:
             if self.known == broker_id:
                 self._out.put_reply(request_id, DoneResponse())
             elif now >= deadline:
@@ -224,4 +220,4 @@ class ControllerSeat:
                 self._out.put_reply(request_id, ErrorResponse(ErrorCode.TIMED_OUT, message))
             else:
                 waiting.append((request_id, broker_id, deadline))
-        self._transfers = waiting
+        self.transfers = waiting

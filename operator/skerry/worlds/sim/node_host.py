@@ -104,7 +104,7 @@ class NodeHost:
         self._factory = factory
         self._scheduler = scheduler
         self._network = network
-        self._trace = trace
+        self._record = trace.record
         self._rng = rng
         self._node_rng = node_rng
         self._watcher = watcher
@@ -146,7 +146,7 @@ class NodeHost:
         self.stop_reason = None
         incarnation = f"b{self.broker_id}.{self.starts}"
         recovered = self.disk.recover(incarnation)
-        self._trace.record(self._scheduler.now_ns, self.broker_id, ("start", incarnation))
+        self._record(self._scheduler.now_ns, self.broker_id, ("start", incarnation))
         now = self.clock.local(self._scheduler.now_ns)
         self.node = self._factory(self.config, recovered, self._node_rng, now)
         self._watcher.started(self)
@@ -157,7 +157,7 @@ class NodeHost:
         """The process is gone: nothing of it remains but the disk. Losing writes is the caller's decision."""
         if self.node is None:
             return
-        self._trace.record(self._scheduler.now_ns, self.broker_id, ("halt", power))
+        self._record(self._scheduler.now_ns, self.broker_id, ("halt", power))
         self._watcher.stopped(self)
         self.node = None
         self.paused = False
@@ -210,15 +210,14 @@ class NodeHost:
         if node is None:
             return
         now_ns = self._scheduler.now_ns
-        self._trace.record(now_ns, self.broker_id, event)
+        self._record(now_ns, self.broker_id, event)
         watcher = self._watcher
-        handlers = self._handlers
         if type(event) is DiskFailed:
             self.disk.failure_told = True
         try:
             effects = node.step(self.clock.local(now_ns), event)
             more = watcher.decided(self)
-            look = watcher.effect
+            look, handlers = watcher.effect, self._handlers
             for effect in effects:
                 look(self, event, effect)
                 handlers[type(effect)](effect)
@@ -288,7 +287,10 @@ class NodeHost:
 
     def receive(self, source: int, payload: object) -> None:
         if type(payload) is FromPeer:
-            self.feed(payload)
+            if self.paused:
+                self._inbox.append(payload)
+            else:
+                self.step(payload)
         elif isinstance(payload, ClientCall):
             self._next_request_id += 1
             request_id = self._next_request_id

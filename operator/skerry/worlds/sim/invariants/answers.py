@@ -105,14 +105,13 @@ class AnswerRules:
 
     def _serve_client(self, host: NodeHost, event: Event, effect: ServeClient) -> None:
         response, read = effect.response, effect.read
-        self._shown(host, read.partition, response)
+        state = self._shown(host, read.partition, response)
         if read.end_offset > response.high_watermark:
             self._truth.violate(
                 "read-beyond-high-watermark",
                 host.broker_id,
                 f"{read.partition}: reads to {read.end_offset}, high watermark {response.high_watermark}",
             )
-        state = self._state(host, read.partition)
         log = host.disk.logs.get(read.partition)
         if state is None or log is None:
             return
@@ -128,11 +127,14 @@ class AnswerRules:
     def _serve_offsets(self, host: NodeHost, event: Event, effect: ServeOffsets) -> None:
         self._shown(host, effect.partition, effect.response)
 
-    def _shown(self, host: NodeHost, partition: TopicPartition, response: FetchResponse | ListOffsetsResponse) -> None:
+    def _shown(
+        self, host: NodeHost, partition: TopicPartition, response: FetchResponse | ListOffsetsResponse
+    ) -> PartitionTruth | None:
         state = self._state(host, partition)
         if state is not None:
             self._check_leadership(host, state, response.leader_epoch)
             self._logs.expose(host, state, response.leader_epoch, response.high_watermark)
+        return state
 
     def _state(self, host: NodeHost, partition: TopicPartition) -> PartitionTruth | None:
         """None when the broker still serves a topic of this name that was deleted meanwhile."""

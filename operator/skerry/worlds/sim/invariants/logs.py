@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Rule = Callable[["NodeHost", Event, Any], None]
 
 NO_BATCH = (-1, -1)
+_NONE = ErrorCode.NONE
 
 
 class LogRules:
@@ -135,7 +136,7 @@ class LogRules:
 
     def _serve_peer(self, host: NodeHost, event: Event, effect: ServePeer) -> None:
         for part in effect.message.partitions:
-            if part.error is not ErrorCode.NONE or part.high_watermark < 0:
+            if part.error is not _NONE or part.high_watermark < 0:
                 continue
             state = self._truth.partitions.get(part.partition)
             log = host.disk.logs.get(part.partition)
