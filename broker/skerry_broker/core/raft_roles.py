@@ -38,6 +38,9 @@ class Role(StrEnum):
     LEADER = "Leader"
 
 
+_CANDIDATE = Role.CANDIDATE
+
+
 class RaftRoles:
     """The machine behind `raft.Raft`, which adds what the node may ask for."""
 
@@ -119,20 +122,25 @@ class RaftRoles:
 
     def flushed(self, now: int, write_id: int) -> None:
         """Everything up to ``write_id`` is durable: release what waited for it."""
-        self.stirred = True
+        # Most flushes are of partitions' logs: only what changes something that the node follows stirs.
         state = self._state
         state.flushed(write_id)
         if self._formation.flushed():
+            self.stirred = True
             self._formatted(now)
         if self._leadership is not None:
+            before = state.commit_index
             self._leadership.flushed(now)
+            if state.commit_index != before:
+                self.stirred = True
         elif self._following is not None:
             self._following.flushed()
         if self._vote_owed is not None and state.term_is_durable:
             candidate, granted = self._vote_owed
             self._vote_owed = None
             self._out.send(candidate.broker_id, VoteReply(state.term, granted, False))
-        if self.role is Role.CANDIDATE and not self._soliciting and state.term_is_durable:
+        if self.role is _CANDIDATE and not self._soliciting and state.term_is_durable:
+            self.stirred = True
             self._ask_for_votes(now)
 
     # --- roles ------------------------------------------------------------------------------------------
