@@ -206,7 +206,10 @@ class ControllerSeat:
         elif self._raft.transfer(now, request.broker_id):
             self.transfers.append((request_id, request.broker_id, now + request.timeout_ms * MS))
         else:
-            message = f"broker {request.broker_id} is no other voter of the metadata quorum"
+            message = (
+                f"broker {request.broker_id} cannot take the metadata leadership: it is no other voter of the quorum, "
+                "or it does not answer"
+            )
             self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
 
     def answer_transfers(self, now: int) -> None:
