@@ -37,7 +37,6 @@ from skerry_broker.wire import (
 
 log = logging.getLogger("skerry_broker.peer_checks")
 
-PING_EVERY_S = 0.1
 PROBE_TIMEOUT_S = 0.3
 """Failed = no answer for this long."""
 SILENCE_S = 1.0

@@ -280,11 +280,6 @@ class Storage:
         """What was queued and is not yet written: the owner refuses new produces above its bound."""
         return self._committer.backlog_bytes
 
-    @property
-    def segment_directory(self) -> str:
-        """Where the replicas are, for dumps."""
-        return f"{self._root}/topics"
-
     def commit(self) -> None:
         """One round of the disk on the calling thread; only for a storage opened with ``threaded`` False."""
         self._committer.run_once()

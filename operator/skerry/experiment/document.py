@@ -104,10 +104,14 @@ class Workload(Model):
 
 
 class Place(Model):
+    """A broker, by its ordinal."""
+
     ordinal: Ordinal
 
 
 class LeaderPlace(Model):
+    """Which broker is to lead a partition."""
+
     partition: PartitionIndex
     ordinal: Ordinal
 

@@ -152,11 +152,6 @@ class RunFacts:
         start = effective.after_ns + within_ns
         return Window(start, max(start, self._end_of(occurrence)), f"during {occurrence}")
 
-    def wall_to_run_ns(self, wall_ns: int) -> int | None:
-        """A wall clock reading on the run's clock; exact only up to the stated clock error."""
-        header = self.history.header
-        return wall_ns - header.started_wall_ns if header and header.started_wall_ns and wall_ns else None
-
     # --- what clients saw --------------------------------------------------------------------------------
 
     @cached_property

@@ -38,7 +38,6 @@ class FaultProxy:
         """Why it is gone, or could not be started."""
         self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._next_id = 1
-        self._expired: list[str] = []
 
     @property
     def alive(self) -> bool:
@@ -47,11 +46,6 @@ class FaultProxy:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
-
-    def take_expired(self) -> list[str]:
-        """Faults whose deadline the proxy itself had to keep, since the last call."""
-        expired, self._expired = self._expired, []
-        return expired
 
     async def start(self, links: tuple[Link, ...]) -> None:
         """Start the process and open every link. Raises ProxyError; ``lost`` then says the same."""
@@ -127,7 +121,6 @@ class FaultProxy:
                 self._on_stall(msgspec.convert(message, StallReport))
                 continue
             answer = msgspec.convert(message, Answer)
-            self._expired += answer.expired
             waiting = self._waiting.get(answer.id)
             if waiting is not None and not waiting.done():
                 waiting.set_result(answer)

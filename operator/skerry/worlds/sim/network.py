@@ -166,9 +166,6 @@ class Network:
         self._receivers[place] = receiver
         self._silent.discard(place)
 
-    def is_up(self, place: int) -> bool:
-        return place in self._receivers
-
     def detach(self, place: int, *, silent: bool = False) -> None:
         """Nobody is there: its connections break, what is on the way to it vanishes.
 

@@ -63,11 +63,6 @@ class Scheduler:
         """End the present ``run`` after the action that calls this."""
         self._stopped = True
 
-    @property
-    def next_ns(self) -> int | None:
-        """When the next event is due; None when there is none."""
-        return self._heap[0][0] if self._heap else None
-
     def run(self, until_ns: int, events_max: int | None = None) -> bool:
         """Run all events up to and including ``until_ns``, then set the time to it.
 
