@@ -51,7 +51,7 @@ class Cluster:
             if source != target
             for plane in PLANES
         )
-        self.target = Target(dict(enumerate(self.ports)))
+        self.target = Target.on_loopback(dict(enumerate(self.ports)))
         self.brokers = [
             BrokerProcess(
                 i,

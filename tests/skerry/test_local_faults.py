@@ -20,8 +20,8 @@ from skerry.engine.world import (
     Restart,
 )
 from skerry.experiment.vocabulary import KillHow, RestartHow
+from skerry.runner.clock import RunClock
 from skerry.worlds.local.faults import Faults, is_back
-from skerry.worlds.local.recorder import RunClock
 
 
 class Processes:

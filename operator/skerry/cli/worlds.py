@@ -56,7 +56,7 @@ def _run_local(document: Document, seed: int, directory: Path, version: str, liv
     import uvloop
 
     from skerry.engine.conductor import Conductor
-    from skerry.worlds.local.world import CAPABILITIES, LocalWorld, WorldError
+    from skerry.worlds.local.world import CAPABILITIES, LocalWorld
 
     try:
         world = LocalWorld(document.experiment, document.text, seed, directory, version, live.on_turn)
@@ -78,7 +78,4 @@ def _run_local(document: Document, seed: int, directory: Path, version: str, liv
             loop.add_signal_handler(number, interrupt)
         return Outcome(*await world.run(Conductor(document.experiment, seed, CAPABILITIES)))
 
-    try:
-        return uvloop.run(drive())
-    except WorldError as error:
-        raise CommandError(str(error)) from None
+    return uvloop.run(drive())

@@ -15,11 +15,19 @@ DELIVERY_TIMEOUT_MS = 10_000
 
 
 class Target:
-    """A running cluster on 127.0.0.1, as clients and the sampler reach it."""
+    """A running cluster, as clients and the sampler reach it."""
 
-    def __init__(self, brokers: Mapping[int, BrokerPorts]) -> None:
-        self._clients = {ordinal: f"127.0.0.1:{ports.client}" for ordinal, ports in brokers.items()}
-        self._admins = {ordinal: f"127.0.0.1:{ports.admin}" for ordinal, ports in brokers.items()}
+    def __init__(self, clients: Mapping[int, str], admins: Mapping[int, str]) -> None:
+        """Ordinal -> host:port of its client plane, and of its admin plane."""
+        self._clients = dict(clients)
+        self._admins = dict(admins)
+
+    @classmethod
+    def on_loopback(cls, brokers: Mapping[int, BrokerPorts]) -> Target:
+        return cls(
+            {ordinal: f"127.0.0.1:{ports.client}" for ordinal, ports in brokers.items()},
+            {ordinal: f"127.0.0.1:{ports.admin}" for ordinal, ports in brokers.items()},
+        )
 
     def client(self, *, idempotent: bool, delivery_timeout_ms: int = DELIVERY_TIMEOUT_MS) -> SkerryClient:
         return SkerryClient(self._clients, idempotent=idempotent, delivery_timeout_ms=delivery_timeout_ms)

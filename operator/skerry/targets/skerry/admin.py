@@ -31,7 +31,8 @@ class AdminClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession()
+        # A pod that was replaced has another address under the same name: every new connection asks again.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(use_dns_cache=False))
         return self
 
     async def __aexit__(

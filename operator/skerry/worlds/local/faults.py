@@ -29,9 +29,9 @@ from skerry.engine.world import (
     fault_kind,
 )
 from skerry.experiment.vocabulary import KillHow, RestartHow
+from skerry.runner.clock import RunClock
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.proxies import FaultProxy, ProxyError
-from skerry.worlds.local.recorder import RunClock
 from skerry.worlds.local.rules import CutAction, Flow, Rule
 
 NS = 1_000_000_000

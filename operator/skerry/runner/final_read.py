@@ -1,17 +1,15 @@
-"""The end of a run: everything is read once more by a fresh client, the brokers stop, their logs are read from disk."""
+"""The end of a run: everything is read once more by a fresh client."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from skerry.experiment.document import Experiment
-from skerry.history.records import Note, Outcome, ReplicaDump
-from skerry.targets.skerry import SkerryClient, Target, dump_replica
+from skerry.history.records import Note, Outcome
+from skerry.runner.clock import RunClock
+from skerry.runner.load import Load
+from skerry.runner.recorder import Recorder
+from skerry.targets.skerry import SkerryClient, Target
 from skerry.workload import FINAL_READER
 from skerry.workload.reader import PartitionReader
-from skerry.worlds.local.brokers import BrokerProcess
-from skerry.worlds.local.load import Load
-from skerry.worlds.local.recorder import Recorder, RunClock
 
 NS = 1_000_000_000
 FINAL_READ_TIMEOUT_NS = 30 * NS
@@ -49,16 +47,3 @@ async def _read_partition(
         if result.outcome is Outcome.OK and result.log_start_offset > reader.offset:
             reader.start_over(result.log_start_offset)
     return None
-
-
-def dump_replicas(
-    experiment: Experiment, brokers: Mapping[int, BrokerProcess], ends: Mapping[int, int]
-) -> list[ReplicaDump]:
-    """What is on the disks of the brokers that hold a replica. Call it when they have stopped."""
-    topic = experiment.spec.topic
-    found = (
-        dump_replica(brokers[ordinal].data_directory, ordinal, topic.name, partition, ends.get(partition, -1))
-        for partition in range(topic.partitions)
-        for ordinal in sorted(brokers)
-    )
-    return [dump for dump in found if dump is not None]

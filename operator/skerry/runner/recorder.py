@@ -1,41 +1,14 @@
-"""The run's clock and its history file.
-
-There is one clock: CLOCK_BOOTTIME of this machine, from the start of the run. Every process here shares it, so
-bracketing an action needs no synchronisation.
-"""
+"""The history file of a run: appended to as things happen, closed by its footer."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from skerry.history.codec import HistoryWriter
 from skerry.history.records import Header, HistoryRecord
-
-
-class RunClock:
-    """Nanoseconds since the start of the run."""
-
-    def __init__(self) -> None:
-        self.started_boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        self.started_wall_ns = time.time_ns()
-
-    def now_ns(self) -> int:
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - self.started_boot_ns
-
-    def wall_ns(self) -> int:
-        return time.time_ns()
-
-    def boot_ns(self, run_ns: int) -> int:
-        """A moment of this run on the machine's boot clock."""
-        return self.started_boot_ns + run_ns
-
-    def run_ns(self, boot_ns: int) -> int:
-        """A moment of the machine's boot clock in this run."""
-        return boot_ns - self.started_boot_ns
 
 
 class Recorder:

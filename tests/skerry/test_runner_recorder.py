@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skerry.history.codec import read_history
 from skerry.history.records import HISTORY_VERSION, Footer, Header, Note
-from skerry.worlds.local.recorder import Recorder
+from skerry.runner.recorder import Recorder
 
 HEADER = Header(HISTORY_VERSION, "test", "", "local", 1, 0, "test", 3)
 

@@ -14,12 +14,13 @@ from typing import Any
 from skerry.engine.world import PartitionAcks, StartProbe, WorkloadView
 from skerry.experiment.document import Experiment
 from skerry.history.records import Fetch, HistoryRecord, Outcome, Produce, TopicCreate
+from skerry.runner.clock import RunClock
+from skerry.runner.recorder import Recorder
 from skerry.targets.skerry import ReadResult, SkerryClient, Target
 from skerry.workload import FIRST_CONSUMER, FIRST_PROBE
 from skerry.workload.probe import Probe
 from skerry.workload.producer import PlannedProduce, Producer, producers
 from skerry.workload.reader import PartitionReader, trim
-from skerry.worlds.local.recorder import Recorder, RunClock
 
 NS = 1_000_000_000
 FETCH_WAIT_MS = 100

@@ -1,21 +1,22 @@
-"""The eyes of the local world: asks every broker for its status, links and metrics, and records what they say."""
+"""The eyes of a run: asks every broker for its status, links and metrics, and records what they say."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import Protocol
 
 import msgspec
 
-from skerry.engine.world import BrokerView, LinkView
+from skerry.engine.world import BrokerView, LinkView, ProcessState
 from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Note, Stall
+from skerry.runner.clock import RunClock
+from skerry.runner.recorder import Recorder
 from skerry.targets.skerry import AdminClient, StatusAnswer, Target
-from skerry.worlds.local.brokers import BrokerProcess
-from skerry.worlds.local.recorder import Recorder, RunClock
 
 NS = 1_000_000_000
 STATUS_EVERY_S = 0.1
-METRICS_EVERY_S = 0.5
+METRICS_EVERY_S = 0.2
 LAG_CHECK_S = 0.02
 STALL_NS = 200_000_000
 LINK_RECORD_EVERY_NS = NS
@@ -26,13 +27,41 @@ TIMESTAMP_METRICS = (
 """Always scraped: failover and ISR recovery are read from them, whatever the interval."""
 
 
+class Process(Protocol):
+    """What is known of a broker's process beside what the broker itself says."""
+
+    @property
+    def state(self) -> ProcessState: ...
+
+    @property
+    def ended_by_itself(self) -> str:
+        """How, and its last words, when nobody told the process to end; else empty."""
+        ...
+
+    @property
+    def starts(self) -> int: ...
+
+    def log_tail(self, lines: int = 5) -> str: ...
+
+
+class UnseenProcess:
+    """A process on another machine: who can look at it says so elsewhere."""
+
+    state = ProcessState.UNKNOWN
+    ended_by_itself = ""
+    starts = 0
+
+    def log_tail(self, lines: int = 5) -> str:
+        return ""
+
+
 class Sampler:
     """Keeps the latest picture of every broker, and records changes into the history."""
 
     def __init__(
         self,
         target: Target,
-        brokers: Mapping[int, BrokerProcess],
+        brokers: Mapping[int, Process],
         recorder: Recorder,
         clock: RunClock,
         metric_names: frozenset[str] = frozenset(),
