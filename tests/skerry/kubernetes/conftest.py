@@ -1,0 +1,29 @@
+"""An API server in this process, and a client of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fake_api import FakeApi
+
+from skerry.worlds.kubernetes.api import Kube
+
+
+@pytest.fixture
+async def api():
+    async with FakeApi() as api:
+        yield api
+
+
+@pytest.fixture
+async def kube(api):
+    """Of the namespace `skerry`."""
+    from kubernetes.aio.client import Configuration
+
+    async with Kube("skerry", configuration=Configuration(host=api.url)) as kube:
+        yield kube
