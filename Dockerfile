@@ -1,0 +1,74 @@
+# Three images from one base: `docker build --target broker|operator|injector .` (the legacy builder will do).
+# BASE_IMAGE is any Debian 12; whatever its packages and pip are configured with is used as it is.
+ARG BASE_IMAGE=debian:bookworm-slim
+
+# --- what all of them are: Debian, its Python, an init, a user that is not root
+FROM ${BASE_IMAGE} AS common
+RUN export DEBIAN_FRONTEND=noninteractive \
+ && apt-get update -qq \
+ && apt-get install -qq -y --no-install-recommends python3 tini \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* \
+ && groupadd --gid 10001 skerry \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin skerry \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+# Nothing is imported from the working directory, no byte code is written, no line of a log is kept back.
+ENV PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001:10001
+
+# --- the injector: the standard library and `ss`
+FROM common AS injector
+USER 0:0
+RUN export DEBIAN_FRONTEND=noninteractive \
+ && apt-get update -qq \
+ && apt-get install -qq -y --no-install-recommends iproute2 \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*
+COPY injector/skerry_injector.py /opt/skerry/skerry_injector.py
+USER 10001:10001
+ENTRYPOINT ["/usr/bin/python3", "-I", "/opt/skerry/skerry_injector.py"]
+
+# --- the environment, built once and copied; every package by the hash in requirements.lock
+FROM common AS build
+USER 0:0
+RUN export DEBIAN_FRONTEND=noninteractive \
+ && apt-get update -qq \
+ && apt-get install -qq -y --no-install-recommends python3-venv \
+ && python3 -m venv --without-pip /opt/venv \
+ && python3 -m venv /build/tools
+WORKDIR /build/source
+COPY hack/lock_subset.py hack/
+COPY pyproject.toml requirements.lock ./
+# `--root` puts what is added to /opt/venv into a tree of its own, which becomes a layer of its own.
+RUN python3 hack/lock_subset.py build > /build/build.lock \
+ && python3 hack/lock_subset.py broker > /build/broker.lock \
+ && python3 hack/lock_subset.py operator > /build/operator.lock \
+ && export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_QUIET=1 \
+ && /build/tools/bin/pip install --require-hashes --no-deps -r /build/build.lock \
+ && /build/tools/bin/pip --python /opt/venv/bin/python install --require-hashes --no-deps \
+      --root /build/layers/broker -r /build/broker.lock \
+ && /build/tools/bin/pip --python /opt/venv/bin/python install --require-hashes --no-deps \
+      --root /build/layers/operator -r /build/operator.lock
+COPY README.md LICENSE ./
+COPY broker broker
+COPY operator operator
+RUN export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PIP_QUIET=1 \
+ && /build/tools/bin/python -m hatchling build -t wheel -d /build/wheel \
+ && /build/tools/bin/pip --python /opt/venv/bin/python install --no-index --no-deps --root /build/layers/skerry \
+      /build/wheel/*.whl
+
+# --- what broker and operator share
+FROM common AS environment
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /build/layers/broker/opt/venv /opt/venv
+ENV PATH=/opt/venv/bin:/usr/bin:/bin
+
+FROM environment AS broker
+COPY --from=build /build/layers/skerry/opt/venv /opt/venv
+EXPOSE 9092 9093 9094 9095
+ENTRYPOINT ["/usr/bin/tini", "--", "/opt/venv/bin/skerry-broker"]
+
+# --- the CLI, the operator (`skerry operator`) and the workload's runner (`skerry runner`)
+FROM environment AS operator
+COPY --from=build /build/layers/operator/opt/venv /opt/venv
+COPY --from=build /build/layers/skerry/opt/venv /opt/venv
+EXPOSE 8080
+ENTRYPOINT ["/usr/bin/tini", "--", "/opt/venv/bin/skerry"]
