@@ -6,7 +6,7 @@ import msgspec
 
 from skerry.engine.faults import OccurrenceId, ResolvedFault
 from skerry.experiment.verdict import Finding, Verdict
-from skerry.history.records import FaultEvent, FindingSeen, Note, PhaseEvent
+from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
@@ -109,11 +109,15 @@ class Finish(msgspec.Struct, frozen=True, tag="finish"):
     aborted: bool = False
 
 
+Recorded = FaultEvent | PhaseEvent | Note | FindingSeen | MetricSample
+"""What is written into the history from outside of the recording process."""
+
+
 class Record(msgspec.Struct, frozen=True, tag="record"):
     """Append this to the history."""
 
     id: int
-    record: FaultEvent | PhaseEvent | Note | FindingSeen
+    record: Recorded
 
 
 Action = (

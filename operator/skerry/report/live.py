@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from skerry.engine.world import Action, BrokerView, Observation, ProcessState, Record
+from skerry.engine.world import Action, BrokerView, Observation, ProcessState, Record, Recorded
 from skerry.experiment.document import Experiment
 from skerry.history.records import FaultEvent, FaultStep, FindingSeen, Note, PhaseEvent
 from skerry.report.timeline import FOLLOWS, GONE, SILENT, STOPPED, Timeline, led_partitions, partition_summary
@@ -116,7 +116,7 @@ class LiveView:
         """Something outside the run's own story."""
         self._print(line, "yellow")
 
-    def _hear(self, now_ns: int, record: FaultEvent | PhaseEvent | Note | FindingSeen) -> None:
+    def _hear(self, now_ns: int, record: Recorded) -> None:
         match record:
             case PhaseEvent(phase=phase, detail=detail):
                 if phase in PHASES:

@@ -78,6 +78,7 @@ class Sampler:
         self._elections: set[tuple[str, int, int]] = set()
         self._timestamps: dict[tuple[int, str, tuple[tuple[str, str], ...]], float] = {}
         self._stalls: list[Stall] = []
+        self._pids: dict[int, int] = {}
         self._stalls_seen: dict[int, int] = {}
         self._exits_noted: dict[int, int] = {}
         """Ordinal -> at which start; one that is started again may exit again."""
@@ -91,6 +92,10 @@ class Sampler:
 
     def links(self) -> tuple[LinkView, ...]:
         return tuple(self._links.values())
+
+    def pids(self) -> dict[int, int]:
+        """Ordinal -> process id, as the brokers themselves see it."""
+        return dict(self._pids)
 
     def take_stalls(self) -> tuple[Stall, ...]:
         """New ones since the last call."""
@@ -150,6 +155,7 @@ class Sampler:
             )
         else:
             self._views[ordinal] = answer.view(ordinal, before_ns, process, after_ns)
+            self._pids[ordinal] = answer.pid
             self._note_elections(answer, after_ns)
             self._note_stalls(ordinal, answer)
             for link in answer.links(ordinal, before_ns):

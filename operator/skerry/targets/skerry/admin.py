@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,15 @@ from skerry_broker.status_report import PeerCheckReport, StatusReport
 STATUS_TIMEOUT_S = 0.4
 PEER_CHECK_TIMEOUT_S = 1.0
 METRICS_TIMEOUT_S = 1.0
+REPLICA_TIMEOUT_S = 5.0
 
+
+class _ReplicaFile(msgspec.Struct, frozen=True):
+    name: str
+    bytes: int
+
+
+_files_decoder = msgspec.json.Decoder(list[_ReplicaFile])
 _status_decoder = msgspec.json.Decoder(StatusReport)
 _peer_check_decoder = msgspec.json.Decoder(PeerCheckReport)
 
@@ -54,6 +63,27 @@ class AdminClient:
         """(name, labels, value) of every series of these metrics."""
         body = await self._ask("GET", ordinal, "/metrics", METRICS_TIMEOUT_S)
         return list(parse_metrics(body.decode(), names)) if body is not None else []
+
+    async def replica_files(self, ordinal: int, topic: str, partition: int) -> list[str] | None:
+        """Names of the files of a replica; None when the broker holds none of it, or does not answer."""
+        body = await self._ask("GET", ordinal, f"/replica/{topic}/{partition}", REPLICA_TIMEOUT_S)
+        return None if body is None else [file.name for file in _files_decoder.decode(body)]
+
+    async def fetch_replica_file(self, ordinal: int, topic: str, partition: int, name: str, to: Path) -> bool:
+        """Copy one file; False when it did not come whole. Raises OSError when it cannot be written."""
+        assert self._session is not None
+        url = f"{self._urls[ordinal]}/replica/{topic}/{partition}/{name}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=METRICS_TIMEOUT_S, sock_read=REPLICA_TIMEOUT_S)
+        try:
+            async with self._session.get(url, timeout=timeout) as response:
+                if response.status != 200:
+                    return False
+                with to.open("wb") as file:
+                    async for chunk in response.content.iter_chunked(1 << 18):
+                        file.write(chunk)
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        return True
 
     async def _ask(self, method: str, ordinal: int, path: str, timeout_s: float) -> bytes | None:
         assert self._session is not None

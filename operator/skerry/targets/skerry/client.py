@@ -11,9 +11,12 @@ from skerry_broker.batch import CorruptBatch, Record, decode_records, encode_bat
 from skerry_broker.client import Client
 from skerry_broker.core.api import (
     CreateTopicRequest,
+    DeleteTopicRequest,
     ElectLeaderRequest,
     FetchRequest,
     FetchResponse,
+    MetadataRequest,
+    MetadataResponse,
     ProduceRequest,
     ProduceResponse,
     TransferControllerRequest,
@@ -129,6 +132,16 @@ class SkerryClient:
         request = CreateTopicRequest(topic, partitions, replication_factor, min_in_sync_replicas, timeout_ms=timeout_ms)
         broker = None if directed_to < 0 else directed_to
         return _told(await self._client.submit(request, broker=broker, delivery_timeout_ms=timeout_ms))
+
+    async def topics(self) -> list[str]:
+        """The names of all topics, as one of the brokers knows them; empty when nobody answers."""
+        done = await self._client.submit(MetadataRequest(), delivery_timeout_ms=ADMIN_TIMEOUT_MS)
+        answer = done.response
+        return [topic.topic for topic in answer.topics] if isinstance(answer, MetadataResponse) else []
+
+    async def delete_topic(self, topic: str) -> tuple[Outcome, str]:
+        request = DeleteTopicRequest(topic, ADMIN_TIMEOUT_MS)
+        return _told(await self._client.submit(request, delivery_timeout_ms=ADMIN_TIMEOUT_MS))
 
     async def elect_leader(self, topic: str, partition: int, broker: int) -> tuple[Outcome, str]:
         request = ElectLeaderRequest(topic, partition, broker, ADMIN_TIMEOUT_MS)

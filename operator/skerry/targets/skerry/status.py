@@ -22,6 +22,11 @@ class StatusAnswer:
         self._report = report
         self._node = report.node
 
+    @property
+    def pid(self) -> int:
+        """Of the broker's process, in its own PID namespace."""
+        return self._report.process.pid
+
     def view(self, ordinal: int, sampled_ns: int, process: ProcessState, process_sampled_ns: int) -> BrokerView:
         node = self._node
         return BrokerView(

@@ -1,0 +1,66 @@
+"""Replica dumps over the network: the segment files of running brokers, fetched through their admin planes.
+
+They are read by the same independent reader as the files of stopped brokers. Nobody writes any more when it is done;
+followers are given time to reach what the final read found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from skerry.experiment.document import Experiment
+from skerry.history.records import ReplicaDump
+from skerry.runner.sampling import Sampler
+from skerry.targets.skerry import AdminClient, Target, dump_replica
+from skerry.targets.skerry.process import partition_directory
+
+CAUGHT_UP_TIMEOUT_S = 10.0
+POLL_S = 0.1
+
+
+async def fetch_dumps(
+    experiment: Experiment, target: Target, sampler: Sampler, ends: Mapping[int, int], directory: Path
+) -> list[ReplicaDump]:
+    """Every replica that a broker holds. One that cannot be fetched whole is a dump with an ``error``."""
+    topic = experiment.spec.topic
+    await _caught_up(sampler, topic.name, ends)
+    dumps: list[ReplicaDump] = []
+    async with target.admin() as admin:
+        for partition in range(topic.partitions):
+            for ordinal in range(experiment.spec.cluster.brokers):
+                end = ends.get(partition, -1)
+                dump = await _fetch_dump(admin, ordinal, topic.name, partition, end, directory / f"broker-{ordinal}")
+                if dump is not None:
+                    dumps.append(dump)
+    return dumps
+
+
+async def _caught_up(sampler: Sampler, topic: str, ends: Mapping[int, int]) -> None:
+    """Wait until every replica has what was read, but not for ever: what is missing then is evidence."""
+    for _ in range(int(CAUGHT_UP_TIMEOUT_S / POLL_S)):
+        behind = any(
+            status.topic == topic and 0 <= status.log_end_offset < ends.get(status.partition, 0)
+            for view in sampler.brokers()
+            for status in view.partitions
+        )
+        if not behind:
+            return
+        await asyncio.sleep(POLL_S)
+
+
+async def _fetch_dump(
+    admin: AdminClient, ordinal: int, topic: str, partition: int, high_watermark: int, directory: Path
+) -> ReplicaDump | None:
+    """None: the broker holds no replica of it."""
+    names = await admin.replica_files(ordinal, topic, partition)
+    if names is None:
+        return None
+    place = partition_directory(directory, topic, partition)
+    place.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        if not await admin.fetch_replica_file(ordinal, topic, partition, name, place / name):
+            error = f"{name} of {topic}-{partition} could not be fetched from broker {ordinal}"
+            return ReplicaDump(topic, partition, ordinal, 0, 0, high_watermark, (), (), error)
+    return await asyncio.to_thread(dump_replica, directory, ordinal, topic, partition, high_watermark)

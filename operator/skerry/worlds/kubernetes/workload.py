@@ -1,0 +1,183 @@
+"""The workload pod: its Job, and the conductor's side of the conversation with it.
+
+The pod needs no API token and serves plain HTTP in the namespace; what changes something needs the token that stands in
+its template (who may read Jobs here may see it: docs/security.md).
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import msgspec
+
+from skerry.experiment.base import JsonObject
+from skerry.runner.messages import PORT, REPORT_FILES, TOKEN_VARIABLE, Answer, Begin, Events, View
+from skerry.worlds.kubernetes.names import Artefact, labels, owner_reference
+
+CONTAINER = "runner"
+COMMAND = "skerry-runner"
+DIRECTORY = "/work"
+DISK_LIMIT = "2Gi"
+VIEW_TIMEOUT_S = 1.0
+POST_TIMEOUT_S = 3.0
+FILE_TIMEOUT_S = 20.0
+NS = 1_000_000_000
+
+_view_decoder = msgspec.json.Decoder(View)
+_answer_decoder = msgspec.json.Decoder(Answer)
+
+
+class WorkloadError(Exception):
+    """The workload pod did not answer, or refused; one sentence."""
+
+
+def job_manifest(
+    name: str, experiment: JsonObject, image: str, pull_policy: str, token: str, deadline_ns: int
+) -> JsonObject:
+    """The Job of one run. It never starts a second pod: a lost recorder is a lost recording.
+
+    :param experiment: the resource, as the API server returned it; it owns the Job.
+    :param deadline_ns: the pod is stopped then, whatever became of the conductor.
+    """
+    own = labels(str(experiment["metadata"]["name"]), Artefact.WORKLOAD)
+    container: JsonObject = {
+        "name": CONTAINER,
+        "image": image,
+        "imagePullPolicy": pull_policy,
+        "command": ["/usr/bin/tini", "--", COMMAND],
+        "env": [
+            {"name": TOKEN_VARIABLE, "value": token},
+            {"name": "SKERRY_RUNNER_DIRECTORY", "value": DIRECTORY},
+            {"name": "TMPDIR", "value": DIRECTORY},
+        ],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "work", "mountPath": DIRECTORY}],
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "volumes": [{"name": "work", "emptyDir": {"sizeLimit": DISK_LIMIT}}],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": own, "ownerReferences": [owner_reference(experiment)]},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": -(-deadline_ns // NS),
+            "ttlSecondsAfterFinished": 60,
+            "template": {"metadata": {"labels": own}, "spec": pod},
+        },
+    }
+
+
+def token_of(job: JsonObject) -> str:
+    """The token in the pod template of a Job that exists; empty: it is no Job of ours."""
+    for container in job["spec"]["template"]["spec"]["containers"]:
+        for variable in container.get("env") or []:
+            if variable["name"] == TOKEN_VARIABLE:
+                return str(variable.get("value", ""))
+    return ""
+
+
+def trouble(pod: JsonObject) -> str:
+    """Why the pod will not come up, or has ended, as one sentence; empty: nothing is wrong, or not yet."""
+    status = pod.get("status") or {}
+    if status.get("phase") in ("Failed", "Succeeded") or pod["metadata"].get("deletionTimestamp"):
+        why = status.get("message") or _terminated(status) or "it was deleted"
+        return f"the workload pod {pod['metadata']['name']} has ended: {status.get('reason') or ''} {why}".strip()
+    for each in status.get("containerStatuses") or []:
+        waiting = (each.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"):
+            return (
+                f"the image `{each['image']}` of the workload pod cannot be had ({waiting['reason']}): "
+                "load or push it, or set the chart's image values"
+            )
+        if waiting.get("reason") in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
+            return f"the workload pod cannot start ({waiting['reason']}): {waiting.get('message', '')}"
+    for condition in status.get("conditions") or []:
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"the workload pod cannot be scheduled: {condition.get('message', '')}"
+    return ""
+
+
+def _terminated(status: JsonObject) -> str:
+    for each in status.get("containerStatuses") or []:
+        ended = (each.get("state") or {}).get("terminated")
+        if ended:
+            return f"its container ended with exit code {ended.get('exitCode')} ({ended.get('reason', '')})"
+    return ""
+
+
+class WorkloadPod:
+    """HTTP to one workload pod. Use it as an async context manager."""
+
+    def __init__(self, host: str, token: str) -> None:
+        """``host``: the pod's IP address, or what else reaches it."""
+        self._url = f"http://[{host}]:{PORT}" if ":" in host else f"http://{host}:{PORT}"
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(headers=self._headers)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def view(self) -> View:
+        """Raises WorkloadError."""
+        return _view_decoder.decode(await self._ask("GET", "/view", b"", VIEW_TIMEOUT_S))
+
+    async def begin(self, begin: Begin) -> Answer:
+        """Raises WorkloadError."""
+        return await self._post("/begin", msgspec.json.encode(begin))
+
+    async def events(self, path: str, events: Events) -> Answer:
+        """``path``: /events, /drain, /check or /finish. Raises WorkloadError."""
+        return await self._post(path, msgspec.json.encode(events))
+
+    async def report_files(self) -> dict[str, bytes]:
+        """Raises WorkloadError."""
+        return {name: await self._ask("GET", f"/report/{name}", b"", FILE_TIMEOUT_S) for name in REPORT_FILES}
+
+    async def _post(self, path: str, body: bytes) -> Answer:
+        answer = _answer_decoder.decode(await self._ask("POST", path, body, POST_TIMEOUT_S))
+        if answer.error:
+            raise WorkloadError(f"the workload pod refused: {answer.error}")
+        return answer
+
+    async def _ask(self, method: str, path: str, body: bytes, timeout_s: float) -> bytes:
+        assert self._session is not None
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._session.request(method, self._url + path, data=body or None, timeout=timeout) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise WorkloadError(f"the workload pod does not answer: {reason}") from None
+        if response.status != 200:
+            raise WorkloadError(f"the workload pod refused {path}: {content[:300].decode(errors='replace')}")
+        return content

@@ -1,0 +1,127 @@
+"""The workload pod's HTTP interface, without brokers: who may do what, and that saying it twice is saying it once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from skerry.engine.world import Check, Finish, Heal, Kill, OccurrenceId, Record, ReportState, StartWorkload
+from skerry.experiment.verdict import Verdict
+from skerry.experiment.vocabulary import KillHow
+from skerry.history.codec import read_history
+from skerry.history.records import Note
+from skerry.report.model import RunReport
+from skerry.runner.messages import Answer, Begin, Events, View
+from skerry.runner.service import Service
+
+TOKEN = "a-token-of-sixteen"
+AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
+NOBODY = "127.0.0.1:9"
+"""The port of `discard`: nobody listens."""
+
+DOCUMENT = """
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: one}
+spec:
+  hypothesis: Nobody answers.
+  cluster: {statefulSet: broker, brokers: 1}
+  topic: {name: orders-skx-1, partitions: 1, replicationFactor: 1, minInSyncReplicas: 1}
+  faults: [{name: crash, kill: {target: {ordinal: 0}, how: Process}}]
+"""
+BEGIN = Begin("uid-1", DOCUMENT, 7, {0: NOBODY}, {0: NOBODY}, 0, "test", 0)
+
+
+class Pod:
+    def __init__(self, client: TestClient, service: Service, directory: Path) -> None:
+        self.client = client
+        self.service = service
+        self.directory = directory
+
+    async def post(self, path: str, body: object, headers: dict[str, str] = AUTHORIZED) -> tuple[int, Answer]:
+        response = await self.client.post(path, data=msgspec.json.encode(body), headers=headers)
+        return response.status, msgspec.json.decode(await response.read(), type=Answer)
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        response = await self.client.get(path)
+        return response.status, await response.read()
+
+    async def view(self) -> View:
+        return msgspec.json.decode((await self.get("/view"))[1], type=View)
+
+
+@pytest.fixture
+async def pod(tmp_path: Path) -> AsyncIterator[Pod]:
+    service = Service(tmp_path, TOKEN)
+    client = TestClient(TestServer(service.application()))
+    await client.start_server()
+    yield Pod(client, service, tmp_path)
+    await service.close()
+    await client.close()
+
+
+@pytest.mark.parametrize("path", ["/begin", "/events", "/drain", "/check", "/finish"])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}])
+async def test_whatever_changes_something_needs_the_token(pod: Pod, path: str, headers: dict[str, str]) -> None:
+    status, answer = await pod.post(path, BEGIN, headers)
+    assert (status, answer.error) == (401, "this needs the token of the workload pod")
+    assert (await pod.view()).now_ns == -1
+
+
+async def test_before_it_begins_there_is_nothing_to_see_or_to_drive(pod: Pod) -> None:
+    assert (await pod.get("/healthz"))[0] == 200
+    assert (await pod.get("/history"))[0] == 404
+    assert await pod.post("/events", Events((StartWorkload(1),))) == (409, Answer(-1, "no run has begun in this pod"))
+
+
+async def test_it_begins_once_and_for_one_run(pod: Pod) -> None:
+    assert (await pod.post("/begin", BEGIN))[0] == 200
+    assert (await pod.post("/begin", BEGIN))[0] == 200
+    assert (await pod.post("/begin", msgspec.structs.replace(BEGIN, run="uid-2")))[0] == 409
+    view = await pod.view()
+    assert view.run == "uid-1"
+    assert view.now_ns >= 0
+    assert not view.brokers[0].reachable
+
+
+async def test_a_wrong_document_is_refused_in_its_own_words(pod: Pod) -> None:
+    status, answer = await pod.post("/begin", msgspec.structs.replace(BEGIN, document="kind: Pod"))
+    assert status == 400
+    assert answer.error.startswith("the run cannot begin: ")
+
+
+async def test_an_action_that_is_sent_twice_is_done_once(pod: Pod) -> None:
+    await pod.post("/begin", BEGIN)
+    note = Events((Record(-1, Note(5, "said once")),))
+    await pod.post("/events", note)
+    await pod.post("/events", note)
+    await pod.post("/finish", Events((Finish(9, Verdict.INCONCLUSIVE, "Test", "over"),)))
+    await pod.service.over.wait()
+    with (pod.directory / "history.jsonl").open("rb") as lines:
+        assert [each.text for each in read_history(lines).notes] == ["said once"]
+
+
+async def test_faults_are_none_of_its_business(pod: Pod) -> None:
+    await pod.post("/begin", BEGIN)
+    heal = Heal(3, OccurrenceId("crash", 0), Kill((0,), KillHow.PROCESS, 0))
+    assert (await pod.post("/events", Events((heal,))))[1].error == "a workload pod does not do `Heal`"
+
+
+async def test_the_report_is_served_when_the_run_is_over(pod: Pod) -> None:
+    await pod.post("/begin", BEGIN)
+    assert (await pod.get("/report/report.json"))[0] == 404
+    await pod.post("/check", Events((Check(4),)))
+    await pod.post("/finish", Events((Finish(5, Verdict.INCONCLUSIVE, "Test", "Nothing was written."),)))
+    await pod.service.over.wait()
+    view = await pod.view()
+    assert view.finished
+    assert ReportState.DONE in {report.state for report in view.reports}
+    status, body = await pod.get("/report/report.json")
+    assert status == 200
+    assert msgspec.json.decode(body, type=RunReport).verdict is Verdict.INCONCLUSIVE
+    assert (await pod.get("/report/report.html"))[0] == 200
+    assert (await pod.get("/report/..%2Fhistory.jsonl"))[0] == 404
