@@ -115,6 +115,8 @@ async def test_the_report_is_served_when_the_run_is_over(pod: Pod) -> None:
     await pod.post("/begin", BEGIN)
     assert (await pod.get("/report/report.json"))[0] == 404
     await pod.post("/check", Events((Check(4),)))
+    while (await pod.view()).findings is None:
+        pass
     await pod.post("/finish", Events((Finish(5, Verdict.INCONCLUSIVE, "Test", "Nothing was written."),)))
     await pod.service.over.wait()
     view = await pod.view()
