@@ -133,9 +133,9 @@ class FakeApi:
                 self._remove(key, orphan=False)
 
     def on(self, verb: str, resource: str, callback: Callable[[Object], None]) -> None:
-        """Call it with the stored object before the answer goes out (create, update, patch), or with the removed one
-        (delete); not for dry runs. It may raise Refused. With the verb `admit` it is asked first, dry runs included,
-        with the object that would be stored."""
+        """Call it with the stored object before the answer goes out (create, update, patch), with the removed one
+        (delete), with the answer (list); not for dry runs. It may raise Refused. With the verb `admit` it is asked
+        first, dry runs included, with the object that would be stored."""
         self._callbacks.append((verb, resource, callback))
 
     def refuse(self, verb: str, resource: str, status: int, reason: str, message: str) -> None:
@@ -203,7 +203,9 @@ class FakeApi:
             return self._proxy(name, rest)
         match verb:
             case "list":
-                return web.json_response(self._list(group, version, namespace, plural, request))
+                answer = self._list(group, version, namespace, plural, request)
+                self._call("list", plural, answer)
+                return web.json_response(answer)
             case "watch":
                 return await self._watch(request, group, namespace, plural)
             case "get":

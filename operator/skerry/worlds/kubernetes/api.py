@@ -179,7 +179,8 @@ class Kube:
         return bool(answer.get("status", {}).get("allowed"))
 
     def _attributes(self, verb: str, kind: Kind, subresource: str, name: str) -> JsonObject:
-        where = {"namespace": self.namespace} if kind.namespaced else {}
+        # A Role may grant reading its own namespace: for RBAC that object lies inside of itself.
+        where = {"namespace": self.namespace} if kind.namespaced or kind == NAMESPACES else {}
         parts = {"verb": verb, "group": kind.group, "resource": kind.plural, "subresource": subresource, "name": name}
         return where | {part: value for part, value in parts.items() if value}
 

@@ -1,0 +1,61 @@
+"""What this world can do with which switches, and the sentence for what it cannot."""
+
+from __future__ import annotations
+
+import pytest
+
+from skerry.engine.capabilities import Feature
+from skerry.worlds.kubernetes.capabilities import OptIns, capabilities, needs_init
+
+ALWAYS = {Feature.PARTITION, Feature.KILL_POD_DELETE, Feature.PREPARE, Feature.METRICS}
+GRANT = "the chart's value `injector.enabled=true`"
+LABEL = 'the label `skerry.dev/allow-injector: "true"` of namespace skerry'
+
+
+def opted(*, grant: bool = False, label: bool = False, hold: bool = False, prometheus: bool = False) -> OptIns:
+    return OptIns(grant, label, hold, prometheus, namespace="skerry")
+
+
+@pytest.mark.parametrize(
+    ("opt_ins", "more"),
+    [
+        (opted(), set()),
+        (opted(grant=True), set()),
+        (opted(label=True), set()),
+        (opted(grant=True, label=True), {Feature.PARTITION_ESTABLISHED, Feature.KILL_PROCESS}),
+        (opted(hold=True), {Feature.KILL_DOWN_FOR}),
+        (opted(prometheus=True), {Feature.PROMQL}),
+    ],
+)
+def test_each_switch_adds_what_it_is_for(opt_ins, more):
+    assert capabilities(opt_ins).features == ALWAYS | more
+
+
+@pytest.mark.parametrize(
+    ("opt_ins", "named"),
+    [(opted(), f"{GRANT} and {LABEL}"), (opted(label=True), GRANT), (opted(grant=True), LABEL)],
+)
+@pytest.mark.parametrize("feature", [Feature.PARTITION_ESTABLISHED, Feature.KILL_PROCESS])
+def test_only_what_is_missing_is_named(opt_ins, named, feature):
+    (sentence,) = capabilities(opt_ins).lacking(frozenset({feature}))
+    assert sentence.endswith(f"switch on {named}.")
+
+
+def test_a_cut_of_open_connections_says_what_a_policy_cannot_do():
+    assert capabilities(opted()).lacking(frozenset({Feature.PARTITION_ESTABLISHED})) == [
+        "The kubernetes world cannot do `partition, connections: All`: a NetworkPolicy does not cut established TCP "
+        "connections on Calico, kindnet or kube-router, so the brokers' kept-open ones would survive; set "
+        f"`connections: New`, or switch on {GRANT} and {LABEL}."
+    ]
+
+
+def test_whatever_is_lacking_says_why_and_what_would_help():
+    can = capabilities(opted())
+    for feature in set(Feature) - can.features:
+        assert "; " in can.reasons[feature], feature
+    assert not can.reasons.keys() & can.features
+
+
+@pytest.mark.parametrize(("pid", "refused"), [(1, True), (7, False)])
+def test_a_broker_that_is_process_1_cannot_be_killed(pid, refused):
+    assert ("tini" in needs_init(pid)) is refused
