@@ -1,0 +1,186 @@
+"""The injector: an ephemeral container in a broker's pod that does one thing and ends (``injector/``).
+
+Ephemeral containers can be added to a pod, never changed and never removed: every attempt has its own name, for as
+long as the pod lives.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from skerry.engine.faults import OccurrenceId
+from skerry.experiment.base import JsonObject
+from skerry.worlds.kubernetes.names import NAME_MAX, digest
+from skerry.worlds.kubernetes.wall import wall_ns
+
+MESSAGE_SHOWN_MAX = 200
+NEVER_STARTS = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+}
+"""Why a container waits that will not start in time for a fault. The kubelet tries again; we do not wait for it."""
+IMAGE_REASONS = {each for each in NEVER_STARTS if "Image" in each or "Registry" in each}
+
+
+def container_name(experiment_uid: str, occurrence: OccurrenceId, attempt: int) -> str:
+    """``injector-<fault>-<number>-<digest>``: the same for the same attempt of the same experiment object, and for no
+    other. A pod that outlives an experiment keeps its injectors, so the name of the fault alone would collide when the
+    experiment is run again.
+
+    :param attempt: anything that counts the attempts; a role that moved is resolved, and injected, again.
+    """
+    unique = digest(experiment_uid, str(occurrence), str(attempt))
+    head = f"injector-{occurrence.fault}-{occurrence.number}"[: NAME_MAX - len(unique) - 1].rstrip("-")
+    return f"{head}-{unique}"
+
+
+def reset_container(
+    name: str,
+    image: str,
+    peers: Sequence[str],
+    ports: Sequence[int],
+    *,
+    for_ms: int,
+    quiet_ms: int,
+    at_least_ms: int,
+) -> JsonObject:
+    """Resets the pod's TCP connections with ``peers`` (IP addresses) on ``ports``, until none was seen for
+    ``quiet_ms``, after ``at_least_ms`` at the earliest and ``for_ms`` at the latest.
+
+    It needs NET_ADMIN in the pod's network namespace, for which it is root there, and has no other capability.
+
+    :raises ValueError: no peer or no port: it would have nothing to reset.
+    """
+    if not peers or not ports:
+        raise ValueError("connections are reset with some peers, on some ports")
+    arguments = ["reset", "--peer", ",".join(peers), "--port", ",".join(str(port) for port in ports)]
+    arguments += ["--for-ms", str(for_ms), "--quiet-ms", str(quiet_ms), "--at-least-ms", str(at_least_ms)]
+    rights = {"runAsUser": 0, "runAsNonRoot": False, "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}
+    return _container(name, image, arguments, rights)
+
+
+def kill_container(
+    name: str, image: str, target_container: str, run_as_user: int, *, signal: str = "KILL"
+) -> JsonObject:
+    """Signals the broker's process from within its container's PID namespace. The same uid is all it needs."""
+    rights = {"runAsUser": run_as_user, "runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
+    return {
+        **_container(name, image, ["kill", "--signal", signal], rights),
+        "targetContainerName": target_container,
+    }
+
+
+def _container(name: str, image: str, arguments: list[str], rights: JsonObject) -> JsonObject:
+    """The program is the image's entrypoint. An ephemeral container may have no resources, ports or probes."""
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": arguments,
+        "securityContext": {
+            **rights,
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+
+
+def patch_of(container: JsonObject) -> JsonObject:
+    """The strategic merge patch of pods/ephemeralcontainers that adds it beside those that are there."""
+    return {"spec": {"ephemeralContainers": [container]}}
+
+
+class InjectorEnd(msgspec.Struct, frozen=True):
+    """What became of one injector."""
+
+    exit_code: int | None = None
+    """None: it never ran."""
+    report: JsonObject = {}
+    """What it says that it did; empty: nothing that could be read."""
+    failure: str = ""
+    """One sentence; empty: it did its work."""
+    started_wall_ns: int = 0
+    """Whole seconds, by the node's clock; 0: unknown."""
+    finished_wall_ns: int = 0
+
+
+def ended(pod: JsonObject, name: str) -> InjectorEnd | None:
+    """How the injector of this name ended; None: it is under way, or not seen by the kubelet yet."""
+    status = pod.get("status") or {}
+    statuses: list[JsonObject] = status.get("ephemeralContainerStatuses") or []
+    found = next((each for each in statuses if each["name"] == name), JsonObject())
+    state: JsonObject = found.get("state") or {}
+    if terminated := state.get("terminated"):
+        return _end_of(name, terminated)
+    if "running" in state:
+        return None
+    where = f"injector `{name}` in pod {pod['metadata']['name']}"
+    waiting = state.get("waiting") or {}
+    if waiting.get("reason") in NEVER_STARTS:
+        return InjectorEnd(failure=_never_starts(where, _image(pod, found, name), waiting))
+    if pod["metadata"].get("deletionTimestamp"):
+        return InjectorEnd(failure=f"{where} did not start: the pod is being deleted")
+    if status.get("phase") in ("Failed", "Succeeded"):
+        return InjectorEnd(
+            failure=f"{where} did not start: the pod has ended ({status.get('reason') or status['phase']})"
+        )
+    return None
+
+
+def _end_of(name: str, terminated: JsonObject) -> InjectorEnd:
+    exit_code, message = int(terminated.get("exitCode", -1)), str(terminated.get("message") or "").strip()
+    report = _report(message)
+    what = f"injector `{name}`"
+    failure = ""
+    if report.get("error"):
+        failure = f"{what}: {report['error']}"
+    elif exit_code and not _died_with_its_target(report):
+        said = json.dumps(report) if report else message[:MESSAGE_SHOWN_MAX] or "without a word"
+        failure = f"{what} ended with exit code {exit_code} ({terminated.get('reason') or 'no reason'}): {said}"
+    elif not report:
+        failure = f"{what} ended without saying what it did: {message[:MESSAGE_SHOWN_MAX] or 'no message'}"
+    return InjectorEnd(
+        exit_code, report, failure, wall_ns(terminated.get("startedAt")), wall_ns(terminated.get("finishedAt"))
+    )
+
+
+def _died_with_its_target(report: JsonObject) -> bool:
+    """It had sent the signal, and the whole PID namespace ended before it could see the effect."""
+    return report.get("did") == "kill" and bool(report.get("sent_wall_ns")) and "seen" not in report
+
+
+def _report(message: str) -> JsonObject:
+    try:
+        report: Any = json.loads(message)
+    except ValueError:
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def _image(pod: JsonObject, found: JsonObject, name: str) -> str:
+    entries = (pod.get("spec") or {}).get("ephemeralContainers") or []
+    return str(next((each["image"] for each in entries if each["name"] == name), found.get("image", "")))
+
+
+def _never_starts(where: str, image: str, waiting: JsonObject) -> str:
+    reason, message = waiting["reason"], str(waiting.get("message") or "").strip()
+    said = f" ({reason}: {message[:MESSAGE_SHOWN_MAX]})" if message else f" ({reason})"
+    if reason in IMAGE_REASONS:
+        return (
+            f"{where} did not start: its image `{image}` cannot be had on that node{said}; load it, or correct its name"
+        )
+    return f"{where} (image `{image}`) did not start{said}"
