@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skerry.engine.faults import OccurrenceId
-from skerry.worlds.kubernetes.injector import container_name, ended, kill_container, patch_of, reset_container
+from skerry.worlds.kubernetes.injector import ended, injector_name, kill_container, patch_of, reset_container
 
 IMAGE = "skerry/injector:dev"
 NAME = "injector-isolate-0-abcdef01"
@@ -17,8 +17,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def reset(**changes):
-    wanted = {"for_ms": 3000, "quiet_ms": 300, "at_least_ms": 500, **changes}
-    return reset_container(NAME, IMAGE, ["10.244.0.11", "10.244.0.12"], [9093, 9094], **wanted)
+    wanted = {"peers": ["10.244.0.11", "10.244.0.12"], "ports": [9093, 9094], **changes}
+    return reset_container(NAME, IMAGE, "IfNotPresent", **wanted)
+
+
+def kill(run_as_user=10001, **changes):
+    return kill_container(NAME, IMAGE, "IfNotPresent", target_container="broker", run_as_user=run_as_user, **changes)
 
 
 def test_a_reset_is_root_with_one_capability():
@@ -37,7 +41,7 @@ def test_a_reset_is_root_with_one_capability():
 
 
 def test_a_kill_has_the_brokers_uid_and_no_capability():
-    container = kill_container(NAME, IMAGE, "broker", 10001)
+    container = kill()
     assert container["securityContext"] == {
         "runAsUser": 10001,
         "runAsNonRoot": True,
@@ -50,17 +54,19 @@ def test_a_kill_has_the_brokers_uid_and_no_capability():
     assert container["args"] == ["kill", "--signal", "KILL"]
 
 
-def test_a_broker_that_is_root_is_signalled_by_root():
-    assert kill_container(NAME, IMAGE, "broker", 0)["securityContext"]["runAsNonRoot"] is False
+def test_the_uid_of_the_broker_may_be_root_or_unknown():
+    assert kill(0)["securityContext"]["runAsNonRoot"] is False
+    assert "runAsUser" not in kill(None)["securityContext"]
+    assert kill(None)["securityContext"]["runAsNonRoot"] is True
 
 
-@pytest.mark.parametrize(("peers", "ports"), [([], [9093]), (["10.244.0.11"], [])])
-def test_a_reset_of_nothing_is_refused(peers, ports):
+@pytest.mark.parametrize("nothing", [{"peers": []}, {"ports": []}])
+def test_a_reset_of_nothing_is_refused(nothing):
     with pytest.raises(ValueError, match="some peers, on some ports"):
-        reset_container(NAME, IMAGE, peers, ports, for_ms=1, quiet_ms=1, at_least_ms=1)
+        reset(**nothing)
 
 
-@pytest.mark.parametrize("container", [reset(), kill_container(NAME, IMAGE, "broker", 10001, signal="STOP")])
+@pytest.mark.parametrize("container", [reset(for_ms=3000), kill(signal="STOP")])
 def test_the_program_understands_its_arguments(container):
     spec = importlib.util.spec_from_file_location("skerry_injector", ROOT / "injector/skerry_injector.py")
     program = importlib.util.module_from_spec(spec)
@@ -81,19 +87,21 @@ def test_the_patch_adds_one_container():
 # --- names ----------------------------------------------------------------------------------------------
 
 
-def test_an_attempt_has_one_name_and_no_other_attempt_has_it():
-    attempts = [
-        (uid, OccurrenceId(fault, number), attempt)
-        for uid in ("u-1", "u-2")
-        for fault in ("isolate", "f" * 30)
+def test_every_attempt_has_a_name_of_its_own():
+    made = [
+        injector_name(OccurrenceId(fault, number), suffix)
+        for fault in ("isolate", "isolated", "f" * 30)
         for number in (0, 1, 12)
-        for attempt in (1, 2)
+        for suffix in ("1a2b3c4d", "5e6f7a8b")
     ]
-    made = [container_name(*attempt) for attempt in attempts]
-    assert made == [container_name(*attempt) for attempt in attempts]
     assert len(set(made)) == len(made)
-    assert all(len(name) <= 63 and name.startswith("injector-") for name in made)
-    assert container_name("u-1", OccurrenceId("isolate", 0), 1).startswith("injector-isolate-0-")
+    assert all(len(name) <= 63 for name in made)
+    assert made[0] == "injector-isolate-0-1a2b3c4d"
+
+
+def test_a_suffix_that_leaves_no_room_is_refused():
+    with pytest.raises(ValueError, match="is too long"):
+        injector_name(OccurrenceId("f" * 30, 0), "s" * 30)
 
 
 # --- ends -----------------------------------------------------------------------------------------------
@@ -142,7 +150,7 @@ def test_nothing_is_known_of_a_pod_without_status():
 )
 def test_it_did_its_work(exit_code, report):
     end = ended(pod_with(terminated(exit_code, report)), NAME)
-    assert (end.exit_code, end.report, end.failure) == (exit_code, report, "")
+    assert (end.exit_code, end.message, end.error) == (exit_code, report, "")
     assert end.started_wall_ns == 1_795_788_185_000_000_000
     assert end.finished_wall_ns - end.started_wall_ns == 1_000_000_000
 
@@ -166,15 +174,15 @@ def test_it_did_its_work(exit_code, report):
 )
 def test_it_failed_and_says_how(state, sentence):
     end = ended(pod_with(state), NAME)
-    assert end.failure.startswith(f"injector `{NAME}`")
-    assert sentence in end.failure
+    assert end.error.startswith(f"injector `{NAME}`")
+    assert sentence in end.error
 
 
 @pytest.mark.parametrize("reason", ["ImagePullBackOff", "ErrImageNeverPull", "ErrImagePull", "InvalidImageName"])
 def test_a_missing_image_is_named(reason):
     end = ended(pod_with({"waiting": {"reason": reason, "message": "not found"}}), NAME)
     assert end.exit_code is None
-    assert end.failure == (
+    assert end.error == (
         f"injector `{NAME}` in pod broker-1 did not start: its image `{IMAGE}` cannot be had on that node "
         f"({reason}: not found); load it, or correct its name"
     )
@@ -183,7 +191,7 @@ def test_a_missing_image_is_named(reason):
 def test_a_container_that_the_kubelet_refuses():
     waiting = {"reason": "CreateContainerConfigError", "message": "container has runAsNonRoot and image is root"}
     end = ended(pod_with({"waiting": waiting}), NAME)
-    assert end.failure.endswith(
+    assert end.error.endswith(
         "did not start (CreateContainerConfigError: container has runAsNonRoot and image is root)"
     )
 
@@ -191,8 +199,8 @@ def test_a_container_that_the_kubelet_refuses():
 def test_a_pod_that_goes_away_never_starts_it():
     leaving = pod_with(None)
     leaving["metadata"]["deletionTimestamp"] = "2026-11-27T14:03:05Z"
-    assert ended(leaving, NAME).failure.endswith("did not start: the pod is being deleted")
-    assert ended(pod_with(None, phase="Failed", reason="Evicted"), NAME).failure.endswith("the pod has ended (Evicted)")
+    assert ended(leaving, NAME).error.endswith("did not start: the pod is being deleted")
+    assert ended(pod_with(None, phase="Failed", reason="Evicted"), NAME).error.endswith("the pod has ended (Evicted)")
     # once it runs, its own end counts
     leaving = pod_with({"running": {}})
     leaving["metadata"]["deletionTimestamp"] = "2026-11-27T14:03:05Z"

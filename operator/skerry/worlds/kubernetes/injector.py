@@ -14,7 +14,7 @@ import msgspec
 
 from skerry.engine.faults import OccurrenceId
 from skerry.experiment.base import JsonObject
-from skerry.worlds.kubernetes.names import NAME_MAX, digest
+from skerry.worlds.kubernetes.names import NAME_MAX
 from skerry.worlds.kubernetes.wall import wall_ns
 
 MESSAGE_SHOWN_MAX = 200
@@ -33,33 +33,37 @@ NEVER_STARTS = {
 IMAGE_REASONS = {each for each in NEVER_STARTS if "Image" in each or "Registry" in each}
 
 
-def container_name(experiment_uid: str, occurrence: OccurrenceId, attempt: int) -> str:
-    """``injector-<fault>-<number>-<digest>``: the same for the same attempt of the same experiment object, and for no
-    other. A pod that outlives an experiment keeps its injectors, so the name of the fault alone would collide when the
-    experiment is run again.
+def injector_name(occurrence: OccurrenceId, suffix: str) -> str:
+    """``injector-<fault>-<number>-<suffix>``, a DNS label.
 
-    :param attempt: anything that counts the attempts; a role that moved is resolved, and injected, again.
+    :param suffix: of one attempt of one experiment object, such as a digest of its uid and the action's id. The fault
+        alone is not enough: a pod that outlives an experiment keeps its injectors, and meets the same fault when the
+        experiment is run again; and a role that moved is resolved, and injected, again.
+    :raises ValueError: the name is longer than 63 characters.
     """
-    unique = digest(experiment_uid, str(occurrence), str(attempt))
-    head = f"injector-{occurrence.fault}-{occurrence.number}"[: NAME_MAX - len(unique) - 1].rstrip("-")
-    return f"{head}-{unique}"
+    name = f"injector-{occurrence.fault}-{occurrence.number}-{suffix}"
+    if len(name) > NAME_MAX:
+        raise ValueError(f"the suffix `{suffix}` leaves no room for the fault's own name: `{name}` is too long")
+    return name
 
 
 def reset_container(
     name: str,
     image: str,
+    pull_policy: str,
+    *,
     peers: Sequence[str],
     ports: Sequence[int],
-    *,
-    for_ms: int,
-    quiet_ms: int,
-    at_least_ms: int,
+    for_ms: int = 5000,
+    quiet_ms: int = 300,
+    at_least_ms: int = 500,
 ) -> JsonObject:
     """Resets the pod's TCP connections with ``peers`` (IP addresses) on ``ports``, until none was seen for
     ``quiet_ms``, after ``at_least_ms`` at the earliest and ``for_ms`` at the latest.
 
     It needs NET_ADMIN in the pod's network namespace, for which it is root there, and has no other capability.
 
+    :param at_least_ms: longer than a policy that is created at the same time needs to be in force (0.25 s on Calico).
     :raises ValueError: no peer or no port: it would have nothing to reset.
     """
     if not peers or not ports:
@@ -67,26 +71,29 @@ def reset_container(
     arguments = ["reset", "--peer", ",".join(peers), "--port", ",".join(str(port) for port in ports)]
     arguments += ["--for-ms", str(for_ms), "--quiet-ms", str(quiet_ms), "--at-least-ms", str(at_least_ms)]
     rights = {"runAsUser": 0, "runAsNonRoot": False, "capabilities": {"drop": ["ALL"], "add": ["NET_ADMIN"]}}
-    return _container(name, image, arguments, rights)
+    return _container(name, image, pull_policy, arguments, rights)
 
 
 def kill_container(
-    name: str, image: str, target_container: str, run_as_user: int, *, signal: str = "KILL"
+    name: str, image: str, pull_policy: str, *, target_container: str, run_as_user: int | None, signal: str = "KILL"
 ) -> JsonObject:
-    """Signals the broker's process from within its container's PID namespace. The same uid is all it needs."""
-    rights = {"runAsUser": run_as_user, "runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
-    return {
-        **_container(name, image, ["kill", "--signal", signal], rights),
-        "targetContainerName": target_container,
-    }
+    """Signals the broker's process from within its container's PID namespace. The same uid is all it needs.
+
+    :param run_as_user: None: whatever the injector's image says; if that is not the broker's, it fails, and says so.
+    """
+    rights: JsonObject = {"runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
+    if run_as_user is not None:
+        rights["runAsUser"] = run_as_user
+    container = _container(name, image, pull_policy, ["kill", "--signal", signal], rights)
+    return {**container, "targetContainerName": target_container}
 
 
-def _container(name: str, image: str, arguments: list[str], rights: JsonObject) -> JsonObject:
+def _container(name: str, image: str, pull_policy: str, arguments: list[str], rights: JsonObject) -> JsonObject:
     """The program is the image's entrypoint. An ephemeral container may have no resources, ports or probes."""
     return {
         "name": name,
         "image": image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": pull_policy,
         "args": arguments,
         "securityContext": {
             **rights,
@@ -109,10 +116,10 @@ class InjectorEnd(msgspec.Struct, frozen=True):
 
     exit_code: int | None = None
     """None: it never ran."""
-    report: JsonObject = {}
+    message: JsonObject = {}
     """What it says that it did; empty: nothing that could be read."""
-    failure: str = ""
-    """One sentence; empty: it did its work."""
+    error: str = ""
+    """One sentence; empty: it did its work. (The exit code of one that died with its target is 137.)"""
     started_wall_ns: int = 0
     """Whole seconds, by the node's clock; 0: unknown."""
     finished_wall_ns: int = 0
@@ -131,44 +138,43 @@ def ended(pod: JsonObject, name: str) -> InjectorEnd | None:
     where = f"injector `{name}` in pod {pod['metadata']['name']}"
     waiting = state.get("waiting") or {}
     if waiting.get("reason") in NEVER_STARTS:
-        return InjectorEnd(failure=_never_starts(where, _image(pod, found, name), waiting))
+        return InjectorEnd(error=_never_starts(where, _image(pod, found, name), waiting))
     if pod["metadata"].get("deletionTimestamp"):
-        return InjectorEnd(failure=f"{where} did not start: the pod is being deleted")
+        return InjectorEnd(error=f"{where} did not start: the pod is being deleted")
     if status.get("phase") in ("Failed", "Succeeded"):
         return InjectorEnd(
-            failure=f"{where} did not start: the pod has ended ({status.get('reason') or status['phase']})"
+            error=f"{where} did not start: the pod has ended ({status.get('reason') or status['phase']})"
         )
     return None
 
 
 def _end_of(name: str, terminated: JsonObject) -> InjectorEnd:
-    exit_code, message = int(terminated.get("exitCode", -1)), str(terminated.get("message") or "").strip()
-    report = _report(message)
-    what = f"injector `{name}`"
-    failure = ""
-    if report.get("error"):
-        failure = f"{what}: {report['error']}"
-    elif exit_code and not _died_with_its_target(report):
-        said = json.dumps(report) if report else message[:MESSAGE_SHOWN_MAX] or "without a word"
-        failure = f"{what} ended with exit code {exit_code} ({terminated.get('reason') or 'no reason'}): {said}"
-    elif not report:
-        failure = f"{what} ended without saying what it did: {message[:MESSAGE_SHOWN_MAX] or 'no message'}"
+    exit_code, text = int(terminated.get("exitCode", -1)), str(terminated.get("message") or "").strip()
+    message = _parsed(text)
+    what, error = f"injector `{name}`", ""
+    if message.get("error"):
+        error = f"{what}: {message['error']}"
+    elif exit_code and not _died_with_its_target(message):
+        said = text[:MESSAGE_SHOWN_MAX] or "without a word"
+        error = f"{what} ended with exit code {exit_code} ({terminated.get('reason') or 'no reason'}): {said}"
+    elif not message:
+        error = f"{what} ended without saying what it did: {text[:MESSAGE_SHOWN_MAX] or 'no message'}"
     return InjectorEnd(
-        exit_code, report, failure, wall_ns(terminated.get("startedAt")), wall_ns(terminated.get("finishedAt"))
+        exit_code, message, error, wall_ns(terminated.get("startedAt")), wall_ns(terminated.get("finishedAt"))
     )
 
 
-def _died_with_its_target(report: JsonObject) -> bool:
+def _died_with_its_target(message: JsonObject) -> bool:
     """It had sent the signal, and the whole PID namespace ended before it could see the effect."""
-    return report.get("did") == "kill" and bool(report.get("sent_wall_ns")) and "seen" not in report
+    return message.get("did") == "kill" and bool(message.get("sent_wall_ns")) and "seen" not in message
 
 
-def _report(message: str) -> JsonObject:
+def _parsed(text: str) -> JsonObject:
     try:
-        report: Any = json.loads(message)
+        message: Any = json.loads(text)
     except ValueError:
         return {}
-    return report if isinstance(report, dict) else {}
+    return message if isinstance(message, dict) else {}
 
 
 def _image(pod: JsonObject, found: JsonObject, name: str) -> str:
