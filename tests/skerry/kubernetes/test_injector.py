@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def reset(**changes):
     wanted = {"peers": ["10.244.0.11", "10.244.0.12"], "ports": [9093, 9094], **changes}
-    return reset_container(NAME, IMAGE, "IfNotPresent", **wanted)
+    return reset_container(NAME, IMAGE, **wanted)
 
 
 def kill(run_as_user=10001, **changes):
-    return kill_container(NAME, IMAGE, "IfNotPresent", target_container="broker", run_as_user=run_as_user, **changes)
+    return kill_container(NAME, IMAGE, "broker", run_as_user, **changes)
 
 
 def test_a_reset_is_root_with_one_capability():
@@ -38,6 +38,7 @@ def test_a_reset_is_root_with_one_capability():
     assert "targetContainerName" not in container
     assert container["terminationMessagePolicy"] == "File"
     assert container["imagePullPolicy"] == "IfNotPresent"
+    assert reset(pull_policy="Never")["imagePullPolicy"] == "Never"
 
 
 def test_a_kill_has_the_brokers_uid_and_no_capability():

@@ -50,13 +50,13 @@ def injector_name(occurrence: OccurrenceId, suffix: str) -> str:
 def reset_container(
     name: str,
     image: str,
-    pull_policy: str,
-    *,
     peers: Sequence[str],
     ports: Sequence[int],
+    *,
     for_ms: int = 5000,
     quiet_ms: int = 300,
     at_least_ms: int = 500,
+    pull_policy: str = "IfNotPresent",
 ) -> JsonObject:
     """Resets the pod's TCP connections with ``peers`` (IP addresses) on ``ports``, until none was seen for
     ``quiet_ms``, after ``at_least_ms`` at the earliest and ``for_ms`` at the latest.
@@ -75,7 +75,13 @@ def reset_container(
 
 
 def kill_container(
-    name: str, image: str, pull_policy: str, *, target_container: str, run_as_user: int | None, signal: str = "KILL"
+    name: str,
+    image: str,
+    target_container: str,
+    run_as_user: int | None,
+    *,
+    signal: str = "KILL",
+    pull_policy: str = "IfNotPresent",
 ) -> JsonObject:
     """Signals the broker's process from within its container's PID namespace. The same uid is all it needs.
 
