@@ -80,21 +80,30 @@ class Topic(Model):
     """The topic that the workload writes to; created if it is absent."""
 
     name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9._-]+$", min_length=1, max_length=200)] = "orders"
+    """Of the topic, in the brokers."""
     partitions: Annotated[int, Strict(), Field(ge=1, le=999)] = 3
+    """How many; they are numbered from 0."""
     replication_factor: Annotated[int, Strict(), Field(ge=1, le=99)] = 3
+    """How many brokers hold each partition; no more than there are brokers."""
     min_in_sync_replicas: Annotated[int, Strict(), Field(ge=1, le=99)] = 2
+    """How many in-sync replicas a write with `acks: All` needs; no more than `replicationFactor`."""
 
 
 class Workload(Model):
     """What is written and read while the faults happen."""
 
     producers: Annotated[int, Strict(), Field(ge=1, le=256)] = 4
+    """How many clients write; each keeps a window of unanswered requests per partition."""
     consumers: Annotated[int, Strict(), Field(ge=0, le=256)] = 2
+    """How many clients read, each every partition from its beginning."""
     rate_per_second: Annotated[int, Strict(), Field(ge=1, le=1_000_000)] = 400
     """Records per second of all producers together; open loop: a slow answer does not slow the next request down."""
     acks: Acks = Acks.ALL
+    """What a producer waits for. None: nothing. Leader: the leader alone. All: every in-sync replica."""
     idempotent: Flag = True
+    """Producers number their records, so that a retry is never a duplicate. Needs `acks: All`."""
     record_bytes: Annotated[int, Strict(), Field(ge=16, le=1_000_000)] = 256
+    """The size of each record's value."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Workload:
@@ -107,13 +116,16 @@ class Place(Model):
     """A broker, by its ordinal."""
 
     ordinal: Ordinal
+    """The broker's number, 0 is the first."""
 
 
 class LeaderPlace(Model):
     """Which broker is to lead a partition."""
 
     partition: PartitionIndex
+    """Of the topic; each at most once."""
     ordinal: Ordinal
+    """The broker that is to lead it, by its number."""
 
 
 class Placement(Model):
@@ -121,6 +133,7 @@ class Placement(Model):
 
     controller: Place | None = None
     leaders: Annotated[tuple[LeaderPlace, ...], Field(max_length=64)] = ()
+    """Which broker is to lead which partition. Partitions that are not named stay where they are."""
 
 
 class Repeat(Model):
@@ -152,6 +165,7 @@ class Fault(Model):
     """One fault: when it happens, and exactly one of the bodies that say what."""
 
     name: FaultName
+    """Unique in the experiment; `following` and the expectations refer to it."""
     start_after_ns: Duration = 0
     """After the steady state; with `following`, after that fault took effect. Default 0s."""
     following: FaultName | None = None
@@ -215,6 +229,7 @@ class Expectation(Model):
     """One expectation: its name in the report, and exactly one of the rules."""
 
     name: ExpectationName
+    """Unique in the experiment; its name in the report."""
     leader_change: LeaderChange | None = None
     no_leader_change: NoLeaderChange | None = None
     failover: Failover | None = None
@@ -277,7 +292,9 @@ class Spec(Model):
     """What the plan may do on purpose: QuorumLoss, BelowMinIsr. The guard refuses a plan that needs one which is not
     listed."""
     faults: Annotated[tuple[Fault, ...], Field(min_length=1, max_length=16)]
+    """What is broken, and when. Names are unique."""
     expect: Annotated[tuple[Expectation, ...], Field(max_length=32)] = ()
+    """What must be true. Names are unique. What is owed to every acknowledged write is checked without being asked."""
 
 
 class Metadata(Model):

@@ -61,6 +61,7 @@ class Side(Model):
     group: Annotated[int, Strict(), Field(ge=0, le=7)] | None = None
     """Which of the fault's groups, the first is 0; default 0. The victims of other faults are group 0."""
     ordinal: Ordinal | None = None
+    """One broker by its number, instead of `fault`."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Side:

@@ -16,7 +16,9 @@ class When(Model):
     """Only while so many brokers are alive (registered, not killed, not paused)."""
 
     alive_at_least: Brokers | None = None
+    """So many or more."""
     alive_at_most: Brokers | None = None
+    """So many or fewer."""
 
     @model_validator(mode="after")
     def _consistent(self) -> When:

@@ -68,8 +68,11 @@ class Comparison(ExpectationBody):
     """A measured number and its limit."""
 
     at_most: Number | None = None
+    """The measured value is this or less."""
     at_least: Number | None = None
+    """The measured value is this or more."""
     equals: Number | None = None
+    """The measured value is exactly this."""
 
     @model_validator(mode="after")
     def _limits(self) -> Comparison:

@@ -14,6 +14,7 @@ class EpochsGrowAtMost(ExpectationBody):
     """Leader epochs (with `controller`: the term) grow by no more than this, partition by partition."""
 
     by: Annotated[Count, Field(le=1000)]
+    """How many elections are right."""
     partition: PartitionIndex | None = None
     """Default: every partition of the topic."""
     controller: Literal[True] | None = None

@@ -11,5 +11,8 @@ class Failover(ExpectationBody):
     longest gap is printed beside it."""
 
     partition: PartitionIndex
+    """The partition whose leader is lost."""
     at_most_ns: PositiveDuration
+    """The longest that is right."""
     of: FaultName
+    """The fault that takes the leader away."""

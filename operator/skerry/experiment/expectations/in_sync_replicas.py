@@ -16,9 +16,13 @@ class InSyncReplicas(ExpectationBody):
     """The committed ISR has this size at some moment no later than `within`; after a heal it also stays so."""
 
     equals: IsrSize | None = None
+    """Exactly so many."""
     at_most: IsrSize | None = None
+    """So many or fewer."""
     at_least: IsrSize | None = None
+    """So many or more."""
     within_ns: PositiveDuration
+    """Counted from the moment that `of` or `afterHealOf` says."""
     of: FaultName | None = None
     """Counted from the moment this fault took effect."""
     after_heal_of: FaultName | None = None

@@ -12,4 +12,6 @@ class IsrRecovery(ExpectationBody):
     partition: PartitionIndex | None = None
     """Default: every partition of the topic."""
     at_most_ns: PositiveDuration
+    """The longest that is right, counted from the heal."""
     of: FaultName
+    """The fault whose heal it is counted from."""

@@ -12,3 +12,4 @@ class LeaderChange(OfPartitionOrController):
     within_ns: PositiveDuration
     """Counted from the moment the fault took effect."""
     of: FaultName
+    """The fault that makes it move."""

@@ -10,5 +10,6 @@ class MaxWriteGap(Windowed):
     """The longest time between two acknowledgements of a partition is at most this."""
 
     at_most_ns: PositiveDuration
+    """The longest that is right."""
     partition: PartitionIndex | None = None
     """Default: every partition of the topic."""

@@ -11,8 +11,9 @@ from skerry.experiment.expectations.base import Comparison
 from skerry.experiment.vocabulary import Aggregate, MetricSource
 
 MetricName = Annotated[str, Strict(), Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=120)]
-LabelName = Annotated[str, Strict(), Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=60)]
-
+LABEL_NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+LABEL_NAME_LENGTH_MAX = 60
+LabelName = Annotated[str, Strict(), Field(pattern=LABEL_NAME_PATTERN, max_length=LABEL_NAME_LENGTH_MAX)]
 LabelValue = Annotated[Text, Field(max_length=200)]
 
 
@@ -20,11 +21,11 @@ class MetricExpectation(Comparison):
     """The aggregate of all samples of all series that match is within the limits. No sample at all: Inconclusive."""
 
     name: MetricName
-    labels: Annotated[
-        dict[LabelName, Annotated[Text, Field(max_length=200)]], Field(max_length=8, default_factory=dict)
-    ]
+    """As it is exported: `broker_elections_total`."""
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=8, default_factory=dict)]
     """Series that carry these labels."""
     from_: Annotated[MetricSource, Field(alias="from")] = MetricSource.BROKERS
+    """Whose metrics: the brokers', or the operator's own."""
     aggregate: Aggregate
     """Max, Min, Sum, Last of the samples; Delta: growth from the first to the last sample, summed over the series."""
     during: FaultName | None = None

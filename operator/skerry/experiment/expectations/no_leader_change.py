@@ -10,3 +10,4 @@ class NoLeaderChange(OfPartitionOrController):
     """No higher leader epoch (controller: term) is committed while the fault is in effect."""
 
     during: FaultName
+    """While this fault is in effect."""

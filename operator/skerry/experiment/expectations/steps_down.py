@@ -13,4 +13,6 @@ class StepsDown(ExpectationBody):
     target: Target
     """As it was at the moment the fault began: `PartitionLeader` is the old leader."""
     within_ns: PositiveDuration
+    """Counted from the moment the fault was healed."""
     after_heal_of: FaultName
+    """The fault during which it was replaced."""

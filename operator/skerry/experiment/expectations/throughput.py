@@ -13,3 +13,4 @@ class Throughput(Windowed):
     """Acknowledged records per second in the window, compared to those of the steady state before the first fault."""
 
     at_least_percent_of_steady: Annotated[int, Strict(), Field(ge=1, le=1000)]
+    """Percent of the steady state's rate."""

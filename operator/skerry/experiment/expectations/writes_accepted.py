@@ -14,6 +14,7 @@ class WritesAccepted(ExpectationBody):
 
     by: Side
     within_ns: PositiveDuration
+    """Counted from the moment the fault took effect."""
     acks: Acks | None = None
     """Default: as the workload."""
     partition: PartitionIndex | None = None

@@ -14,6 +14,7 @@ class WritesRefused(ExpectationBody):
 
     by: Side
     within_ns: PositiveDuration
+    """The time that this side has to notice, counted from the moment the fault took effect."""
     acks: Acks | None = None
     """Of the probes. Default: as the workload."""
     partition: PartitionIndex | None = None

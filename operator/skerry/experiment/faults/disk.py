@@ -25,6 +25,7 @@ class DiskFault(FaultBody):
     slow_by_ns: Duration = 0
     """Every fsync takes this much longer."""
     down_for_ns: Duration = 0
+    """Power cuts: how long the broker is kept away after it took effect."""
 
     @model_validator(mode="after")
     def _consistent(self) -> DiskFault:

@@ -16,6 +16,7 @@ class RestartFault(FaultBody):
     """Each named broker is stopped and started again. Healed when all have registered."""
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)]
+    """The brokers, in the order in which they are restarted."""
     how: RestartHow
     """Graceful: SIGTERM, leadership is handed over. Kill: SIGKILL."""
     order: RestartOrder = RestartOrder.ONE_BY_ONE

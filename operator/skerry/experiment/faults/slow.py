@@ -21,6 +21,7 @@ class SlowFault(FaultBody):
     ]
     """Groups of targets: packets between different groups are affected. One group: between all of its members."""
     planes: Annotated[tuple[Plane, ...], Field(min_length=1, max_length=3)] = (Plane.RAFT, Plane.REPLICATION)
+    """Which of the brokers' networks. Default: Raft and Replication."""
     latency_ns: Duration = 0
     """Added in each direction."""
     jitter_ns: Duration = 0
