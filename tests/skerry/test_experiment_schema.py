@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from skerry.engine.conductor import Phase
+from skerry.engine.journal import ENTRIES_MAX
 from skerry.experiment import load_document
+from skerry.experiment.crd_rules import RULES
+from skerry.experiment.crd_status import CONDITIONS, PHASES
 from skerry.experiment.document import RULE_ATTRIBUTES
 from skerry.experiment.expectations import EXPECTATIONS
 from skerry.experiment.faults import FAULTS
@@ -17,11 +22,18 @@ from skerry.experiment.schema import crd, crd_text, json_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+FORBIDDEN = {"$ref", "anyOf", "oneOf", "allOf", "const", "title", "default", "propertyNames", "patternProperties"}
 SCHEMA = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 
-def test_the_committed_crd_is_the_generated_one():
-    assert (ROOT / "crds/chaosexperiments.yaml").read_text() == crd_text(), "run hack/generate.py"
+@pytest.mark.parametrize("folder", ["crds", "helm/skerry/crds"])
+def test_the_committed_crd_is_the_generated_one(folder):
+    assert (ROOT / folder / "chaosexperiments.yaml").read_text() == crd_text(), "run hack/generate.py"
+
+
+def test_the_crd_can_be_applied_by_a_client():
+    """`kubectl apply` keeps what was applied in an annotation, and all annotations have 256 KiB."""
+    assert len(json.dumps(crd(), separators=(",", ":"))) < 200 * 1024
 
 
 def test_the_committed_reference_page_is_the_generated_one():
@@ -36,6 +48,34 @@ def test_names_of_the_custom_resource():
     assert spec["versions"][0]["subresources"] == {"status": {}}
 
 
+def test_the_columns_of_kubectl_get():
+    columns = crd()["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert [column["name"].upper() for column in columns if not column.get("priority")] == [
+        "PHASE",
+        "VERDICT",
+        "FAILOVER",
+        "ISR RECOVERY",
+        "FAULT",
+        "AGE",
+    ]
+    assert [column["name"] for column in columns if column.get("priority")] == ["Reason", "Seed", "Message"]
+
+
+def test_every_column_shows_a_field_that_exists():
+    paths = {path for path, _ in nodes(SCHEMA)} | {".metadata.creationTimestamp"}
+    for column in crd()["spec"]["versions"][0]["additionalPrinterColumns"]:
+        assert re.sub(r"\[.*\]", "[]", column["jsonPath"]) in paths
+
+
+def test_the_status_names_every_phase_and_condition():
+    status = SCHEMA["properties"]["status"]["properties"]
+    assert ("Pending", *(str(phase) for phase in Phase)) == PHASES
+    assert all(phase in status["phase"]["description"] for phase in PHASES)
+    assert all(name in status["conditions"]["description"] for name in CONDITIONS)
+    assert len(CONDITIONS) <= status["conditions"]["maxItems"]
+    assert status["journal"]["maxItems"] == ENTRIES_MAX
+
+
 def nodes(node, path=""):
     """Every schema node, with its path."""
     yield path, node
@@ -46,17 +86,34 @@ def nodes(node, path=""):
             yield from nodes(node[key], f"{path}[]")
 
 
-@pytest.mark.parametrize(
+EVERY_NODE = pytest.mark.parametrize(
     ("path", "node"), list(nodes(SCHEMA)), ids=lambda value: value if isinstance(value, str) else ""
 )
+
+
+@EVERY_NODE
 def test_every_node_is_structural_and_bounded(path, node):
-    assert not node.keys() & {"$ref", "anyOf", "oneOf", "allOf", "const", "title", "default", "propertyNames"}
+    assert not node.keys() & FORBIDDEN
     assert ("type" in node) != bool(node.get("x-kubernetes-int-or-string"))
     assert not ("properties" in node and "additionalProperties" in node)
     if node.get("type") == "array":
         assert "maxItems" in node, "CEL's cost is bounded by it"
     if node.get("type") == "string" and path.startswith(".spec"):
         assert node.keys() & {"maxLength", "enum"}, "CEL's cost is bounded by it"
+    if "additionalProperties" in node:
+        assert "maxProperties" in node, "CEL's cost is bounded by it"
+
+
+@EVERY_NODE
+def test_kubectl_explain_says_something_of_every_field(path, node):
+    """`metadata` is described by the API server, which allows nobody else to do it."""
+    if path and not path.startswith(".metadata") and not path.endswith("[]"):
+        assert len(node.get("description", "")) >= 8, "write a docstring under the field of the model"
+        assert node["description"].endswith((".", "`")), "a sentence, or a name"
+
+
+def test_every_table_of_rules_belongs_to_a_model():
+    assert set(RULES) <= json_schema()["$defs"].keys()
 
 
 def violations(node, value, path=""):

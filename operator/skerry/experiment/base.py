@@ -13,12 +13,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+_DURATION_PARTS = r"([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,8}s)?([0-9]{1,9}ms)?"  # the sum fits into 64 bits of ns
+DURATION_PATTERN = f"^{_DURATION_PARTS}$"
+NUMBER_PATTERN = r"^-?[0-9]{1,18}(\.[0-9]{1,9})?$"
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9 _.,-]*[A-Za-z0-9.])?$"
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 _UNIT_NS = {"h": 3_600_000_000_000, "m": 60_000_000_000, "s": 1_000_000_000, "ms": 1_000_000}
-_DURATION = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?")
+_DURATION = re.compile(_DURATION_PARTS)
 DURATION_MAX_NS = 24 * _UNIT_NS["h"]
 
 
@@ -34,7 +36,8 @@ def parse_duration(value: object) -> int:
     match = _DURATION.fullmatch(value)
     if not value or match is None:
         raise ValueError(f"must be a duration such as `15s`, `500ms` or `1m30s` (whole numbers), and is `{value}`")
-    total = sum(int(digits) * _UNIT_NS[unit] for digits, unit in zip(match.groups(), _UNIT_NS, strict=True) if digits)
+    parts = zip(match.groups(), _UNIT_NS, strict=True)
+    total = sum(int(part.removesuffix(unit)) * _UNIT_NS[unit] for part, unit in parts if part)
     if total > DURATION_MAX_NS:
         raise ValueError(f"must be at most 24h, and is `{value}`")
     return total
@@ -60,7 +63,7 @@ def parse_number(value: object) -> Decimal:
     """A whole number, or a decimal written as text (`"0.25"`): floats cannot be compared across languages."""
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", value):
+    if isinstance(value, str) and re.fullmatch(NUMBER_PATTERN, value):
         return Decimal(value)
     raise ValueError(f'must be a whole number, or a decimal in quotes such as "0.25", and is `{value}`')
 
@@ -69,11 +72,15 @@ def _number_out(value: Decimal) -> int | str:
     return int(value) if value == value.to_integral_value() else str(value)
 
 
+_DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "minLength": 2, "maxLength": 24}
+_A_DAY_AT_MOST = {"rule": "duration(self) <= duration('24h')", "message": "must be at most 24h"}
+_SOME_TIME = {"rule": "duration(self) > duration('0s')", "message": "must be longer than `0s`"}
+
 Duration = Annotated[
     int,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2, "maxLength": 24}),
+    WithJsonSchema({**_DURATION_SCHEMA, "x-kubernetes-validations": [_A_DAY_AT_MOST]}),
 ]
 """Zero or more."""
 
@@ -81,14 +88,14 @@ PositiveDuration = Annotated[
     int,
     BeforeValidator(lambda value: _positive(parse_duration(value))),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2, "maxLength": 24}),
+    WithJsonSchema({**_DURATION_SCHEMA, "x-kubernetes-validations": [_SOME_TIME, _A_DAY_AT_MOST]}),
 ]
 
 Number = Annotated[
     Decimal,
     BeforeValidator(parse_number),
     PlainSerializer(_number_out),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": r"^-?[0-9]{1,18}(\.[0-9]{1,9})?$"}),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": NUMBER_PATTERN, "maxLength": 29}),
 ]
 
 Int = Annotated[int, Strict()]

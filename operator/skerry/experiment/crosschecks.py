@@ -199,18 +199,25 @@ def other_means_someone(experiment: Experiment) -> Found:
             for target in targets
             if target.role not in (None, Role.OTHER)
         )
-        if any(target.role is Role.OTHER for target in targets):
-            if len(named) + roles >= experiment.spec.cluster.brokers:
-                yield (
-                    ("spec", "faults", index, fault.kind),
-                    f"`Other` would be nobody: the other targets already name all {_brokers(experiment)}",
-                )
-        # Sides need different brokers; `links` may name the same pair in both directions.
-        elif isinstance(fault.body, PartitionFault) and fault.body.groups is not None:
-            ordinals = [target.ordinal for target in targets if target.ordinal is not None]
-            twice = sorted({ordinal for ordinal in ordinals if ordinals.count(ordinal) > 1})
-            if twice:
-                yield ("spec", "faults", index, fault.kind, "groups"), f"broker {twice[0]} stands on two sides"
+        if (
+            any(target.role is Role.OTHER for target in targets)
+            and len(named) + roles >= experiment.spec.cluster.brokers
+        ):
+            yield (
+                ("spec", "faults", index, fault.kind),
+                f"`Other` would be nobody: the other targets already name all {_brokers(experiment)}",
+            )
+
+
+def nobody_on_two_sides(experiment: Experiment) -> Found:
+    """Sides need different brokers; `links` may name the same pair in both directions."""
+    for index, fault in enumerate(experiment.spec.faults):
+        if not isinstance(fault.body, PartitionFault) or fault.body.groups is None:
+            continue
+        ordinals = [target.ordinal for group in fault.body.groups for target in group if target.ordinal is not None]
+        twice = sorted({ordinal for ordinal in ordinals if ordinals.count(ordinal) > 1})
+        if twice:
+            yield ("spec", "faults", index, fault.kind, "groups"), f"broker {twice[0]} stands on two sides"
 
 
 RULES: tuple[Callable[[Experiment], Found], ...] = (
@@ -223,6 +230,7 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
     expectations_can_hold,
     placement,
     other_means_someone,
+    nobody_on_two_sides,
 )
 
 

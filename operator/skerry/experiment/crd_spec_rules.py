@@ -1,0 +1,166 @@
+"""The rules of a CRD that span the whole spec: what `crosschecks` says, as far as CEL can say it cheaply.
+
+Left to the models are longer circles and chains of `following`, and whom `Other` would mean. Nothing here is stricter
+than they are.
+"""
+
+from __future__ import annotations
+
+from skerry.experiment.base import JsonObject, Model, alias_of, format_duration
+from skerry.experiment.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
+from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation, Fault, Placement, Topic
+from skerry.experiment.expectations import InSyncReplicas, When
+from skerry.experiment.targets import EVERYONE_ROLES, Side, Target
+from skerry.experiment.vocabulary import Role
+
+_BROKERS = or_default(Cluster, "brokers", "self.?cluster")
+_PARTITIONS = or_default(Topic, "partitions", "self.?topic")
+_REPLICAS = or_default(Topic, "replication_factor", "self.?topic")
+_MIN_ISR = or_default(Topic, "min_in_sync_replicas", "self.?topic")
+
+
+def _names_a_fault(model: type[Model], variable: str) -> str:
+    conditions = []
+    for attribute, field in model.model_fields.items():
+        if attribute in ("of", "during", "after", "after_heal_of", "fault"):
+            name = f"{variable}.{alias_of(attribute)}"
+            known = f"self.faults.exists(f, f.name == {name})"
+            conditions.append(known if field.is_required() else f"(!has({name}) || {known})")
+    return " && ".join(conditions)
+
+
+def _has_no_links(model: type[Model], variable: str) -> str:
+    if model is not Side:
+        return ""
+    return (
+        f"!self.faults.exists(f, f.name == {variable}.?fault.orValue('') && has(f.partition) && has(f.partition.links))"
+    )
+
+
+def _group_exists(model: type[Model], variable: str) -> str:
+    if model is not Side:
+        return ""
+    # A fault with `links` has no groups at all, which another rule says.
+    groups = "(has(f.partition) ? (has(f.partition.groups) ? f.partition.groups.size() : 8) : 1)"
+    return f"self.faults.all(f, f.name != {variable}.?fault.orValue('') || {variable}.?group.orValue(0) < {groups})"
+
+
+def _can_be_found(model: type[Model], variable: str) -> str:
+    if model is not Target:
+        return ""
+    role = f"{variable}.role"
+    asked = f"{variable}.?count.orValue({role} in {words(sorted(EVERYONE_ROLES))} ? 0 : 1)"
+    followers = words(sorted({Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER}))
+    others = f"({role} == '{Role.NON_CONTROLLER}' ? {_BROKERS} - 1 : {_BROKERS})"
+    return f"(!has({role}) || {asked} <= ({role} in {followers} ? {_REPLICAS} - 1 : {others}))"
+
+
+def _isr_fits(model: type[Model], variable: str) -> str:
+    if model is not InSyncReplicas:
+        return ""
+    return f"[?{variable}.?equals, ?{variable}.?atLeast].all(size, size <= {_REPLICAS})"
+
+
+def _can_be_alive(model: type[Model], variable: str) -> str:
+    return f"{variable}.?aliveAtLeast.orValue(0) <= {_BROKERS}" if model is When else ""
+
+
+# Of the fault `f`, in nanoseconds.
+LASTS_NS = (
+    "int(duration({0}.?duration.or({0}.?kill.?downFor).or({0}.?wipe.?downFor).or({0}.?disk.?downFor).orValue('0s')))"
+)
+_START_NS = "int(duration({}.?startAfter.orValue('0s')))"
+JITTER_NS = "int(duration({}.?repeat.?jitter.orValue('0s')))"
+_EVERY_NS = "int(duration(f.repeat.every))"
+_UNTIL_NS = "int(duration(f.repeat.?until.orValue('0s')))"
+_AGAIN_NS = (
+    f"(!has(f.repeat) || {_EVERY_NS} == 0 ? 0 : "
+    f"has(f.repeat.times) ? (f.repeat.times - 1) * {_EVERY_NS} : {_UNTIL_NS} / {_EVERY_NS} * {_EVERY_NS})"
+)
+"""From the start of the first occurrence to the start of the last."""
+_AFTER_NS = f"self.faults.filter(g, g.name == f.?following.orValue('')).map(g, {_START_NS.format('g')}).sum()"
+"""The start of the fault that it follows; that of the one before that is left to the models."""
+_END_NS = f"{_AFTER_NS} + {_START_NS.format('f')} + {_AGAIN_NS} + {JITTER_NS.format('f')} + {LASTS_NS.format('f')}"
+_TIMEOUT_NS = f"int(duration(self.?timeout.orValue('{format_duration(TIMEOUT_DEFAULT_NS)}')))"
+
+_NO_BROKER = "there is no broker with this `ordinal`: ordinals are 0 to `cluster.brokers` - 1"
+_NO_PARTITION = "there is no partition with this number: partitions are 0 to `topic.partitions` - 1"
+_NOT_FOUND = (
+    "so many brokers with this role cannot be found: at most `replicationFactor` - 1 follow, "
+    "and one of `cluster.brokers` is the controller"
+)
+
+
+def _of_faults(test: Test, message: str) -> JsonObject:
+    return rule_of_each("faults", "f", everywhere(Fault, "f", test), message)
+
+
+def _of_expectations(test: Test, message: str) -> JsonObject:
+    return rule_of_each("expect", "e", everywhere(Expectation, "e", test), message)
+
+
+def _of_placement(test: Test, message: str) -> JsonObject:
+    return rule(f"!has(self.prepare) || {everywhere(Placement, 'self.prepare', test)}", message, "prepare")
+
+
+SPEC_RULES = (
+    rule("self == oldSelf", "the spec is immutable: an experiment is a record; create a new one"),
+    rule(
+        f"{_REPLICAS} <= {_BROKERS}",
+        "the replicas do not fit on the brokers; lower `replicationFactor` or raise `cluster.brokers`",
+        "topic",
+    ),
+    rule(
+        f"{_MIN_ISR} <= {_REPLICAS}",
+        "`minInSyncReplicas` is more than `replicationFactor`: no write could ever be acknowledged; lower it",
+        "topic",
+    ),
+    _of_placement(number_below("ordinal", _BROKERS), _NO_BROKER),
+    _of_placement(number_below("partition", _PARTITIONS), _NO_PARTITION),
+    _of_faults(number_below("ordinal", _BROKERS), _NO_BROKER),
+    _of_faults(number_below("partition", _PARTITIONS), _NO_PARTITION),
+    _of_faults(_can_be_found, _NOT_FOUND),
+    rule_of_each(
+        "faults",
+        "f",
+        "!has(f.following) || self.faults.exists(g, g.name == f.following)",
+        "no fault is named as `following` says",
+    ),
+    rule_of_each("faults", "f", "f.?following.orValue('') != f.name", "a fault cannot follow itself"),
+    rule(
+        # Every circle of two, and any circle when nobody is outside of it.
+        "self.faults.exists(f, !has(f.following)) && self.faults.all(f, !has(f.following) || "
+        "!self.faults.exists(g, g.name == f.following && g.name != f.name && g.?following.orValue('') == f.name))",
+        "the faults wait for each other, so none would ever begin",
+        "faults",
+    ),
+    rule_of_each(
+        "faults",
+        "f",
+        f"{_END_NS} < {_TIMEOUT_NS}",
+        "the fault does not end before `timeout`; shorten the fault or raise `timeout`",
+    ),
+    _of_expectations(number_below("ordinal", _BROKERS), _NO_BROKER),
+    _of_expectations(number_below("partition", _PARTITIONS), _NO_PARTITION),
+    _of_expectations(_can_be_found, _NOT_FOUND),
+    _of_expectations(
+        _names_a_fault,
+        "no fault is named as this says (`of`, `during`, `after`, `afterHealOf` or `by.fault`)",
+    ),
+    _of_expectations(
+        _has_no_links,
+        "`by.fault` names a fault that cuts `links` and has no groups; name the side with `ordinal`",
+    ),
+    _of_expectations(
+        _group_exists,
+        "`by.group` is none of the fault's groups: the first is 0, and what is no partition has only that one",
+    ),
+    _of_expectations(_isr_fits, "an ISR of this size cannot be: it is more than `replicationFactor`"),
+    _of_expectations(_can_be_alive, "so many brokers can never be alive: it is more than `cluster.brokers`"),
+    rule_of_each(
+        "expect",
+        "e",
+        "!has(e.promql) || has(self.prometheusUrl)",
+        "`promql` needs `spec.prometheusUrl`; set it, or use `metric`, which needs no Prometheus",
+    ),
+)
