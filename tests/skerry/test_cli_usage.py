@@ -33,7 +33,11 @@ EXPERIMENT = str(Path(__file__).parents[2] / "experiments" / "01-leader-isolatio
         (["run", EXPERIMENT, "--world", "mars"], "Invalid value for '--world': 'mars' is not one of 'sim', 'local'"),
         (["run", EXPERIMENT, EXPERIMENT], "Got unexpected extra argument"),
         (["check"], "Missing argument 'HISTORY'; see `skerry check --help`"),
-        (["report"], "Missing argument 'HISTORY'; see `skerry report --help`"),
+        (["report"], "name either HISTORY, a recorded run, or --kube NAME; see `skerry report --help`"),
+        (["report", "history.jsonl", "--kube", "cut"], "name either HISTORY, a recorded run, or --kube NAME"),
+        (["report", "--kube", "A/b"], "Invalid value for '--kube': `A/b` is no name of a Kubernetes object"),
+        (["clean", "-n", "A"], "Invalid value for '-n' / '--namespace': `A` is no name of a Kubernetes object"),
+        (["clean", "a,b"], "Invalid value for 'NAME': `a,b` is no name of a Kubernetes object"),
         (["plan"], "Missing argument 'FILE'; see `skerry plan --help`"),
         (["plan", EXPERIMENT, "--world", "mars"], "Invalid value for '--world': 'mars' is not one of 'sim', 'local'"),
         (["schema", "extra"], "Got unexpected extra argument"),
@@ -48,7 +52,7 @@ def test_a_wrong_command_is_one_sentence(arguments, sentence, capsys):
     assert "see `skerry" in output.err
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["plan"], ["report"], ["schema"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["plan"], ["report"], ["schema"], ["clean"]])
 def test_help_is_no_error(command, capsys):
     assert run_command_line([*command, "--help"]) == 0
     assert "Usage: skerry" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
+import re
 import signal
 import sys
 import traceback
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from skerry.cli.errors import CommandError
 from skerry.cli.worlds import WorldName
+from skerry.experiment.base import LABEL_PATTERN
 
 INTERRUPTED = 2
 BROKEN_OFF = 2
@@ -27,6 +29,14 @@ ENDED_BY_CTRL_C = 128 + signal.SIGINT
 """What typer makes of Ctrl-C; no command of ours ends so."""
 SEED_MAX = 2**53 - 1
 """As in the document."""
+
+
+def _a_name(value: str) -> str:
+    """It becomes part of paths and selectors, so it is looked at first."""
+    if not re.fullmatch(LABEL_PATTERN, value):
+        raise typer.BadParameter(f"`{value}` is no name of a Kubernetes object: lower-case letters, digits and `-`.")
+    return value
+
 
 app = typer.Typer(
     name="skerry",
@@ -44,6 +54,11 @@ Seed = Annotated[
 Recording = Annotated[
     Path, typer.Argument(help="A recorded run: history.jsonl.", metavar="HISTORY", show_default=False)
 ]
+Namespace = Annotated[
+    str | None,
+    typer.Option("-n", "--namespace", help="Default: that of the kubeconfig's context.", metavar="NS", parser=_a_name),
+]
+Context = Annotated[str | None, typer.Option(help="Of the kubeconfig. Default: its current one.", metavar="NAME")]
 
 
 def _show_version(asked: bool) -> None:
@@ -89,13 +104,48 @@ def check_command(history: Recording) -> None:
 
 @app.command("report")
 def report_command(
-    history: Recording,
+    history: Annotated[
+        Path | None, typer.Argument(help="A recorded run: history.jsonl.", metavar="HISTORY", show_default=False)
+    ] = None,
+    kube: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead: fetch the report of this experiment from a cluster.", metavar="NAME", parser=_a_name
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
     out: Annotated[Path, typer.Option(help="Where to write the report's files.", metavar="DIR")] = Path("report"),
 ) -> None:
-    """Render the report of a recording: JSON, JUnit XML, HTML."""
+    """The report of a run: JSON, JUnit XML, HTML. Rendered from a recording, or fetched from a cluster."""
+    if (history is None) == (kube is None):
+        raise CommandError("name either HISTORY, a recorded run, or --kube NAME; see `skerry report --help`")
+    if kube is not None:
+        from skerry.cli import kube_report
+
+        raise typer.Exit(kube_report.fetch_report(kube_report.Options(kube, namespace, context, out), Console()))
     from skerry.cli import inspect
 
+    assert history is not None
     raise typer.Exit(inspect.render_report(history, out, Console()))
+
+
+@app.command("clean")
+def clean_command(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            help="Only what this experiment left. Default: all.", metavar="NAME", parser=_a_name, show_default=False
+        ),
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    reports: Annotated[bool, typer.Option("--reports", help="The reports, too.")] = False,
+) -> None:
+    """Remove from a cluster what experiments left behind: cuts first. Works without the operator, too."""
+    from skerry.cli import clean
+
+    raise typer.Exit(clean.clean(clean.Options(experiment, namespace, context, reports), Console()))
 
 
 @app.command("plan")
