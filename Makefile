@@ -8,9 +8,10 @@ SEEDS  ?= 200
 
 .DEFAULT_GOAL := help
 .PHONY: help setup crds lint types layers unit sim test demo soak bench clean
+.PHONY: kind-up kind-down node-image images
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,6 +53,18 @@ soak: $(STAMP) ## run 01 and 04a N times each in the local world; one JSON line 
 
 bench: $(STAMP) ## measure everything that has a goal; prints a table, writes JSON
 	$(BIN)/python bench/run.py
+
+kind-up: ## kind cluster with brokers and operator; AIRGAP=0|1 overrides whether images are pulled
+	@PYTHONPATH=hack $(PYTHON) -m kind up
+
+kind-down: ## delete that cluster; KIND_DOWN_DOCKER=1 also stops a dockerd that kind-up started
+	@PYTHONPATH=hack $(PYTHON) -m kind down
+
+node-image: ## build the node image that is used where none can be pulled
+	@PYTHONPATH=hack $(PYTHON) -m kind node-image
+
+images: ## build the images of broker, operator and injector
+	@PYTHONPATH=hack $(PYTHON) -m kind images
 
 clean: ## remove the environment and all output
 	rm -rf $(VENV) out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,105 @@
+"""`python3 -m kind up|down|node-image|images`: what the Make targets of the same names run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from . import base_image, host, versions
+from .cache import Cache, default_root
+from .cluster import Cluster
+from .console import Console, Failure
+from .dockerd import Daemon
+from .node_image import NodeImage
+from .policy_check import PolicyCheck
+from .product import Product
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def up(cache: Cache, console: Console, env: Mapping[str, str]) -> None:
+    """Cluster, images, charts; prints how to reach the cluster."""
+    choice = _choose(console, env)
+    Daemon(cache, console).ensure()
+    cluster = Cluster(cache, console)
+    node_image = env.get("NODE_IMAGE") or (None if choice.reachable else NodeImage(cache, console).ensure())
+    cluster.install_tools()
+    if not choice.reachable:
+        cluster.keep_traffic_inside()
+    cluster.up(node_image)
+    product = Product(ROOT, cache, console)
+    tag = product.build(_base_image(choice, cache, console, env))
+    product.load(tag)
+    PolicyCheck(cluster.kubectl, console).ensure(f"skerry/operator:{tag}")
+
+
+def down(cache: Cache, console: Console, env: Mapping[str, str]) -> None:
+    """Delete the cluster; with KIND_DOWN_DOCKER=1 also stop the daemon that `up` started."""
+    if console.succeeds(["docker", "info"]):
+        Cluster(cache, console).down()
+    else:
+        console.say("no Docker daemon answers: there is no cluster to delete")
+    if env.get("KIND_DOWN_DOCKER") == "1":
+        Daemon(cache, console).stop()
+
+
+def node_image(cache: Cache, console: Console, env: Mapping[str, str]) -> None:
+    """Build the node image, or say that kind's own is used."""
+    if _choose(console, env).reachable:
+        console.say("node image: kind pulls its own; AIRGAP=1 builds one here")
+        return
+    Daemon(cache, console).ensure()
+    NodeImage(cache, console).ensure()
+
+
+def images(cache: Cache, console: Console, env: Mapping[str, str]) -> None:
+    """Build Skerry's own images."""
+    choice = _choose(console, env)
+    Daemon(cache, console).ensure()
+    Product(ROOT, cache, console).build(_base_image(choice, cache, console, env))
+
+
+def _base_image(choice: host.Registries, cache: Cache, console: Console, env: Mapping[str, str]) -> str:
+    if env.get("BASE_IMAGE"):
+        return env["BASE_IMAGE"]
+    return versions.PUBLIC_BASE_IMAGE if choice.reachable else base_image.ensure(cache, console)
+
+
+def _choose(console: Console, env: Mapping[str, str]) -> host.Registries:
+    host.require_linux()
+    choice = host.registries(env)
+    console.say(f"images are {'pulled' if choice.reachable else 'built on this machine'}: {choice.why}")
+    return choice
+
+
+COMMANDS = {"up": up, "down": down, "node-image": node_image, "images": images}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="kind", description="The test cluster; see docs/kind.md.")
+    parser.add_argument("command", choices=COMMANDS)
+    command = parser.parse_args().command
+    cache = Cache(default_root(os.environ))
+    log = cache.root / "logs" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{command}.log"
+    console = Console(log)
+    try:
+        with cache.locked():
+            COMMANDS[command](cache, console, os.environ)
+    except Failure as failure:
+        print(f"kind-{command}: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"\ninterrupted while {console.current_step}; what was finished is kept, run it again to go on",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""The cluster itself: created once, with a CNI that enforces NetworkPolicies and a DNS that forgets quickly."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+from . import host, parts, versions
+from .cache import FILES, Cache
+from .console import Console, Failure
+from .parts import Builder
+
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+# Seconds a client may keep an answer about a Service or a pod. A replaced pod has a new address.
+DNS_TTL_S = 1
+API_TIMEOUT_S = 120.0
+READY_TIMEOUT = "--timeout=180s"
+DNS_DEPLOYMENT = "deployment/coredns"
+
+
+def corefile(text: str) -> str:
+    """kubeadm's Corefile with short answers for the cluster's own names, and none of them cached.
+
+    Raises:
+        Failure: the text has no `kubernetes` block with a ttl, or caches the cluster's names.
+    """
+    changed, count = re.subn(r"(kubernetes [^{]*\{[^}]*\bttl )\d+", rf"\g<1>{DNS_TTL_S}", text)
+    if count != 1:
+        raise Failure("CoreDNS: the Corefile has no `kubernetes` block with a ttl; was versions.KUBERNETES changed?")
+    cache = re.search(r"\bcache\b[^\n{]*(\{[^}]*\})?", changed)
+    if cache and not all(f"disable {kind} cluster.local" in (cache[1] or "") for kind in ("success", "denial")):
+        raise Failure("CoreDNS: the Corefile caches names of the cluster; was versions.KUBERNETES changed?")
+    return changed
+
+
+def default_interface(routes: str) -> str | None:
+    """The interface of the default route in the output of `ip route show default`."""
+    found = re.search(r"^default .*\bdev (\S+)", routes, re.MULTILINE)
+    return found[1] if found else None
+
+
+class Kubectl:
+    """kubectl for this cluster only: its own program and its own kubeconfig, whatever the terminal points at."""
+
+    def __init__(self, cache: Cache, console: Console) -> None:
+        self._console = console
+        self._argv = [str(cache.bin / "kubectl"), "--kubeconfig", str(cache.kubeconfig)]
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [*self._argv, *arguments]
+
+    def run(self, *arguments: str, input_text: str | None = None) -> None:
+        self._console.run(self.argv(*arguments), input_text=input_text)
+
+    def capture(self, *arguments: str) -> str:
+        return self._console.capture(self.argv(*arguments))
+
+    def succeeds(self, *arguments: str) -> bool:
+        return self._console.succeeds(self.argv(*arguments))
+
+
+class Cluster:
+    def __init__(self, cache: Cache, console: Console) -> None:
+        self._cache = cache
+        self._console = console
+        self._kind = str(cache.bin / "kind")
+        self.kubectl = Kubectl(cache, console)
+
+    def install_tools(self) -> None:
+        """kind and Helm, compiled once into the cache's bin folder."""
+        builder = Builder(self._cache, self._console)
+        if any(not builder.path(tool).exists() for tool in parts.TOOLS):
+            host.require_go(self._console)
+        for tool in parts.TOOLS:
+            self._cache.link(tool.name, builder.build(tool))
+
+    def up(self, node_image: str | None) -> None:
+        """Return when the cluster runs, its node is Ready and its own pods are.
+
+        Args:
+            node_image: a local image that carries Calico; None for kind's own and Calico's published manifest.
+
+        Raises:
+            Failure: kind, the CNI or the cluster's own pods do not come up.
+        """
+        state = self._state()
+        created = state is None
+        if state is None:
+            self._create(node_image)
+        elif state != "running":
+            with self._console.step(f"starting the stopped node {versions.NODE}"):
+                self._console.run(["docker", "start", versions.NODE])
+        else:
+            self._console.say(f"cluster {versions.CLUSTER}: already running")
+            self._say_if_outdated(node_image)
+        self._kubeconfig()
+        if state == "running" and self._own_pods_ready():
+            return
+        with self._console.step("waiting for the API server"):
+            self._wait_for_api()
+        if created:
+            with self._console.step("installing Calico"):
+                self._configure_dns()
+                self._install_calico(node_image)
+        with self._console.step("waiting for the node and the cluster's own pods"):
+            self.kubectl.run("wait", "--for=condition=Ready", "node", "--all", READY_TIMEOUT)
+            for namespace, workload in (
+                ("kube-system", "daemonset/calico-node"),
+                ("kube-system", DNS_DEPLOYMENT),
+                ("local-path-storage", "deployment/local-path-provisioner"),
+            ):
+                self.kubectl.run("-n", namespace, "rollout", "status", workload, READY_TIMEOUT)
+
+    def down(self) -> None:
+        """Delete the cluster and its kubeconfigs' entries; fine when there is none."""
+        if not Path(self._kind).exists() or self._state() is None:
+            self._console.say(f"cluster {versions.CLUSTER}: there is none")
+        else:
+            with self._console.step(f"deleting cluster {versions.CLUSTER}"):
+                self._console.run([self._kind, "delete", "cluster", "--name", versions.CLUSTER])
+        self._cache.kubeconfig.unlink(missing_ok=True)
+
+    def keep_traffic_inside(self) -> None:
+        """Drop what containers send to private networks beyond this machine: a test cluster has no business there."""
+        interface = default_interface(self._console.capture(["ip", "route", "show", "default"]))
+        if interface is None:
+            return
+        if not host.is_root():
+            self._console.say("traffic from the cluster to private networks is not blocked: that needs root")
+            return
+        for network in PRIVATE_NETWORKS:
+            rule = ["DOCKER-USER", "-o", interface, "-d", network, "-j", "DROP"]
+            if not self._console.succeeds(["iptables", "-C", *rule]):
+                self._console.run(["iptables", "-I", *rule])
+
+    def _state(self) -> str | None:
+        """Docker's state of the node's container, None when it does not exist."""
+        named = ["--filter", f"name=^{versions.NODE}$", "--format", "{{.State}}"]
+        return self._console.capture(["docker", "ps", "--all", *named]) or None
+
+    def _create(self, node_image: str | None) -> None:
+        image = ["--image", node_image] if node_image else []
+        with self._console.step(f"creating cluster {versions.CLUSTER}"):
+            self._console.run([self._kind, "create", "cluster", "--config", str(FILES / "kind.yaml"), *image])
+
+    def _say_if_outdated(self, node_image: str | None) -> None:
+        used = self._console.capture(["docker", "inspect", "--format", "{{.Config.Image}}", versions.NODE])
+        if node_image is not None and used != node_image:
+            self._console.say(
+                f"cluster {versions.CLUSTER}: it runs {used}, not {node_image}: `make kind-down`, then again, to change"
+            )
+
+    def _kubeconfig(self) -> None:
+        """Two: the user's, with the current context, as kind does; and the scripts' own, which holds no other."""
+        export = [self._kind, "export", "kubeconfig", "--name", versions.CLUSTER]
+        self._console.run(export)
+        self._console.run([*export, "--kubeconfig", str(self._cache.kubeconfig)])
+        # The node's own kubectl: it has the server's version, and needs no download and no compiler.
+        link = self._cache.bin / "kubectl"
+        image = self._console.capture(["docker", "inspect", "--format", "{{.Image}}", versions.NODE]).removeprefix(
+            "sha256:"
+        )
+        target = self._cache.file("kubectl", image[:12])
+        if not target.exists():
+            unfinished = self._cache.root / "kubectl.new"
+            self._console.run(["docker", "cp", "--follow-link", f"{versions.NODE}:/usr/bin/kubectl", str(unfinished)])
+            unfinished.replace(target)
+        self._cache.link(link.name, target)
+
+    def _wait_for_api(self) -> None:
+        end = time.monotonic() + API_TIMEOUT_S
+        while not self.kubectl.succeeds("get", "--raw", "/readyz"):
+            if time.monotonic() > end:
+                raise Failure(
+                    f"The API server is not ready within {API_TIMEOUT_S:.0f} s: see `docker logs {versions.NODE}`."
+                )
+            time.sleep(0.5)
+
+    def _own_pods_ready(self) -> bool:
+        return self.kubectl.succeeds("wait", "--for=condition=Ready", "node", "--all", "--timeout=5s") and all(
+            self.kubectl.succeeds("-n", "kube-system", "rollout", "status", name, "--timeout=5s")
+            for name in ("daemonset/calico-node", DNS_DEPLOYMENT)
+        )
+
+    def _configure_dns(self) -> None:
+        """Before the CNI is there, so that CoreDNS starts with it."""
+        current = json.loads(self.kubectl.capture("-n", "kube-system", "get", "configmap", "coredns", "-o", "json"))
+        patch = {"data": {"Corefile": corefile(current["data"]["Corefile"])}}
+        self.kubectl.run("-n", "kube-system", "patch", "configmap", "coredns", "--type=merge", "-p", json.dumps(patch))
+
+    def _install_calico(self, node_image: str | None) -> None:
+        if node_image is None:
+            self.kubectl.run("apply", "--server-side", "-f", versions.CALICO_MANIFEST)
+            return
+        definitions = self._console.capture(
+            ["docker", "exec", versions.NODE, "cat", "/kind/manifests/calico-crds.yaml"]
+        )
+        self.kubectl.run("apply", "--server-side", "-f", "-", input_text=definitions)
+        manifest = (FILES / "calico.yaml").read_text().replace("CALICO_NODE_IMAGE", versions.CALICO_NODE_IMAGE)
+        self.kubectl.run("apply", "--server-side", "-f", "-", input_text=manifest)
