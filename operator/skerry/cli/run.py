@@ -13,7 +13,7 @@ from rich.console import Console
 
 from skerry.cli.documents import Document, read_suite
 from skerry.cli.errors import CommandError, output_error
-from skerry.cli.worlds import run_in
+from skerry.cli.worlds import WorldName, run_in
 from skerry.experiment import Experiment
 from skerry.experiment.verdict import worst
 from skerry.report.files import write_report, write_suite
@@ -33,6 +33,8 @@ class Options(NamedTuple):
     runs: int
     out: Path
     keep: bool
+    namespace: str | None = None
+    context: str | None = None
 
 
 def run_suite(options: Options, console: Console) -> int:
@@ -46,7 +48,7 @@ def run_suite(options: Options, console: Console) -> int:
         for document in documents:
             first_seed = _seed(options, document.experiment)
             for number in range(options.runs):
-                report = _run_once(options, document, first_seed + number, console)
+                report = _run_one(options, document, first_seed + number, console)
                 reports.append(report)
                 if report.reason == ABORTED:
                     return worst(each.verdict for each in reports).exit_code
@@ -72,9 +74,19 @@ def _seed(options: Options, experiment: Experiment) -> int:
     return random.randrange(DRAWN_SEED_MAX)
 
 
-def _run_once(options: Options, document: Document, seed: int, console: Console) -> RunReport:
+def _run_one(options: Options, document: Document, seed: int, console: Console) -> RunReport:
+    directory = _new_directory(options.out, document.experiment.name)
+    if options.world != WorldName.KUBERNETES:
+        return _run_here(options, document, seed, directory, console)
+    from skerry.cli import kube_run
+
+    return kube_run.run_on_cluster(
+        kube_run.Options(options.namespace, options.context, directory), document, seed, console
+    )
+
+
+def _run_here(options: Options, document: Document, seed: int, directory: Path, console: Console) -> RunReport:
     path, _, experiment = document
-    directory = _new_directory(options.out, experiment.name)
     try:
         with LiveView(experiment, options.world, seed, console) as live:
             outcome = run_in(options.world, document, seed, directory, importlib.metadata.version("skerry"), live)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class WorldName(StrEnum):
     SIM = "sim"
     LOCAL = "local"
+    KUBERNETES = "kubernetes"
 
 
 class Outcome(NamedTuple):
@@ -38,6 +39,12 @@ def capabilities_of(world: str) -> Capabilities:
         from skerry.worlds.sim.world import CAPABILITIES as simulated
 
         return simulated
+    if world == WorldName.KUBERNETES:
+        from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
+
+        return capabilities(
+            OptIns(grant=False, label=False)
+        )  # what a cluster grants without being asked; `skerry doctor` looks at yours
     from skerry.worlds.local.world import CAPABILITIES as local
 
     return local

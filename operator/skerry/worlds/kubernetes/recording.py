@@ -1,0 +1,199 @@
+"""The run's recording as the operator sees it: finds or makes the workload pod, and keeps looking at it.
+
+Every look is an exchange of clocks, too. A pod that has ended, or says nothing for too long, is lost: the run is then
+Inconclusive, because what happened since was not recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from skerry.experiment.base import JsonObject
+from skerry.experiment.document import Experiment
+from skerry.runner.messages import Begin, Events, View
+from skerry.worlds.kubernetes.api import JOBS, PODS, Kube, KubeError
+from skerry.worlds.kubernetes.clock import BracketClock
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.names import workload_name
+from skerry.worlds.kubernetes.workload import WorkloadError, WorkloadPod, job_manifest, token_of, trouble
+
+log = logging.getLogger("skerry.kubernetes.recording")
+
+LOOK_EVERY_S = 0.05
+SILENT_S = 10.0
+POD_TIMEOUT_S = 60.0
+POD_POLL_S = 0.2
+FINISH_POLL_S = 0.1
+
+
+class NotStarted(Exception):
+    """The workload pod did not come up; the text says why and what to change."""
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        self.reason = reason
+        super().__init__(sentence)
+
+
+class PodTimes:
+    """The run's clock from here: `faults.Times` over the exchanges of clocks."""
+
+    def __init__(self, clock: BracketClock) -> None:
+        self._clock = clock
+
+    def lower_ns(self) -> int:
+        return self._clock.lower_ns(time.monotonic_ns())
+
+    def upper_ns(self) -> int:
+        return self._clock.upper_ns(time.monotonic_ns())
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns(time.monotonic_ns())
+
+
+class Recording:
+    """Invariant: ``lost`` stays set once it is."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        resource: JsonObject,
+        experiment: Experiment,
+        document: str,
+        seed: int,
+        brokers: BrokerSet,
+        *,
+        image: str,
+        pull_policy: str,
+        token: str,
+        clock_error_ns: int,
+        version: str,
+    ) -> None:
+        self._kube = kube
+        self._resource = resource
+        self._name = workload_name(str(resource["metadata"]["name"]))
+        self._image = image
+        self._pull_policy = pull_policy
+        self._token = token
+        spec = experiment.spec
+        self._deadline_ns = spec.timeout_ns + 2 * spec.retain_ns
+        self._begin = Begin(
+            run=str(resource["metadata"]["uid"]),
+            document=document,
+            seed=seed,
+            clients={ordinal: brokers.client_address(ordinal) for ordinal in brokers.ordinals},
+            admins={ordinal: brokers.admin_address(ordinal) for ordinal in brokers.ordinals},
+            clock_error_ns=clock_error_ns,
+            skerry_version=version,
+            retain_ns=spec.retain_ns,
+        )
+        self._clock = BracketClock()
+        self.times = PodTimes(self._clock)
+        self.view = View(-1)
+        self.lost = ""
+        self._pod: WorkloadPod | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._answered_s = 0.0
+
+    async def start(self) -> None:
+        """Find the Job or make it, wait for its pod, tell it what to record. Raises NotStarted, KubeError."""
+        job = await self._kube.get(JOBS, self._name)
+        if job is None:
+            manifest = job_manifest(
+                self._name, self._resource, self._image, self._pull_policy, self._token, self._deadline_ns
+            )
+            job = await self._kube.create(JOBS, manifest)
+        host = await self._pod_address()
+        self._pod = await WorkloadPod(host, token_of(job)).__aenter__()
+        await self._tell_begin(self._pod)
+        self._task = asyncio.create_task(self._look(self._pod))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._pod is not None:
+            await self._pod.__aexit__(None, None, None)
+
+    async def post(self, path: str, events: Events) -> None:
+        """Raises WorkloadError."""
+        if self._pod is None or self.lost:
+            raise WorkloadError(self.lost or "the workload pod is not there yet")
+        sent_ns = time.monotonic_ns()
+        answer = await self._pod.events(path, events)
+        self._clock.exchange(sent_ns, answer.now_ns, time.monotonic_ns())
+
+    async def report_files(self, timeout_s: float) -> dict[str, bytes]:
+        """Once the pod has written them; empty when it does not come to it."""
+        for _ in range(int(timeout_s / FINISH_POLL_S)):
+            if self.view.finished or self.view.failure or self.lost:
+                break
+            await asyncio.sleep(FINISH_POLL_S)
+        if self._pod is None or not self.view.finished:
+            return {}
+        try:
+            return await self._pod.report_files()
+        except WorkloadError as error:
+            log.warning("the report could not be fetched: %s", error)
+            return {}
+
+    async def _pod_address(self) -> str:
+        deadline_s = time.monotonic() + POD_TIMEOUT_S
+        seen = ""
+        while time.monotonic() < deadline_s:
+            for pod in await self._kube.list(PODS, f"batch.kubernetes.io/job-name={self._name}"):
+                seen = trouble(pod) or seen
+                if "has ended" in seen or "cannot be had" in seen or "cannot start" in seen:
+                    raise NotStarted("WorkloadNotStarted", seen)
+                ready = any(
+                    each["type"] == "Ready" and each["status"] == "True"
+                    for each in (pod.get("status") or {}).get("conditions") or []
+                )
+                if ready and pod["status"].get("podIP"):
+                    return str(pod["status"]["podIP"])
+            await asyncio.sleep(POD_POLL_S)
+        raise NotStarted(
+            "WorkloadNotStarted",
+            seen or f"the workload pod of Job {self._name} was not ready within {POD_TIMEOUT_S:g} s; see its events",
+        )
+
+    async def _tell_begin(self, pod: WorkloadPod) -> None:
+        try:
+            sent_ns = time.monotonic_ns()
+            answer = await pod.begin(self._begin)
+            self._clock.exchange(sent_ns, answer.now_ns, time.monotonic_ns())
+            self.view = await pod.view()
+        except WorkloadError as error:
+            raise NotStarted("WorkloadNotStarted", f"the workload pod could not begin: {error}") from None
+        self._answered_s = time.monotonic()
+
+    async def _look(self, pod: WorkloadPod) -> None:
+        while not self.lost:
+            sent_ns = time.monotonic_ns()
+            try:
+                view = await pod.view()
+            except WorkloadError as error:
+                await self._did_not_answer(str(error))
+            else:
+                self._answered_s = time.monotonic()
+                if view.run == self._begin.run:
+                    self._clock.exchange(sent_ns, view.now_ns, time.monotonic_ns())
+                    self.view = view
+                else:
+                    self.lost = "the workload pod was replaced, and its recording with it"
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _did_not_answer(self, why: str) -> None:
+        silent_s = time.monotonic() - self._answered_s
+        try:
+            pods = await self._kube.list(PODS, f"batch.kubernetes.io/job-name={self._name}")
+        except KubeError as error:
+            log.warning("the workload pod cannot be looked up: %s", error)
+            pods = None
+        if pods == []:
+            self.lost = "its pod was deleted"
+        elif pods and (ended := trouble(pods[0])):
+            self.lost = ended
+        elif silent_s > SILENT_S:
+            self.lost = f"{why}, for {silent_s:.0f} s"

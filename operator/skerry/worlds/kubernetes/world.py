@@ -1,0 +1,263 @@
+"""The kubernetes world: one experiment on the brokers of a StatefulSet.
+
+The conductor runs here, in the operator. What records runs in the workload pod; what it sees arrives as its ``View``,
+and every exchange with it tells how the pod's clock, the one clock of the run, stands to ours. Faults go through the
+API server. Of processes and pods the API server tells; of links, roles and registrations only the brokers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from skerry.engine.journal import keeps
+from skerry.engine.world import (
+    Action,
+    ActionReport,
+    BrokerView,
+    Capabilities,
+    Finish,
+    Heal,
+    HealAll,
+    Inject,
+    InjectorView,
+    Observation,
+    ProcessState,
+    Record,
+    ReportState,
+    Steps,
+)
+from skerry.experiment.base import JsonObject
+from skerry.experiment.document import Experiment
+from skerry.experiment.verdict import Verdict
+from skerry.history.records import Note, Stall
+from skerry.report.model import RunReport
+from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.faults import FaultError, Faults, Images
+from skerry.worlds.kubernetes.outbox import Outbox
+from skerry.worlds.kubernetes.pods import Pods
+from skerry.worlds.kubernetes.process import Processes
+from skerry.worlds.kubernetes.recording import NotStarted, Recording
+
+log = logging.getLogger("skerry.kubernetes.world")
+
+TURN_S = 0.05
+HEAL_NOW_S = 5.0
+REPORT_TIMEOUT_S = 60.0
+
+Journal = Callable[[Sequence[Action]], Awaitable[None]]
+OnTurn = Callable[[int, Observation, Sequence[Action]], None]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Where, and with which images."""
+
+    namespace: str
+    runner_image: str
+    injector_image: str
+    image_pull_policy: str = "IfNotPresent"
+
+
+class RunEnd(NamedTuple):
+    """What is left of a run."""
+
+    finish: Finish
+    report: RunReport | None
+    """None: the workload pod is lost, or never was."""
+    files: dict[str, bytes]
+    """`report.json`, `report.html`, `junit.xml`."""
+
+
+class KubernetesWorld:
+    """One run. Use it once."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        resource: JsonObject,
+        experiment: Experiment,
+        document: str,
+        seed: int,
+        brokers: BrokerSet,
+        capabilities: Capabilities,
+        settings: Settings,
+        token: str,
+        *,
+        journal: Journal,
+        on_turn: OnTurn = lambda now_ns, observation, actions: None,
+    ) -> None:
+        """``experiment`` and ``document`` (its YAML) name the run's own topic. ``token``: for a workload pod that has
+        to be made; one that is there keeps its own. ``journal`` is awaited with what `engine.journal.keeps`, before
+        any of it is done; if it raises KubeError no fault is injected."""
+        self.capabilities = capabilities
+        self._journal = journal
+        self._on_turn = on_turn
+        self._experiment = experiment
+        self._pods = Pods(kube, brokers)
+        self._recording = Recording(
+            kube,
+            resource,
+            experiment,
+            document,
+            seed,
+            brokers,
+            image=settings.runner_image,
+            pull_policy=settings.image_pull_policy,
+            token=token,
+            clock_error_ns=capabilities.clock_error_ns,
+            version=importlib.metadata.version("skerry"),
+        )
+        self._outbox = Outbox(self._recording)
+        self._processes = Processes(brokers)
+        self._reports: list[ActionReport] = []
+        self._stalls_taken: set[Stall] = set()
+        self._own_id = 0
+        self._faults = Faults(
+            kube,
+            resource,
+            brokers,
+            self._pods,
+            Images(settings.injector_image, settings.image_pull_policy),
+            self._recording.times,
+            self._reports.append,
+            self._note,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._abort = ""
+        self._finish: Finish | None = None
+
+    def abort(self, reason: str) -> None:
+        """Heal, drain, check; the verdict is Inconclusive at best."""
+        self._abort = self._abort or reason
+        self._outbox.abort = self._abort
+
+    # --- the loop ---------------------------------------------------------------------------------------
+
+    async def run(self, conductor: Steps) -> RunEnd:
+        """The whole run. Nothing is in force when it returns, or is cancelled. Raises KubeError when the API server
+        cannot be reached at the start."""
+        try:
+            await self._pods.start()
+            try:
+                await self._recording.start()
+            except NotStarted as error:
+                await self._faults.lift_everything()
+                return RunEnd(Finish(0, Verdict.INCONCLUSIVE, error.reason, str(error)), None, {})
+            self._outbox.start()
+            while not conductor.finished:
+                await self._turn(conductor)
+                await asyncio.sleep(TURN_S)
+            return await self._ended()
+        finally:
+            await asyncio.shield(self._close())
+
+    async def _turn(self, conductor: Steps) -> None:
+        now_ns, observation = self._recording.times.now_ns(), self._observe()
+        actions = conductor.step(now_ns, observation)
+        kept = [action for action in actions if keeps(action)]
+        refused = ""
+        if kept:
+            try:
+                await self._journal(kept)
+            except KubeError as error:
+                refused = f"the journal could not be written: {error}"
+        for action in actions:
+            self._perform(action, refused)
+        self._on_turn(now_ns, observation, actions)
+        self._raise_from_tasks()
+
+    def _perform(self, action: Action, refused: str) -> None:
+        match action:
+            case Inject() if refused:
+                # What is not in the journal is not injected: nobody could undo it.
+                now_ns = self._recording.times.now_ns()
+                self._reports.append(ActionReport(action.id, ReportState.FAILED, now_ns, now_ns, error=refused))
+            case Inject():
+                self._spawn(self._faults.inject(action))
+            case Heal():
+                self._spawn(self._faults.heal(action))
+            case HealAll():
+                self._spawn(self._faults.heal_all(action))
+            case _:
+                if isinstance(action, Finish):
+                    self._finish = action
+                self._outbox.put(action)
+
+    def _observe(self) -> Observation:
+        view, now_ns = self._recording.view, self._recording.times.now_ns()
+        lost = self._recording.lost or self._outbox.lost or view.failure
+        stalls = tuple(each for each in view.stalls if each not in self._stalls_taken)
+        self._stalls_taken.update(stalls)
+        reports = (*view.reports, *self._outbox.take_failures(), *self._reports)
+        self._reports.clear()
+        return Observation(
+            brokers=tuple(self._with_process(each, now_ns) for each in view.brokers),
+            links=view.links,
+            workload=msgspec.structs.replace(view.workload, lost=view.workload.lost or lost) if lost else view.workload,
+            reports=reports,
+            injector=InjectorView(),
+            stalls=stalls,
+            findings=view.findings,
+            abort=self._abort,
+        )
+
+    def _with_process(self, view: BrokerView, now_ns: int) -> BrokerView:
+        """What the API server says of the process, beside what the broker says of itself."""
+        known = self._processes.look(view.ordinal, self._pods.latest(view.ordinal), self._faults.touched)
+        if known.state is ProcessState.RUNNING:
+            self._faults.seen_running(view.ordinal, known.view.uid)
+        return msgspec.structs.replace(
+            view,
+            process=known.state,
+            process_sampled_ns=now_ns if self._pods.current else view.process_sampled_ns,
+            exited=known.ended_by_itself,
+        )
+
+    async def _ended(self) -> RunEnd:
+        """After the last action: the report is written in the pod, and fetched."""
+        assert self._finish is not None
+        files: dict[str, bytes] = {}
+        if not self._recording.lost:
+            await self._outbox.flushed(REPORT_TIMEOUT_S)
+            files = await self._recording.report_files(REPORT_TIMEOUT_S)
+        content = files.get("report.json")
+        report = msgspec.json.decode(content, type=RunReport) if content is not None else None
+        return RunEnd(self._finish, report, files)
+
+    async def close_now(self) -> None:
+        """Make everything absent, at once and as well as it goes: the operator is stopping."""
+        with contextlib.suppress(FaultError, KubeError, TimeoutError):
+            async with asyncio.timeout(HEAL_NOW_S):
+                await self._faults.lift_everything()
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.close_now()
+        await self._outbox.stop()
+        await self._recording.stop()
+        await self._pods.stop()
+
+    # --- small things -----------------------------------------------------------------------------------
+
+    def _note(self, text: str, broker: int) -> None:
+        """Ids of our own are negative: those of the conductor are not."""
+        self._own_id -= 1
+        self._outbox.put(Record(self._own_id, Note(self._recording.times.now_ns(), text, broker)))
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(coroutine))
+
+    def _raise_from_tasks(self) -> None:
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.discard(task)
+            if not task.cancelled() and (failure := task.exception()) is not None:
+                raise failure
