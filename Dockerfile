@@ -66,7 +66,7 @@ COPY --from=build /build/layers/skerry/opt/venv /opt/venv
 EXPOSE 9092 9093 9094 9095
 ENTRYPOINT ["/usr/bin/tini", "--", "/opt/venv/bin/skerry-broker"]
 
-# --- the CLI, the operator (`skerry operator`) and the workload's runner (`skerry runner`)
+# --- the CLI (`skerry`), the operator (`skerry-operator`) and the workload pod (`skerry-runner`)
 FROM environment AS operator
 COPY --from=build /build/layers/operator/opt/venv /opt/venv
 COPY --from=build /build/layers/skerry/opt/venv /opt/venv
