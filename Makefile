@@ -7,7 +7,7 @@ N      ?= 20
 SEEDS  ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crds lint types layers unit sim test demo soak bench clean
+.PHONY: help setup crds lint types layers unit sim test demo soak bench manifests clean
 .PHONY: kind-up kind-down node-image images
 
 help: ## this list
@@ -44,6 +44,9 @@ test: lint types layers ## lint, types, layers, and every test that needs no clu
 
 crds: $(STAMP) ## write what is generated from the models: the CRD, the experiment reference
 	$(BIN)/python hack/generate.py
+
+manifests: $(STAMP) ## write dist/skerry.yaml, for people without Helm (HELM_ARGS: values)
+	$(BIN)/python hack/manifests.py $(HELM_ARGS)
 
 demo: $(STAMP) ## run experiments/01-leader-isolation.yaml on three local broker processes
 	$(BIN)/skerry run experiments/01-leader-isolation.yaml --world local --out out/demo
