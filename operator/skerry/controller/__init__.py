@@ -1,1 +1,17 @@
-""""""
+"""The operator: a ChaosExperiment in, a verdict in its status out. `python -m skerry.controller`.
+
+How it works. kopf watches the resource in a thread of its own (`watch`, `handlers`) and hands every event to the
+`supervisor`, which keeps one task per experiment that has no verdict yet. The task (`conduct`) reads the document,
+waits until the brokers are free and fit (`admission`: a Lease per StatefulSet, then preflight), lets the Kubernetes
+world drive the conductor, stores the report (`report`) and writes the verdict. What the resource's status says is a
+pure function of what was heard (`status`); one writer per experiment brings it to the API server (`scribe`).
+
+Invariants:
+  1. Nothing of an experiment lives in this process only: its status says how far it came, its journal what may still
+     be in effect. Whoever finds a run begun heals, drains and checks it; it is never resumed, and never a Pass.
+  2. No finalizer, hence only event handlers: owner references, fuses and self-expiring injectors clean up when the
+     operator is away, and deletion never waits for it.
+  3. What an experiment may break is decided before it touches anything; a refusal leaves nothing but a status.
+  4. One experiment at a time per StatefulSet.
+  5. A bug of ours ends an experiment as Inconclusive, `OperatorError`, after everything was healed.
+"""

@@ -1,0 +1,158 @@
+"""What is known of one experiment, said everywhere it is said: status, Events, metrics, log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+
+from skerry.controller.events import EventReason, Herald, of_fault
+from skerry.controller.scribe import Scribe
+from skerry.controller.status import Ended, Told
+from skerry.controller.tools import Tools
+from skerry.engine.actions import Action, Record
+from skerry.engine.conductor import Conductor
+from skerry.experiment.base import JsonObject
+from skerry.experiment.document import Experiment
+from skerry.experiment.verdict import Verdict
+from skerry.history.records import FaultEvent
+from skerry.worlds.kubernetes.api import Kube
+from skerry.worlds.kubernetes.preflight import Refusal
+
+MESSAGE_EVERY_NS = 2_000_000_000
+"""How often the status says anew what the run waits for."""
+
+log = logging.getLogger(__name__)
+
+
+class Chronicle:
+    """Of one experiment. Methods return at once; what they say is written while ``open`` is, and by ``settle``."""
+
+    def __init__(self, kube: Kube, resource: JsonObject, tools: Tools) -> None:
+        """``resource``: as the API server has it."""
+        self._told = Told(resource)
+        self._scribe = Scribe(kube, resource, tools.sleep)
+        self._herald = Herald(kube, resource)
+        self._metrics = tools.metrics.of(kube.namespace, str(resource["metadata"]["name"]))
+        self._now = tools.now
+        self._said_ns = -MESSAGE_EVERY_NS
+
+    @property
+    def gone(self) -> bool:
+        """The experiment was deleted; nothing is written any more."""
+        return self._scribe.gone
+
+    @property
+    def seed(self) -> int | None:
+        """As an earlier operator drew it."""
+        return self._told.seed
+
+    # --- the course of an experiment --------------------------------------------------------------------------
+
+    def taken_up(self, experiment: Experiment, seed: int) -> None:
+        self._told.taken_up(experiment, seed, self._now())
+        self._tell()
+
+    def waits(self, reason: str, message: str) -> None:
+        self._told.waits(reason, message)
+        self._tell()
+
+    def refused(self, refusal: Refusal) -> None:
+        log.info("refused: %s: %s", refusal.reason, refusal.message)
+        self._told.refused(refusal.reason, refusal.message, self._now())
+        self._metrics.verdict(Verdict.INCONCLUSIVE)
+        self._herald.tell(EventReason.REFUSED, refusal.message, self._now())
+        self._tell()
+
+    def planned(self, targets: Sequence[str]) -> None:
+        """Of a dry run."""
+        self._told.accepted("It could be carried out.")
+        self._told.targets = list(targets)
+        self._tell()
+
+    def accepted(self) -> None:
+        self._told.accepted()
+        self._herald.tell(EventReason.ACCEPTED, "The run begins.", self._now())
+        self._tell()
+
+    def resumed(self, why: str) -> None:
+        """A run was found begun: it is healed, drained and checked, nothing else."""
+        log.warning("a run was found in progress: %s", why)
+        self._told.resumed(why)
+        self._tell()
+
+    def begins(self, workload: str) -> None:
+        """The mark of a run that has begun: the name of its workload Job."""
+        self._told.workload = workload
+        self._tell()
+
+    def hear(self, now_ns: int, conductor: Conductor, actions: Sequence[Action]) -> None:
+        """A turn of the conductor."""
+        changed = False
+        for action in actions:
+            if isinstance(action, Record):
+                changed = self._told.hear(action.record) or changed
+                if isinstance(action.record, FaultEvent):
+                    self._heard_fault(action.record, now_ns)
+        if conductor.steady_ns is not None:
+            changed = self._told.steady() or changed
+        waits_for = conductor.waiting_for
+        if not waits_for or now_ns >= self._said_ns + MESSAGE_EVERY_NS:
+            self._said_ns = now_ns
+            changed = self._told.waiting_for(waits_for) or changed
+        if changed:
+            self._tell()
+
+    def ended(self, outcome: Ended) -> None:
+        """The verdict; only the first one counts."""
+        if self._told.ended is not None:
+            return
+        log.info("%s: %s: %s", outcome.verdict, outcome.reason, outcome.message)
+        self._told.end(outcome, self._now())
+        self._metrics.verdict(outcome.verdict)
+        self._herald.tell(EventReason.COMPLETE, outcome.message, self._now())
+        self._tell()
+
+    def forget(self) -> None:
+        """Its series go from the operator's metrics."""
+        self._metrics.forget()
+
+    # --- writing ----------------------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """While it is, everything that is said is written in the background."""
+        writers = [asyncio.create_task(self._scribe.run()), asyncio.create_task(self._herald.run())]
+        try:
+            yield
+        finally:
+            for task in writers:
+                task.cancel()
+            for result in await asyncio.gather(*writers, return_exceptions=True):
+                if isinstance(result, Exception):
+                    log.error("a writer of the status or of Events had failed", exc_info=result)
+
+    async def journal(self, lines: Sequence[str]) -> None:
+        """Durable when it returns. Raises KubeError."""
+        await self._scribe.journal(lines)
+
+    async def status_written(self) -> None:
+        """Return when the status is what was said, or cannot be."""
+        await self._scribe.settle()
+
+    async def settle(self) -> None:
+        """The same of Events too; only while it is open."""
+        await self._scribe.settle()
+        if not self._scribe.gone:
+            await self._herald.settle()
+
+    def _heard_fault(self, event: FaultEvent, now_ns: int) -> None:
+        self._metrics.hear(event, now_ns)
+        told = of_fault(event)
+        if told is not None:
+            self._herald.tell(*told, self._now())
+
+    def _tell(self) -> None:
+        self._scribe.tell(self._told.status(self._now()))
+        self._metrics.in_phase(str(self._told.phase))

@@ -1,0 +1,267 @@
+"""One experiment, from the resource to its verdict. The task that runs this is the supervisor's.
+
+Whatever ends it leaves through ``finally``: the world heals in its own; the Lease is released, unless the operator
+itself is stopping (the next one takes it up again).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+
+from skerry.controller.admission import UNREACHABLE, admit
+from skerry.controller.chronicle import Chronicle
+from skerry.controller.document import InvalidDocument, read_resource
+from skerry.controller.dry_run import dry_run
+from skerry.controller.lease import TargetLease
+from skerry.controller.outcome import ABORTED, broken_off, ended, report_of
+from skerry.controller.report import files_of, packed, store
+from skerry.controller.resume import brokers_of, capabilities_of
+from skerry.controller.scribe import RETRY_S
+from skerry.controller.status import Ended
+from skerry.controller.status_journal import Interruption, StatusJournal, interruption
+from skerry.controller.tools import Tools, World
+from skerry.engine.actions import Action, Inject
+from skerry.engine.capabilities import Capabilities
+from skerry.engine.conductor import Conductor
+from skerry.engine.observation import Observation
+from skerry.experiment.base import JsonObject
+from skerry.experiment.document import Experiment
+from skerry.experiment.verdict import Verdict
+from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.names import ABORT_ANNOTATION, workload_name
+from skerry.worlds.kubernetes.preflight import Refusal, namespace_refusal
+from skerry.worlds.kubernetes.run_topic import document_text, own_topic
+from skerry.worlds.kubernetes.sweep import SweepIncomplete, sweep
+from skerry.worlds.kubernetes.world import RunEnd
+
+OPERATOR_ERROR = "OperatorError"
+STORE_ATTEMPTS = 5
+HEAL_NOW_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Conduct:
+    """Use it once: ``run``; after an exception, ``crashed``."""
+
+    def __init__(self, kube: Kube, resource: JsonObject, tools: Tools) -> None:
+        """``kube``: of the experiment's namespace. ``resource``: as the API server has it, without a verdict."""
+        self.name, self.uid = str(resource["metadata"]["name"]), str(resource["metadata"]["uid"])
+        self.retain_ns = 0
+        """How long its metrics are kept after its end."""
+        self.stopping = False
+        """The operator is: the Lease is kept for the next one."""
+        self._kube = kube
+        self._resource = resource
+        self._tools = tools
+        self._chronicle = Chronicle(kube, resource, tools)
+        self._world: World | None = None
+        self._conductor: Conductor | None = None
+        self._lease: TargetLease | None = None
+        self._journal = StatusJournal(self._chronicle.journal)
+        self._abort_code = self._abort = ""
+        self.seen(resource)
+
+    # --- from outside ---------------------------------------------------------------------------------------
+
+    def seen(self, resource: JsonObject) -> None:
+        """It was modified. Only the annotation that aborts it matters: the spec cannot change."""
+        reason = (resource["metadata"].get("annotations") or {}).get(ABORT_ANNOTATION)
+        if reason is not None:
+            self._abort_for(ABORTED, str(reason).strip() or f"the annotation {ABORT_ANNOTATION} was set")
+
+    async def run(self) -> None:
+        """To the verdict, and until that is written."""
+        async with self._chronicle.open():
+            try:
+                await self._conduct()
+                await self._chronicle.settle()
+            finally:
+                if self._lease is not None and not self.stopping:
+                    await self._lease.release()
+
+    async def crashed(self, error: Exception) -> None:
+        """``run`` raised what it never should. Returns when what can be healed is healed, and the verdict written."""
+        if self._world is not None:
+            with contextlib.suppress(Exception):  # whatever is wrong with it: the fuses end the rest
+                await asyncio.wait_for(self._world.close_now(), HEAL_NOW_S)
+        what = f"{type(error).__name__}: {error}".rstrip(": ")
+        self._chronicle.ended(
+            Ended(
+                Verdict.INCONCLUSIVE,
+                OPERATOR_ERROR,
+                f"The operator met a bug of its own ({what}); this says nothing about the cluster.",
+                finished=False,
+            )
+        )
+        await self._chronicle.status_written()
+
+    def forget(self) -> None:
+        """Its series go from the operator's metrics."""
+        self._chronicle.forget()
+
+    # --- the course of it -------------------------------------------------------------------------------------
+
+    async def _conduct(self) -> None:
+        found = interruption(self._resource.get("status") or {})
+        try:
+            experiment = read_resource(self._resource)
+        except InvalidDocument as error:
+            if found is not None:  # another version of us could read it
+                await self._sweep()
+            self._chronicle.refused(Refusal("InvalidDocument", str(error)))
+            return
+        self.retain_ns = experiment.spec.retain_ns
+        seed = self._seed(experiment)
+        self._chronicle.taken_up(experiment, seed)
+        if found is not None:
+            await self._resume(experiment, seed, found)
+        else:
+            await self._begin(experiment, seed)
+
+    def _seed(self, experiment: Experiment) -> int:
+        if experiment.spec.seed is not None:
+            return experiment.spec.seed
+        drawn = self._chronicle.seed
+        return self._tools.draw_seed() if drawn is None else drawn
+
+    async def _begin(self, experiment: Experiment, seed: int) -> None:
+        answer = await admit(
+            self._kube, self._resource, experiment, seed, self._tools, self._chronicle.waits, lambda: self._abort
+        )
+        if isinstance(answer, Refusal):
+            self._chronicle.refused(answer)
+            return
+        accepted, self._lease = answer
+        if self._lease is None:
+            plan = dry_run(experiment, seed, await self._tools.look(accepted.brokers))
+            self._chronicle.planned(plan.targets)
+            self._chronicle.ended(Ended(Verdict.INCONCLUSIVE, "DryRun", plan.message, finished=False))
+        else:
+            self._chronicle.accepted()
+            await self._drive(experiment, seed, accepted.brokers, accepted.capabilities, None)
+
+    async def _resume(self, experiment: Experiment, seed: int, found: Interruption) -> None:
+        """Heal, drain, check what was found begun; nothing can refuse that, and it is tried until it could be done."""
+        self._chronicle.resumed(found.why)
+        self._journal = StatusJournal(self._chronicle.journal, found.entries)
+        while True:
+            try:
+                brokers = await brokers_of(self._kube, experiment)
+                self._lease = await self._lease_or_not(brokers.name)
+                able = capabilities_of(self._kube.namespace)
+                await self._drive(experiment, seed, brokers, able, found)
+                return
+            except KubeError as error:
+                log.warning("the run could not be healed yet: %s", error)
+                await self._tools.sleep(RETRY_S)
+
+    async def _lease_or_not(self, stateful_set: str) -> TargetLease:
+        """Healing does not depend on whether it can be had."""
+        lease = TargetLease(self._kube, stateful_set, self._resource, self._tools.now, self._tools.sleep)
+        try:
+            other = await lease.take()
+        except KubeError as error:
+            log.warning("healing without the Lease: %s", error)
+            return lease
+        if other:
+            log.warning("healing without the Lease: the experiment %s has it", other)
+        return lease
+
+    async def _drive(
+        self, experiment: Experiment, seed: int, brokers: BrokerSet, able: Capabilities, found: Interruption | None
+    ) -> None:
+        """From here on the run has begun, and whoever finds its status knows."""
+        self._chronicle.begins(workload_name(self.name))
+        await self._chronicle.status_written()
+        if self._chronicle.gone:
+            return
+        own = own_topic(experiment, self.uid)
+        why, last_id = (found.why, found.last_action_id) if found is not None else ("", 0)
+        self._conductor = Conductor(own, seed, able, interrupted=why, last_action_id=last_id)
+        self._world = self._tools.make_world(
+            self._kube,
+            self._resource,
+            own,
+            document_text(own),
+            seed,
+            brokers,
+            able,
+            self._tools.settings(self._kube.namespace),
+            self._tools.draw_token(),
+            journal=self._write_journal,
+            on_turn=self._on_turn,
+        )
+        if self._abort:
+            self._world.abort(self._abort)
+        end = await self._watched(self._world, self._conductor, resumed=found is not None)
+        await self._finish(own, seed, end, interrupted=found is not None)
+
+    async def _watched(self, world: World, conductor: Conductor, *, resumed: bool) -> RunEnd:
+        """The run, with the Lease kept meanwhile. Raises KubeError if it is one that must be tried again."""
+        assert self._lease is not None
+        keeping = asyncio.create_task(self._lease.keep(lambda why: self._abort_for("LeaseLost", why)))
+        self._tools.metrics.running.inc()
+        try:
+            return await world.run(conductor)
+        except KubeError as error:
+            if resumed:
+                raise
+            return broken_off(UNREACHABLE, f"{error}.")
+        finally:
+            self._tools.metrics.running.dec()
+            keeping.cancel()
+
+    async def _finish(self, own: Experiment, seed: int, end: RunEnd, *, interrupted: bool) -> None:
+        report = report_of(own, seed, end)
+        outcome = ended(report, end, interrupted=interrupted, abort_code=self._abort_code)
+        content = packed(end.files if end.report is not None else files_of(report), report)
+        stored, problem = "", ""
+        for attempt in range(STORE_ATTEMPTS):
+            if attempt:
+                await self._tools.sleep(RETRY_S)
+            try:
+                stored = await store(self._kube, self._resource, content)
+                break
+            except KubeError as error:
+                problem = f"The report could not be stored: {error}."
+                log.warning(problem)
+        self._chronicle.ended(outcome._replace(report=stored, note=content.note if stored else problem))
+
+    async def _sweep(self) -> None:
+        try:
+            for line in await sweep(self._kube, self.name):
+                log.info("%s", line)
+        except SweepIncomplete as error:
+            log.warning("%s", error)
+
+    # --- what the world calls ---------------------------------------------------------------------------------
+
+    async def _write_journal(self, actions: Sequence[Action]) -> None:
+        """Raises KubeError: then nothing may be injected."""
+        if any(isinstance(action, Inject) for action in actions):
+            await asyncio.gather(self._journal.append(actions), self._require_opt_in())
+        else:
+            await self._journal.append(actions)
+
+    async def _require_opt_in(self) -> None:
+        refusal = await namespace_refusal(self._kube)
+        if refusal is not None:
+            self._abort_for(refusal.reason, refusal.message.rstrip("."))
+            raise KubeError(0, refusal.reason, refusal.message.rstrip("."))
+
+    def _on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
+        assert self._conductor is not None
+        self._chronicle.hear(now_ns, self._conductor, actions)
+
+    def _abort_for(self, code: str, why: str) -> None:
+        if self._abort:
+            return
+        self._abort_code, self._abort = code, why
+        log.info("aborted: %s", why)
+        if self._world is not None:
+            self._world.abort(why)

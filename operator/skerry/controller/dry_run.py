@@ -1,0 +1,77 @@
+"""`spec.dryRun`: whom each fault would hit and what that would do, from what the brokers say of themselves now.
+
+Partition leaders are those of a topic that does not exist yet (each run has its own), so they stand where `prepare`
+puts them, else where a plan assumes them; the controller is the present one, unless `prepare` moves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from skerry.engine import guard
+from skerry.engine.observation import BrokerView, Observation, ProcessState
+from skerry.engine.picture import Picture, picture_of
+from skerry.engine.plan import assumed_picture
+from skerry.engine.steady import brokers_missing, timing_mismatch
+from skerry.engine.targets import Unresolved, concrete, resolve
+from skerry.engine.timeline import timeline_of
+from skerry.experiment.document import Experiment
+from skerry.targets.skerry import AdminClient
+from skerry.worlds.kubernetes.cluster import BrokerSet
+
+
+class DryRun(NamedTuple):
+    targets: tuple[str, ...]
+    """One line per fault: whom, why, and what that does to quorum and ISR."""
+    message: str
+
+
+async def look(brokers: BrokerSet) -> Observation:
+    """What every broker says of itself, now (0 on the run's clock)."""
+    async with AdminClient({ordinal: brokers.admin_address(ordinal) for ordinal in brokers.ordinals}) as admin:
+        answers = await asyncio.gather(*(admin.status(ordinal) for ordinal in brokers.ordinals))
+    return Observation(
+        brokers=tuple(
+            BrokerView(ordinal, 0, reachable=False) if answer is None else answer.view(ordinal, 0, _PROCESS, -1)
+            for ordinal, answer in zip(brokers.ordinals, answers, strict=True)
+        )
+    )
+
+
+_PROCESS = ProcessState.UNKNOWN
+
+
+def dry_run(experiment: Experiment, seed: int, observation: Observation) -> DryRun:
+    """Pure. Faults that repeat are told once."""
+    spec = experiment.spec
+    picture = _picture(experiment, observation)
+    replicas = {partition: each.isr for partition, each in picture.partitions.items()}
+    targets = []
+    for occurrence in timeline_of(experiment, seed):
+        if occurrence.id.number:
+            continue
+        fault = occurrence.fault
+        try:
+            resolution = resolve(fault, picture, spec.cluster.brokers)
+        except Unresolved as error:
+            targets.append(f"{fault.name}: nobody: {error}")
+            continue
+        predictions = guard.predict_all(
+            [], concrete(fault, resolution.groups), spec.cluster.brokers, replicas, spec.topic.min_in_sync_replicas
+        )
+        targets.append(f"{fault.name}: {_sides(resolution.groups)} ({resolution.why}); {predictions[0].sentence}")
+    problems = (brokers_missing(spec, observation, 0, 0), timing_mismatch(spec, observation))
+    found = " ".join(f"{problem[:1].upper()}{problem[1:].rstrip('.')}." for problem in problems if problem)
+    return DryRun(tuple(targets), f"Dry run: nothing was touched. {found}".rstrip())
+
+
+def _picture(experiment: Experiment, observation: Observation) -> Picture:
+    spec = experiment.spec
+    assumed, seen = assumed_picture(spec), picture_of(observation, spec.topic.name)
+    moved = spec.prepare is not None and spec.prepare.controller is not None
+    return Picture(assumed.partitions, assumed.controller if moved else seen.controller, seen.term, seen.sampled_ns)
+
+
+def _sides(groups: tuple[tuple[int, ...], ...]) -> str:
+    return "brokers " + " | ".join(", ".join(map(str, group)) for group in groups)

@@ -1,0 +1,171 @@
+"""One experiment at a time per StatefulSet: a Lease that the experiment owns while it may break something.
+
+The Lease says who holds the brokers (`kubectl get lease`) to people and to a second operator. It is owned by its
+experiment, so that it goes when that is deleted; it lapses when nobody renews it. One that lapsed is still not taken
+from an experiment that has no verdict: its faults may still stand, and its own task heals them first.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from skerry.experiment.base import JsonObject
+from skerry.worlds.kubernetes.api import EXPERIMENTS, LEASES, Kube, KubeError
+from skerry.worlds.kubernetes.names import Artefact, labels, lease_name, owner_reference
+
+DURATION_S = 15
+RENEW_S = 5.0
+SOMEBODY = "another experiment"
+
+log = logging.getLogger(__name__)
+
+
+class Holder(NamedTuple):
+    """An experiment, as a Lease's `holderIdentity` writes it: ``name/uid``."""
+
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.uid}"
+
+
+NOBODY = Holder("", "")
+
+
+def holder_of(lease: JsonObject | None) -> Holder:
+    """Who is written in it, lapsed or not."""
+    name, _, uid = str(((lease or {}).get("spec") or {}).get("holderIdentity") or "").partition("/")
+    return Holder(name, uid)
+
+
+def may_take(lease: JsonObject | None, holder: Holder, now_s: float) -> bool:
+    """It is free, or ours, or lapsed. A Lease without a readable time is taken for lapsed: it could never end.
+
+    :param now_s: the wall clock; `renewTime` was written by one, too.
+    """
+    held_by = holder_of(lease)
+    if held_by in (NOBODY, holder):
+        return True
+    spec = (lease or {}).get("spec") or {}
+    renewed_s = _seconds(spec.get("renewTime"))
+    return renewed_s is None or now_s >= renewed_s + int(spec.get("leaseDurationSeconds") or DURATION_S)
+
+
+def lease_manifest(stateful_set: str, experiment: JsonObject, now_s: float) -> JsonObject:
+    """Held by ``experiment`` (the resource) from now on."""
+    name = str(experiment["metadata"]["name"])
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": lease_name(stateful_set),
+            "labels": labels(name, Artefact.LEASE),
+            "ownerReferences": [owner_reference(experiment)],
+        },
+        "spec": {
+            "holderIdentity": str(Holder(name, str(experiment["metadata"]["uid"]))),
+            "leaseDurationSeconds": DURATION_S,
+            "acquireTime": micro_time(now_s),
+            "renewTime": micro_time(now_s),
+        },
+    }
+
+
+def micro_time(seconds: float) -> str:
+    """As the API writes a MicroTime."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        return datetime.datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return None
+
+
+class TargetLease:
+    """The Lease of one StatefulSet, for one experiment. Calls raise KubeError, but for ``keep`` and ``release``."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        stateful_set: str,
+        experiment: JsonObject,
+        now: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._kube = kube
+        self._stateful_set = stateful_set
+        self._experiment = experiment
+        self._holder = Holder(str(experiment["metadata"]["name"]), str(experiment["metadata"]["uid"]))
+        self._now = now
+        self._sleep = sleep
+
+    async def held_by_another(self) -> str:
+        """The name of the experiment that has the brokers; empty: nobody else. Touches nothing."""
+        return await self._in_the_way(await self._read())
+
+    async def take(self) -> str:
+        """Take it, unless somebody else has it: then the name of that experiment."""
+        lease = await self._read()
+        other = await self._in_the_way(lease)
+        if other:
+            return other
+        manifest = lease_manifest(self._stateful_set, self._experiment, self._now())
+        try:
+            if lease is None:
+                await self._kube.create(LEASES, manifest)
+            else:
+                manifest["metadata"]["resourceVersion"] = lease["metadata"]["resourceVersion"]
+                await self._kube.replace(LEASES, manifest["metadata"]["name"], manifest)
+        except KubeError as error:
+            if error.conflict or error.not_found:
+                return SOMEBODY  # it was quicker; who it is shows at the next look
+            raise
+        return ""
+
+    async def keep(self, lost: Callable[[str], None]) -> None:
+        """Renew it until cancelled. ``lost`` is told, once, when somebody else has it now.
+
+        A server that does not answer changes nothing: nobody else can take the Lease from it either.
+        """
+        while True:
+            await self._sleep(RENEW_S)
+            try:
+                other = await self.take()
+            except KubeError as error:
+                log.warning("the Lease could not be renewed: %s", error)
+                continue
+            if other and other != SOMEBODY:
+                lost(f"the Lease {lease_name(self._stateful_set)} was taken by the experiment `{other}`")
+                return
+
+    async def release(self) -> None:
+        """Make it absent if it is ours. If that fails it lapses, and goes with its experiment."""
+        try:
+            lease = await self._read()
+            if lease is not None and holder_of(lease) == self._holder:
+                await self._kube.delete(LEASES, lease_name(self._stateful_set), uid=lease["metadata"]["uid"])
+        except KubeError as error:
+            log.warning("the Lease could not be released and will lapse: %s", error)
+
+    async def _read(self) -> JsonObject | None:
+        return await self._kube.get(LEASES, lease_name(self._stateful_set))
+
+    async def _in_the_way(self, lease: JsonObject | None) -> str:
+        other = holder_of(lease)
+        if other in (NOBODY, self._holder):
+            return ""
+        if not may_take(lease, self._holder, self._now()) or await self._has_no_verdict(other):
+            return other.name
+        return ""
+
+    async def _has_no_verdict(self, holder: Holder) -> bool:
+        found = await self._kube.get(EXPERIMENTS, holder.name) if holder.name else None
+        if found is None or found["metadata"].get("uid") != holder.uid:
+            return False
+        return not (found.get("status") or {}).get("completionTime")

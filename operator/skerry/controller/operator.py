@@ -1,0 +1,90 @@
+"""The operator's process: connections, the watch, the supervisor, the page of metrics, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+from skerry.controller.dry_run import look
+from skerry.controller.environment import Environment
+from skerry.controller.server import Server
+from skerry.controller.supervisor import Supervisor
+from skerry.controller.tools import Tools
+from skerry.controller.watch import Watch
+from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.preflight import preflight
+from skerry.worlds.kubernetes.world import KubernetesWorld
+
+RECONCILE_S = 30.0
+"""The watch tells everything at once; the list makes up for what it missed."""
+AGAIN_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Operator:
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._tools = Tools(settings=environment.settings, make_world=KubernetesWorld, preflight=preflight, look=look)
+        self._stop = asyncio.Event()
+        self._not_ready = "the experiments were not listed yet"
+
+    async def run(self) -> None:
+        """Until a signal. Raises KubeError when there is no cluster to talk to, OSError when the port is taken."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        async with contextlib.AsyncExitStack() as stack:
+            kubes = [
+                await stack.enter_async_context(Kube(namespace)) for namespace in self._environment.namespaces or ("",)
+            ]
+            server = Server(self._tools.metrics.exposition, lambda: self._not_ready, port=self._environment.port)
+            await stack.enter_async_context(server)
+            by_namespace = {kube.namespace: kube for kube in kubes}
+            supervisor = Supervisor(by_namespace, self._tools)
+            log.info("the operator runs; namespaces: %s", ", ".join(by_namespace))
+            try:
+                while not self._stop.is_set():
+                    await self._watch(supervisor, tuple(by_namespace))
+            finally:
+                await supervisor.stop()
+                log.info("the operator ends")
+
+    async def _watch(self, supervisor: Supervisor, namespaces: tuple[str, ...]) -> None:
+        """As long as the watch lasts. It ends with a signal, or when the CRD goes."""
+        if not await self._listed(supervisor):
+            await self._pause(AGAIN_S)
+            return
+        watch = Watch(namespaces, supervisor.seen)
+        watch.start()
+        try:
+            while not self._stop.is_set() and not watch.ended.is_set():
+                self._not_ready = "" if watch.ready else "the watch has not begun yet"
+                await self._pause(RECONCILE_S if watch.ready else AGAIN_S / 10, watch.ended)
+                if watch.ready and not self._stop.is_set():
+                    await self._listed(supervisor)
+        finally:
+            self._not_ready = "the watch is over"
+            await watch.stop()
+        await self._pause(AGAIN_S)
+
+    async def _listed(self, supervisor: Supervisor) -> bool:
+        try:
+            await supervisor.reconcile()
+        except KubeError as error:
+            hint = "; is the CRD installed?" if error.not_found else ""
+            self._not_ready = f"{error}{hint}"
+            log.warning("the experiments could not be listed: %s%s", error, hint)
+            return False
+        return True
+
+    async def _pause(self, seconds: float, *events: asyncio.Event) -> None:
+        """Or until one of these, or a signal."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in (self._stop, *events)]
+        try:
+            await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()

@@ -1,0 +1,105 @@
+"""Brings an experiment's status to the API server: the newest one, only what changed, not too often.
+
+There is one writer per experiment, so what was written last is known and nothing is read back. The journal goes by its
+own way: it must be durable before anything is done, so it is awaited, and takes along whatever else had changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from skerry.experiment.base import JsonObject
+from skerry.worlds.kubernetes.api import EXPERIMENTS, Kube, KubeError
+
+PAUSE_S = 0.2
+"""Between two writes of the status: five a second at most."""
+RETRY_S = 2.0
+GONE = "the experiment is gone"
+
+log = logging.getLogger(__name__)
+
+
+class Scribe:
+    def __init__(self, kube: Kube, resource: JsonObject, sleep: Callable[[float], Awaitable[None]]) -> None:
+        """``resource``: as the API server has it."""
+        self._kube = kube
+        self._name = str(resource["metadata"]["name"])
+        self._uid = str(resource["metadata"]["uid"])
+        self._sleep = sleep
+        self._written: JsonObject = dict(resource.get("status") or {})
+        self._wanted: JsonObject = dict(self._written)
+        self._refused: JsonObject | None = None
+        """What the server does not take; it is not offered again."""
+        self._changed = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self.gone = False
+        """The experiment was deleted, or replaced by another of the same name: nothing is written any more."""
+
+    def tell(self, status: JsonObject) -> None:
+        """What the status is to be, the journal left aside. Returns at once; ``run`` writes it."""
+        journal = self._wanted.get("journal")
+        self._wanted = status if journal is None else {**status, "journal": journal}
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write what is told, until cancelled."""
+        while not self.gone:
+            await self._changed.wait()
+            self._changed.clear()
+            pause_s = PAUSE_S
+            try:
+                await self._write()
+            except KubeError as error:
+                pause_s = self._after(error)
+            await self._sleep(pause_s)
+
+    async def settle(self) -> None:
+        """Return when all that was told is written, or cannot be."""
+        while not self.gone and self._patch():
+            try:
+                await self._write()
+            except KubeError as error:
+                await self._sleep(self._after(error))
+
+    async def journal(self, lines: Sequence[str]) -> None:
+        """Durable when it returns. Raises KubeError."""
+        self._wanted = {**self._wanted, "journal": list(lines)}
+        if self.gone:
+            raise KubeError(404, "NotFound", GONE)
+        await self._write()
+
+    def _patch(self) -> JsonObject:
+        """A merge patch: what differs from what was written last; null for what is to go."""
+        if self._wanted == self._refused:
+            return {}
+        patch = {key: value for key, value in self._wanted.items() if self._written.get(key) != value}
+        return patch | {key: None for key in self._written if key not in self._wanted}
+
+    async def _write(self) -> None:
+        async with self._lock:
+            patch = self._patch()
+            if not patch:
+                return
+            wanted = self._wanted
+            try:
+                answer = await self._kube.patch(EXPERIMENTS, self._name, {"status": patch}, subresource="status")
+            except KubeError as error:
+                self.gone = self.gone or error.not_found
+                raise
+            self._written = wanted
+            self.gone = answer["metadata"].get("uid") != self._uid
+
+    def _after(self, error: KubeError) -> float:
+        """How long to wait after a failed write."""
+        if self.gone:
+            log.info("the status is not written any more: the experiment was deleted")
+        elif error.status in (400, 403, 413, 422):
+            # Trying the same again cannot help; the next change is tried again.
+            log.error("the status was refused and stays as it was: %s", error)
+            self._refused = self._wanted
+        else:
+            log.warning("the status could not be written, trying again: %s", error)
+            self._changed.set()
+        return RETRY_S

@@ -1,0 +1,60 @@
+"""What an experiment's task works with: whatever is not decided by the resource itself. Tests give their own."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from skerry.controller.metrics import Metrics
+from skerry.controller.turns import Turns
+from skerry.engine.observation import Observation
+from skerry.engine.world import Steps
+from skerry.experiment.document import Experiment
+from skerry.worlds.kubernetes.api import Kube
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.preflight import Accepted, Refusal
+from skerry.worlds.kubernetes.world import RunEnd, Settings
+
+DRAWN_SEED_MAX = 2**31
+TOKEN_BYTES = 24
+
+
+class World(Protocol):
+    """`KubernetesWorld`, as its owner sees it."""
+
+    def abort(self, reason: str) -> None: ...
+
+    async def run(self, conductor: Steps) -> RunEnd: ...
+
+    async def close_now(self) -> None: ...
+
+
+def draw_seed() -> int:
+    return random.randrange(DRAWN_SEED_MAX)
+
+
+def draw_token() -> str:
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+@dataclass(frozen=True)
+class Tools:
+    settings: Callable[[str], Settings]
+    """Of a namespace."""
+    make_world: Callable[..., World]
+    """The arguments of `KubernetesWorld`."""
+    preflight: Callable[[Kube, Experiment, Settings], Awaitable[Accepted | Refusal]]
+    look: Callable[[BrokerSet], Awaitable[Observation]]
+    """Asks every broker for its status, for a dry run."""
+    metrics: Metrics = field(default_factory=Metrics)
+    turns: Turns = field(default_factory=Turns)
+    now: Callable[[], float] = time.time
+    """The wall clock, seconds since 1970."""
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    draw_seed: Callable[[], int] = draw_seed
+    draw_token: Callable[[], str] = draw_token
