@@ -144,6 +144,12 @@ def test_the_broker_runs_under_an_init() -> None:
     assert 'ENTRYPOINT ["/usr/bin/tini", "--", "/opt/venv/bin/skerry-broker"]' in stage("broker")
 
 
+def test_the_broker_comes_without_the_laboratory() -> None:
+    """Neither what breaks it nor a client of the API server; and changing those leaves its image as it is."""
+    copied = [line.split()[-2] for line in stage("broker") if line.startswith("COPY")]
+    assert copied == ["/opt/venv", "/build/layers/broker/opt/venv", "/build/layers/skerry_broker"]
+
+
 def test_the_legacy_builder_understands_it() -> None:
     assert "BASE_IMAGE" in DOCKERFILE
     assert not re.search(r"--mount|--chmod|--link|--parents|<<|^# *syntax", DOCKERFILE, re.MULTILINE)
