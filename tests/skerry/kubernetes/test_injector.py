@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from skerry.engine.faults import OccurrenceId
-from skerry.worlds.kubernetes.injector import ended, injector_name, kill_container, patch_of, reset_container
+from skerry.worlds.kubernetes.injector import (
+    ended,
+    injector_name,
+    kill_container,
+    overdue,
+    patch_of,
+    reset_container,
+)
 
 IMAGE = "skerry/injector:dev"
 NAME = "injector-isolate-0-abcdef01"
@@ -146,7 +153,9 @@ def test_nothing_is_known_of_a_pod_without_status():
     [
         (0, RESET),
         (0, {**SENT, "seen": "gone"}),
-        (137, SENT),  # the init ended, and the PID namespace with it
+        # the init ended, and the PID namespace with it: before it could look, or after
+        (137, SENT),
+        (137, {**SENT, "seen": "gone"}),
     ],
 )
 def test_it_did_its_work(exit_code, report):
@@ -206,3 +215,15 @@ def test_a_pod_that_goes_away_never_starts_it():
     leaving = pod_with({"running": {}})
     leaving["metadata"]["deletionTimestamp"] = "2026-11-27T14:03:05Z"
     assert ended(leaving, NAME) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (None, f"did not start within 15 s: see whether its image `{IMAGE}` is on that node, or can be had"),
+        ({"waiting": {"reason": "ContainerCreating"}}, "did not start within 15 s"),
+        ({"running": {"startedAt": "2026-11-27T14:03:05Z"}}, "was still running after 15 s"),
+    ],
+)
+def test_one_that_takes_too_long(state, sentence):
+    assert sentence in overdue(pod_with(state), NAME, 15.0)

@@ -125,7 +125,7 @@ class InjectorEnd(msgspec.Struct, frozen=True):
     message: JsonObject = {}
     """What it says that it did; empty: nothing that could be read."""
     error: str = ""
-    """One sentence; empty: it did its work. (The exit code of one that died with its target is 137.)"""
+    """One sentence; empty: it did its work. (One that dies with its target has the exit code 137, and did.)"""
     started_wall_ns: int = 0
     """Whole seconds, by the node's clock; 0: unknown."""
     finished_wall_ns: int = 0
@@ -154,13 +154,27 @@ def ended(pod: JsonObject, name: str) -> InjectorEnd | None:
     return None
 
 
+def overdue(pod: JsonObject, name: str, timeout_s: float) -> str:
+    """One sentence about an injector that has not ended in time. A missing image looks like this, too: the kubelet may
+    take a minute to say that it cannot be had."""
+    statuses: list[JsonObject] = (pod.get("status") or {}).get("ephemeralContainerStatuses") or []
+    found = next((each for each in statuses if each["name"] == name), JsonObject())
+    where = f"injector `{name}` in pod {pod['metadata']['name']}"
+    if "running" in (found.get("state") or {}):
+        return f"{where} was still running after {timeout_s:g} s"
+    image = _image(pod, found, name)
+    return (
+        f"{where} did not start within {timeout_s:g} s: see whether its image `{image}` is on that node, or can be had"
+    )
+
+
 def _end_of(name: str, terminated: JsonObject) -> InjectorEnd:
     exit_code, text = int(terminated.get("exitCode", -1)), str(terminated.get("message") or "").strip()
     message = _parsed(text)
     what, error = f"injector `{name}`", ""
     if message.get("error"):
         error = f"{what}: {message['error']}"
-    elif exit_code and not _died_with_its_target(message):
+    elif exit_code and not _signalled(message):
         said = text[:MESSAGE_SHOWN_MAX] or "without a word"
         error = f"{what} ended with exit code {exit_code} ({terminated.get('reason') or 'no reason'}): {said}"
     elif not message:
@@ -170,9 +184,10 @@ def _end_of(name: str, terminated: JsonObject) -> InjectorEnd:
     )
 
 
-def _died_with_its_target(message: JsonObject) -> bool:
-    """It had sent the signal, and the whole PID namespace ended before it could see the effect."""
-    return message.get("did") == "kill" and bool(message.get("sent_wall_ns")) and "seen" not in message
+def _signalled(message: JsonObject) -> bool:
+    """It sent the signal, and did not see it fail. Its own exit code says nothing then: when the target's init ends,
+    the whole PID namespace does, before or after this program could look at the effect."""
+    return message.get("did") == "kill" and bool(message.get("sent_wall_ns")) and message.get("seen") != ""
 
 
 def _parsed(text: str) -> JsonObject:
