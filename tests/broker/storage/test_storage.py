@@ -84,6 +84,15 @@ def filled(owner: Owner, count: int = 6, **more) -> Storage:
     return storage
 
 
+def test_a_deleted_log_leaves_the_disk_and_the_storage_goes_on(owner: Owner) -> None:
+    """On a real file system a file that is looked into is no directory; the first deletion took every log offline."""
+    storage = filled(owner)
+    storage.perform(DeleteLog(50, TP))
+    storage.commit()
+    assert owner.failed == []
+    assert list((Path(owner.path) / "topics").iterdir()) == []
+
+
 # --- visibility -------------------------------------------------------------------------------------------
 
 
