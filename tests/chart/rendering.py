@@ -66,3 +66,14 @@ def pod_specs(objects: tuple[Object, ...]) -> dict[str, Object]:
         elif "template" in spec:
             found[name] = spec["template"]["spec"]
     return found
+
+
+def documented(name: str) -> dict[tuple[str, str], set[str]]:
+    """(API group, resource) -> verbs, from the table of that name in docs/security.md."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    table = text.split(f"<!-- rbac: {name} -->")[1].split("<!-- end -->")[0]
+    rights = {}
+    for line in table.strip().splitlines()[2:]:
+        group, resource, verbs = [cell.strip() for cell in line.strip("|").split("|")[:3]]
+        rights[group.strip("`"), resource.split("`")[1]] = {verb.strip() for verb in verbs.split(",")}
+    return rights

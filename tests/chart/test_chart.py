@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pod_security import violations
-from rendering import CHART, PROGRAM, ROOT, Object, only, pod_specs, refusal, rendered, run_helm
+from rendering import CHART, PROGRAM, ROOT, Object, documented, only, pod_specs, refusal, rendered, run_helm
 
 from skerry.experiment.vocabulary import Plane
 from skerry.worlds.kubernetes.cluster import broker_set
@@ -123,17 +123,6 @@ def test_only_the_operator_has_a_token(values: tuple[str, ...]) -> None:
     tokens = {name: spec["automountServiceAccountToken"] for name, spec in pod_specs(rendered(*values)).items()}
     assert [name.split("/")[0] for name, has in tokens.items() if has] == ["Deployment"]
     assert all(spec["enableServiceLinks"] is False for spec in pod_specs(rendered(*values)).values())
-
-
-def documented(name: str) -> dict[tuple[str, str], set[str]]:
-    """(API group, resource) -> verbs, from the table of that name in docs/security.md."""
-    text = (ROOT / "docs" / "security.md").read_text()
-    table = text.split(f"<!-- rbac: {name} -->")[1].split("<!-- end -->")[0]
-    rights = {}
-    for line in table.strip().splitlines()[2:]:
-        group, resource, verbs = [cell.strip() for cell in line.strip("|").split("|")[:3]]
-        rights[group.strip("`"), resource.split("`")[1]] = {verb.strip() for verb in verbs.split(",")}
-    return rights
 
 
 def granted(role: Object) -> dict[tuple[str, str], set[str]]:

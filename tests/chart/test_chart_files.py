@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from rendering import CHART, PROGRAM, ROOT
+from rendering import CHART, PROGRAM, ROOT, documented
+
+from skerry.worlds.kubernetes.grants import GRANTS, INJECTOR_GRANT, Grant
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -63,6 +65,23 @@ def test_nothing_of_the_chart_is_left_out_of_a_package() -> None:
     """A pattern too wide in .helmignore would drop a template without a word."""
     patterns = [line for line in (CHART / ".helmignore").read_text().splitlines() if line]
     assert not [path for path in CHART.rglob("*") for pattern in patterns if path.match(pattern)]
+
+
+# --- rights
+
+
+def asked_for(*grants: Grant) -> dict[tuple[str, str], set[str]]:
+    """What preflight and doctor ask for, in the shape of the table."""
+    return {
+        (grant.kind.group, grant.kind.plural + (f"/{grant.subresource}" if grant.subresource else "")): set(grant.verbs)
+        for grant in grants
+    }
+
+
+def test_the_operator_asks_for_what_is_documented() -> None:
+    """test_chart.py compares the same table with what the chart grants."""
+    assert documented("operator") == asked_for(*GRANTS)
+    assert documented("injector") == asked_for(INJECTOR_GRANT)
 
 
 # --- where helm is looked for
