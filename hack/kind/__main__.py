@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import base_image, host, versions
 from .cache import Cache, default_root
+from .chart import Chart
 from .cluster import Cluster
 from .console import Console, Failure
 from .dockerd import Daemon
@@ -32,9 +33,12 @@ def up(cache: Cache, console: Console, env: Mapping[str, str]) -> None:
         cluster.keep_traffic_inside()
     cluster.up(node_image)
     product = Product(ROOT, cache, console)
-    tag = product.build(_base_image(choice, cache, console, env))
-    product.load(tag)
-    PolicyCheck(cluster.kubectl, console).ensure(f"skerry/operator:{tag}")
+    tags = product.build(_base_image(choice, cache, console, env))
+    product.load(tags)
+    PolicyCheck(cluster.kubectl, console).ensure(f"skerry/broker:{tags['broker']}")
+    Chart(ROOT, cache, cluster.kubectl, console).ensure(tags)
+    console.say(f"ready; the current kubectl context is {versions.CONTEXT}, its namespace {versions.NAMESPACE}")
+    console.say(f"kubectl, helm and kind of the right versions: export PATH={cache.bin}:$PATH")
 
 
 def down(cache: Cache, console: Console, env: Mapping[str, str]) -> None:

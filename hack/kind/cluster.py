@@ -168,6 +168,10 @@ class Cluster:
             self._console.run(["docker", "cp", "--follow-link", f"{versions.NODE}:/usr/bin/kubectl", str(unfinished)])
             unfinished.replace(target)
         self._cache.link(link.name, target)
+        # `kubectl apply -f experiments/...` without `-n` goes to the brokers.
+        default_namespace = ["config", "set-context", versions.CONTEXT, f"--namespace={versions.NAMESPACE}"]
+        self._console.run([str(link), *default_namespace])
+        self.kubectl.run(*default_namespace)
 
     def _wait_for_api(self) -> None:
         end = time.monotonic() + API_TIMEOUT_S

@@ -13,6 +13,8 @@ from typing import IO, Any
 
 STILL_RUNNING_EVERY_S = 30
 TAIL_LINES = 12
+# In the log, in front of what the scripts themselves print.
+OWN_LINE = "--- "
 
 Stream = int | IO[Any] | None
 
@@ -27,8 +29,8 @@ def minutes(seconds: float) -> str:
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:
-    """The last non-empty lines of a program's output, indented."""
-    kept = [line for line in text.splitlines() if line.strip()][-lines:]
+    """The last lines of a program's output, indented; without empty ones and those that the scripts wrote between."""
+    kept = [line for line in text.splitlines() if line.strip() and not line.startswith(OWN_LINE)][-lines:]
     return "\n".join(f"    {line}" for line in kept)
 
 
@@ -48,7 +50,7 @@ class Console:
     def say(self, text: str) -> None:
         line = f"{minutes(time.monotonic() - self._started):>5}  {text}"
         print(line, flush=True)
-        self._log.write(f"--- {line}\n".encode())
+        self._log.write(f"{OWN_LINE}{line}\n".encode())
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
