@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, NamedTuple, Protocol
 
 from skerry.engine.world import (
     ActionReport,
@@ -48,8 +48,6 @@ from skerry.worlds.kubernetes.tripwire import Tripwire
 NS = 1_000_000_000
 INJECTOR_TIMEOUT_S = 15.0
 GONE_TIMEOUT_S = 15.0
-CRASH_LEAD_S = 0.7
-"""From the order to the death of a process, about: so long the hold begins before it is needed."""
 
 
 class FaultError(Exception):
@@ -101,6 +99,7 @@ class Faults:
         """Whose process a fault of ours may have ended, until another pod of theirs runs."""
         self._killed_uids: dict[int, str] = {}
         self._returning: set[int] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     def seen_running(self, ordinal: int, uid: str) -> None:
         """This pod of a broker's runs. After the heal of its kill, what happens to it is not ours any more."""
@@ -121,6 +120,13 @@ class Faults:
 
     async def heal_all(self, action: HealAll) -> None:
         await self._bracket(action.id, self.lift_everything)
+
+    async def close(self) -> None:
+        """Break off whatever is under way; heals nothing."""
+        under_way = [*self._injections.values(), *self._background]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def lift_everything(self) -> None:
         """No policy, no fuse, nobody held; whatever was injected, by whomever. Raises FaultError, KubeError."""
@@ -265,9 +271,8 @@ class Faults:
     async def _kill(self, action: Inject, kill: Kill, one: Callable[[Inject, Kill, int], Awaitable[None]]) -> None:
         if kill.down_for_ns:
             fuse = await self._fuse(action)
-            lead_s = CRASH_LEAD_S if kill.how is KillHow.PROCESS else 0.0
-            until_s = time.time() + lead_s + kill.down_for_ns / NS
-            await self._hold.set(kill.ordinals, until_s, fuse)
+            # Long enough for now; the moment it is gone, `_gone` says how long it really is.
+            await self._hold.set(kill.ordinals, time.time() + (kill.grace_ns + kill.down_for_ns) / NS, fuse)
         self.touched |= set(kill.ordinals)
         self._returning -= set(kill.ordinals)
         await asyncio.gather(*(one(action, kill, ordinal) for ordinal in kill.ordinals))
@@ -288,7 +293,7 @@ class Faults:
             failed = asyncio.create_task(self._pods.until(lambda: self._injector_failed(uid, name), INJECTOR_TIMEOUT_S))
             fell = asyncio.create_task(wire.fell(INJECTOR_TIMEOUT_S))
             await asyncio.wait([failed, fell], return_when=asyncio.FIRST_COMPLETED)
-            dead_ns = self._times.upper_ns()
+            at_ns = self._times.upper_ns()
             for task in (failed, fell):
                 task.cancel()
             if not wire.has_fallen:
@@ -296,7 +301,7 @@ class Faults:
                 why = end.error if end is not None else f"nothing happened within {INJECTOR_TIMEOUT_S:g} s"
                 raise FaultError(f"the process of {self._brokers.pod_name(ordinal)} was not killed: {why}")
         await self._kube.delete(PODS, self._brokers.pod_name(ordinal), uid=uid, grace_s=1)
-        await self._await_end(ordinal, uid, f"the process was gone at {dead_ns / 1e9:.3f} s", name)
+        await self._gone(kill, ordinal, uid, f"its connections were closed at {at_ns / NS:.3f} s", name)
 
     def _injector_failed(self, uid: str, name: str) -> bool:
         end = self._injector_end(uid, name)
@@ -314,19 +319,31 @@ class Faults:
             await self._kube.delete(PODS, self._brokers.pod_name(ordinal), uid=uid, grace_s=grace_s)
             fell = await wire.fell(grace_s + GONE_TIMEOUT_S)
             at_ns = self._times.upper_ns()
-        said = f"SIGTERM was asked for at {asked_ns / 1e9:.3f} s (grace {grace_s} s)"
-        said += f", the process was gone at {at_ns / 1e9:.3f} s" if fell else ""
-        await self._await_end(ordinal, uid, said, "")
+        if not fell:
+            raise FaultError(
+                f"the process of {self._brokers.pod_name(ordinal)} was still there {GONE_TIMEOUT_S:g} s after its grace"
+            )
+        said = f"SIGTERM was asked for at {asked_ns / NS:.3f} s (grace {grace_s} s)"
+        await self._gone(kill, ordinal, uid, f"{said}, its connections were closed at {at_ns / NS:.3f} s", "")
 
-    async def _await_end(self, ordinal: int, uid: str, said: str, injector: str) -> None:
-        """Until the API server has said of this very pod that its process has ended; what it says is evidence."""
-        if not await self._pods.until(lambda: self._pods.gone(uid), GONE_TIMEOUT_S):
-            raise FaultError(f"pod {self._brokers.pod_name(ordinal)} was not gone within {GONE_TIMEOUT_S:g} s")
+    async def _gone(self, kill: Kill, ordinal: int, uid: str, said: str, injector: str) -> None:
+        """Its process is no more; from now on it is kept away. What the kubelet has to say of it comes later."""
+        if kill.down_for_ns:
+            await self._hold.extend([ordinal], time.time() + kill.down_for_ns / NS)
+        self._spawn(self._tell_last_words(ordinal, uid, said, injector))
+
+    async def _tell_last_words(self, ordinal: int, uid: str, said: str, injector: str) -> None:
+        await self._pods.until(lambda: self._pods.gone(uid), GONE_TIMEOUT_S)
         pod = self._pods.by_uid(uid)
         end = ended(pod, injector) if pod is not None and injector else None
         if end is not None and end.message.get("sent_wall_ns"):
             said = f"SIGKILL was sent to process {end.message.get('pid')} ({end.message.get('command')}), {said}"
-        self._note("; ".join(filter(None, [said, _last_words(pod, self._brokers.container)])), ordinal)
+        self._note(f"{said}; {_last_words(pod, self._brokers.container)}", ordinal)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
 
 def _last_words(pod: JsonObject | None, container: str) -> str:

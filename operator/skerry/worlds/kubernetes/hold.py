@@ -1,7 +1,7 @@
 """`downFor`: the brokers' init container waits until the second that a ConfigMap names for its pod.
 
-There is one ConfigMap for a StatefulSet; its keys are pod names, its values wall-clock seconds. It ends by itself twice:
-the second comes, and the fuse that owns it goes.
+There is one ConfigMap for a StatefulSet; its keys are pod names, its values wall-clock seconds. It ends by itself
+twice: the second comes, and the fuse that owns it goes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ class Hold:
             # An object goes when its last owner does: the hold lives as long as the last fault that needs it.
             owners = [*(known["metadata"].get("ownerReferences") or []), owner]
             await self._kube.patch(CONFIG_MAPS, name, {"metadata": {"ownerReferences": owners}, "data": data})
+
+    async def extend(self, ordinals: Iterable[int], until_s: float) -> None:
+        """The hold is there, and this is its end. To be said before the replacements exist. Raises KubeError."""
+        data = {self._brokers.pod_name(ordinal): f"{until_s:.3f}" for ordinal in ordinals}
+        await self._kube.patch(CONFIG_MAPS, hold_name(self._brokers.name), {"data": data})
 
     async def release(self, ordinals: Iterable[int]) -> None:
         """Nobody waits any more, in a second or two. Idempotent. Raises KubeError."""

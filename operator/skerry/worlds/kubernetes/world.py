@@ -242,6 +242,7 @@ class KubernetesWorld:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.close_now()
+        await self._faults.close()
         await self._outbox.stop()
         await self._recording.stop()
         await self._pods.stop()
