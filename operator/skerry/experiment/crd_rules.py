@@ -56,9 +56,9 @@ _PLANES_ONCE = rule(
 )
 
 
-def _sides(role: Role) -> str:
-    """How many targets of the groups have this role."""
-    return f"self.groups.map(g, g.filter(t, t.?role.orValue('') == '{role}').size()).sum()"
+def _is(role: Role) -> str:
+    """The target `t` has this role."""
+    return f"t.?role.orValue('') == '{role}'"
 
 
 _WINDOW = at_most_one("the window", ("during", "afterHealOf"))
@@ -137,16 +137,17 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
         exactly_one("what is cut", ("groups", "links")),
         _PLANES_ONCE,
         rule(
-            f"!has(self.groups) || {_sides(Role.OTHER)} <= 1",
+            f"!has(self.groups) || self.groups.filter(g, g.exists(t, {_is(Role.OTHER)})).size() <= 1 && "
+            f"self.groups.all(g, g.filter(t, {_is(Role.OTHER)}).size() <= 1)",
             "only one target may be `Other` (the brokers that nothing else names)",
         ),
         rule(
-            f"!has(self.groups) || {_sides(Role.ALL)} == 0",
+            f"!has(self.groups) || !self.groups.exists(g, g.exists(t, {_is(Role.ALL)}))",
             "`All` cannot be a side: nobody would be left on the other; use `Other`",
         ),
         rule(
             "!has(self.groups) || self.groups.all(g, g.all(t, !has(t.ordinal) || "
-            "self.groups.map(h, h.filter(u, u.?ordinal.orValue(-1) == t.ordinal).size()).sum() == 1))",
+            "g.exists_one(u, u == t) && self.groups.exists_one(h, t in h)))",
             "a broker stands on two sides",
         ),
     ),
