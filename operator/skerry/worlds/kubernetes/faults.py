@@ -99,6 +99,8 @@ class Faults:
         """Whose process a fault of ours may have ended, until another pod of theirs runs."""
         self._killed_uids: dict[int, str] = {}
         self._returning: set[int] = set()
+        self._alive_ns: dict[int, int] = {}
+        """Action -> until when all its victims certainly lived."""
         self._background: set[asyncio.Task[None]] = set()
 
     def seen_running(self, ordinal: int, uid: str) -> None:
@@ -146,7 +148,9 @@ class Faults:
             error = str(failure) or "timed out"
             self._report(ActionReport(action_id, ReportState.FAILED, before_ns, self._times.upper_ns(), wall_ns, error))
         else:
-            self._report(ActionReport(action_id, ReportState.DONE, before_ns, self._times.upper_ns(), wall_ns))
+            early_ns = self._alive_ns.get(action_id, before_ns)
+            early_wall_ns = wall_ns + early_ns - before_ns
+            self._report(ActionReport(action_id, ReportState.DONE, early_ns, self._times.upper_ns(), early_wall_ns))
 
     async def _apply(self, action: Inject) -> None:
         match action.fault:
@@ -288,12 +292,13 @@ class Faults:
             pull_policy=self._images.pull_policy,
         )
         name = str(container["name"])
-        async with Tripwire(self._pods.ip(ordinal), self._brokers.admin_port) as wire:
+        async with self._wire(ordinal) as wire:
             uid = self._killed_uids[ordinal] = await self._start_injector(ordinal, container)
             failed = asyncio.create_task(self._pods.until(lambda: self._injector_failed(uid, name), INJECTOR_TIMEOUT_S))
             fell = asyncio.create_task(wire.fell(INJECTOR_TIMEOUT_S))
             await asyncio.wait([failed, fell], return_when=asyncio.FIRST_COMPLETED)
             at_ns = self._times.upper_ns()
+            self._lived_until(action.id, wire.alive_ns)
             for task in (failed, fell):
                 task.cancel()
             if not wire.has_fallen:
@@ -302,6 +307,14 @@ class Faults:
                 raise FaultError(f"the process of {self._brokers.pod_name(ordinal)} was not killed: {why}")
         await self._kube.delete(PODS, self._brokers.pod_name(ordinal), uid=uid, grace_s=1)
         await self._gone(kill, ordinal, uid, f"its connections were closed at {at_ns / NS:.3f} s", name)
+
+    def _wire(self, ordinal: int) -> Tripwire:
+        return Tripwire(self._pods.ip(ordinal), self._brokers.admin_port, "/healthz", self._times.lower_ns)
+
+    def _lived_until(self, action_id: int, alive_ns: int) -> None:
+        """The victims' last signs of life are a later edge than the order to kill; the earliest of them counts."""
+        if alive_ns >= 0:
+            self._alive_ns[action_id] = min(alive_ns, self._alive_ns.get(action_id, alive_ns))
 
     def _injector_failed(self, uid: str, name: str) -> bool:
         end = self._injector_end(uid, name)
@@ -315,7 +328,7 @@ class Faults:
         uid = self._killed_uids[ordinal] = str(pod["metadata"]["uid"])
         grace_s = -(-kill.grace_ns // NS)
         asked_ns = self._times.lower_ns()
-        async with Tripwire(self._pods.ip(ordinal), self._brokers.admin_port) as wire:
+        async with self._wire(ordinal) as wire:
             await self._kube.delete(PODS, self._brokers.pod_name(ordinal), uid=uid, grace_s=grace_s)
             fell = await wire.fell(grace_s + GONE_TIMEOUT_S)
             at_ns = self._times.upper_ns()

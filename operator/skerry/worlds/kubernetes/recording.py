@@ -51,6 +51,10 @@ class PodTimes:
     def now_ns(self) -> int:
         return self._clock.now_ns(time.monotonic_ns())
 
+    def lower_at_ns(self, op_ns: int) -> int:
+        """The run's clock was at least this when the operator's monotonic clock was ``op_ns``."""
+        return self._clock.lower_ns(op_ns)
+
 
 class Recording:
     """Invariant: ``lost`` stays set once it is."""
@@ -92,18 +96,16 @@ class Recording:
         self.times = PodTimes(self._clock)
         self.view = View(-1)
         self.lost = ""
+        self._pods = ""
+        """The label selector of the Job's pods, by its uid: its name may have been another's."""
         self._pod: WorkloadPod | None = None
         self._task: asyncio.Task[None] | None = None
         self._answered_s = 0.0
 
     async def start(self) -> None:
         """Find the Job or make it, wait for its pod, tell it what to record. Raises NotStarted, KubeError."""
-        job = await self._kube.get(JOBS, self._name)
-        if job is None:
-            manifest = job_manifest(
-                self._name, self._resource, self._image, self._pull_policy, self._token, self._deadline_ns
-            )
-            job = await self._kube.create(JOBS, manifest)
+        job = await self._own_job()
+        self._pods = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
         host = await self._pod_address()
         self._pod = await WorkloadPod(host, token_of(job)).__aenter__()
         await self._tell_begin(self._pod)
@@ -138,11 +140,27 @@ class Recording:
             log.warning("the report could not be fetched: %s", error)
             return {}
 
+    async def _own_job(self) -> JsonObject:
+        """The Job of this very experiment; one of the same name that an earlier one left is waited out."""
+        uid = self._begin.run
+        deadline_s = time.monotonic() + POD_TIMEOUT_S
+        while (job := await self._kube.get(JOBS, self._name)) is not None:
+            if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences") or []):
+                return job
+            await self._kube.delete(JOBS, self._name, uid=str(job["metadata"]["uid"]))
+            if time.monotonic() > deadline_s:
+                raise NotStarted("WorkloadNotStarted", f"Job {self._name} of an earlier experiment does not go away")
+            await asyncio.sleep(POD_POLL_S)
+        return await self._kube.create(
+            JOBS,
+            job_manifest(self._name, self._resource, self._image, self._pull_policy, self._token, self._deadline_ns),
+        )
+
     async def _pod_address(self) -> str:
         deadline_s = time.monotonic() + POD_TIMEOUT_S
         seen = ""
         while time.monotonic() < deadline_s:
-            for pod in await self._kube.list(PODS, f"batch.kubernetes.io/job-name={self._name}"):
+            for pod in await self._kube.list(PODS, self._pods):
                 seen = trouble(pod) or seen
                 if "has ended" in seen or "cannot be had" in seen or "cannot start" in seen:
                     raise NotStarted("WorkloadNotStarted", seen)
@@ -187,7 +205,7 @@ class Recording:
     async def _did_not_answer(self, why: str) -> None:
         silent_s = time.monotonic() - self._answered_s
         try:
-            pods = await self._kube.list(PODS, f"batch.kubernetes.io/job-name={self._name}")
+            pods = await self._kube.list(PODS, self._pods)
         except KubeError as error:
             log.warning("the workload pod cannot be looked up: %s", error)
             pods = None
