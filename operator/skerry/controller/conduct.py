@@ -40,6 +40,8 @@ from skerry.worlds.kubernetes.world import RunEnd
 
 OPERATOR_ERROR = "OperatorError"
 STORE_ATTEMPTS = 5
+OPT_IN_S = 5.0
+"""How often the namespace's label is looked at; before each injection it is anyway."""
 HEAL_NOW_S = 5.0
 
 log = logging.getLogger(__name__)
@@ -202,9 +204,11 @@ class Conduct:
         await self._finish(own, seed, end, interrupted=found is not None)
 
     async def _watched(self, world: World, conductor: Conductor, *, resumed: bool) -> RunEnd:
-        """The run, with the Lease kept meanwhile. Raises KubeError if it is one that must be tried again."""
+        """The run, with Lease and opt-in watched meanwhile. Raises KubeError if it is one that must be tried again."""
         assert self._lease is not None
-        keeping = asyncio.create_task(self._lease.keep(lambda why: self._abort_for("LeaseLost", why)))
+        keeping = [asyncio.create_task(self._lease.keep(lambda why: self._abort_for("LeaseLost", why)))]
+        if not resumed:
+            keeping.append(asyncio.create_task(self._watch_opt_in()))
         self._tools.metrics.running.inc()
         try:
             return await world.run(conductor)
@@ -214,7 +218,8 @@ class Conduct:
             return broken_off(UNREACHABLE, f"{error}.")
         finally:
             self._tools.metrics.running.dec()
-            keeping.cancel()
+            for task in keeping:
+                task.cancel()
 
     async def _finish(self, own: Experiment, seed: int, end: RunEnd, *, interrupted: bool) -> None:
         report = report_of(own, seed, end)
@@ -253,6 +258,13 @@ class Conduct:
         if refusal is not None:
             self._abort_for(refusal.reason, refusal.message.rstrip("."))
             raise KubeError(0, refusal.reason, refusal.message.rstrip("."))
+
+    async def _watch_opt_in(self) -> None:
+        """The run ends when the namespace says so, even if nothing is left to inject."""
+        while not self._abort:
+            await self._tools.sleep(OPT_IN_S)
+            with contextlib.suppress(KubeError):
+                await self._require_opt_in()
 
     def _on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
         assert self._conductor is not None

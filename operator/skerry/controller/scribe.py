@@ -32,6 +32,8 @@ class Scribe:
         self._wanted: JsonObject = dict(self._written)
         self._refused: JsonObject | None = None
         """What the server does not take; it is not offered again."""
+        self._complaint = ""
+        """What was logged last: an outage of an hour is one line, not thousands."""
         self._changed = asyncio.Event()
         self._lock = asyncio.Lock()
         self.gone = False
@@ -88,7 +90,7 @@ class Scribe:
             except KubeError as error:
                 self.gone = self.gone or error.not_found
                 raise
-            self._written = wanted
+            self._written, self._complaint = wanted, ""
             self.gone = answer["metadata"].get("uid") != self._uid
 
     def _after(self, error: KubeError) -> float:
@@ -100,6 +102,8 @@ class Scribe:
             log.error("the status was refused and stays as it was: %s", error)
             self._refused = self._wanted
         else:
-            log.warning("the status could not be written, trying again: %s", error)
+            if self._complaint != str(error):
+                log.warning("the status could not be written and is tried again: %s", error)
+            self._complaint = str(error)
             self._changed.set()
         return RETRY_S

@@ -103,6 +103,7 @@ class Told:
         self.started = self.started or date_time(now_s)
 
     def waits(self, reason: str, message: str) -> None:
+        message = _sentence(message)
         self.phase, self.message = PENDING, message
         self._accepted = State(UNKNOWN, reason, message)
 
@@ -145,7 +146,7 @@ class Told:
 
     def refused(self, reason: str, message: str, now_s: float) -> None:
         """Before anything was touched."""
-        message = message[:1].upper() + message[1:]
+        message = _sentence(message)
         self._accepted = State(FALSE, reason, message)
         self.end(Ended(Verdict.INCONCLUSIVE, reason, message, finished=False), now_s)
 
@@ -303,6 +304,10 @@ def is_complete(resource: JsonObject) -> bool:
 def date_time(seconds: float) -> str:
     """As the API writes a time: UTC, whole seconds."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _name(event: FaultEvent) -> str:

@@ -1,0 +1,93 @@
+"""The one writer of a status: the newest one, only what changed, not too often, and never into another's object."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from skerry.controller.scribe import Scribe
+from skerry.worlds.kubernetes.api import EXPERIMENTS, KubeError
+
+SILENCE = KubeError(0, "Unreachable", "no answer")
+
+
+@pytest.fixture
+def scribe(lab):
+    resource = lab.resource()
+    resource["status"] = {"phase": "Pending", "message": "waits"}
+    return Scribe(lab.kube, resource, lab.clock.sleep)
+
+
+async def test_only_what_changed_is_written_and_what_is_gone_is_removed(lab, scribe):
+    scribe.tell({"phase": "Preflight", "seed": 7})
+    await scribe.settle()
+    assert lab.kube.statuses == [{"phase": "Preflight", "seed": 7, "message": None}]
+    scribe.tell({"phase": "Preflight", "seed": 7})
+    await scribe.settle()
+    assert len(lab.kube.statuses) == 1
+    assert lab.kube.status() == {"phase": "Preflight", "seed": 7}
+
+
+async def test_at_most_five_a_second_and_the_last_word_is_written(lab, scribe):
+    running = asyncio.ensure_future(scribe.run())
+    begin_s = lab.clock.now_s
+    for number in range(100):
+        scribe.tell({"seed": number})
+        await lab.clock.pass_s(0.02)
+    await scribe.settle()
+    assert lab.kube.status() == {"seed": 99}
+    assert len(lab.kube.statuses) <= 5 * (lab.clock.now_s - begin_s) + 2
+    running.cancel()
+
+
+async def test_the_journal_does_not_wait_and_takes_the_rest_along(lab, scribe):
+    scribe.tell({"phase": "Injecting"})
+    await scribe.journal(["one"])
+    assert lab.kube.status() == {"phase": "Injecting", "journal": ["one"]}
+    scribe.tell({"phase": "Verifying"})
+    await scribe.settle()
+    assert lab.kube.status() == {"phase": "Verifying", "journal": ["one"]}
+
+
+async def test_a_journal_that_is_not_durable_says_so(lab, scribe):
+    lab.kube.refuse["patch", "chaosexperiments"] = SILENCE
+    with pytest.raises(KubeError):
+        await scribe.journal(["one"])
+
+
+async def test_an_outage_is_waited_for_and_told_once(lab, scribe, caplog):
+    lab.kube.refuse["patch", "chaosexperiments"] = SILENCE
+    scribe.tell({"seed": 1})
+    running, settling = asyncio.ensure_future(scribe.run()), asyncio.ensure_future(scribe.settle())
+    await lab.clock.pass_s(100)
+    assert not settling.done()
+    assert len(caplog.records) == 1
+    lab.kube.refuse.clear()
+    await lab.clock.until(settling.done)
+    assert lab.kube.status() == {"seed": 1}
+    running.cancel()
+
+
+async def test_what_the_server_does_not_take_is_not_offered_again(lab, scribe):
+    lab.kube.refuse["patch", "chaosexperiments"] = KubeError(422, "Invalid", "too long")
+    scribe.tell({"seed": 1})
+    await lab.run(scribe.settle())
+    lab.kube.refuse.clear()
+    await scribe.settle()
+    assert lab.kube.statuses == []
+    scribe.tell({"seed": 2})
+    await scribe.settle()
+    assert lab.kube.status()["seed"] == 2
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_it_stops_when_the_experiment_is_gone(lab, scribe, replaced):
+    del lab.kube.objects[EXPERIMENTS.plural, "story"]
+    if replaced:
+        lab.resource(uid="another")
+    scribe.tell({"seed": 1})
+    await lab.run(scribe.settle())
+    assert scribe.gone
+    with pytest.raises(KubeError):
+        await scribe.journal(["one"])
