@@ -52,7 +52,7 @@ def test_a_wrong_command_is_one_sentence(arguments, sentence, capsys):
     assert "see `skerry" in output.err
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["plan"], ["report"], ["schema"], ["clean"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["check"], ["plan"], ["report"], ["schema"], ["clean"], ["doctor"]])
 def test_help_is_no_error(command, capsys):
     assert run_command_line([*command, "--help"]) == 0
     assert "Usage: skerry" in capsys.readouterr().out

@@ -148,6 +148,32 @@ def clean_command(
     raise typer.Exit(clean.clean(clean.Options(experiment, namespace, context, reports), Console()))
 
 
+@app.command("doctor")
+def doctor_command(
+    namespace: Namespace = None,
+    context: Context = None,
+    operator_namespace: Annotated[
+        str | None, typer.Option(help="Where the operator runs, if elsewhere.", metavar="NS", parser=_a_name)
+    ] = None,
+    statefulset: Annotated[str, typer.Option(help="The brokers.", metavar="NAME", parser=_a_name)] = "broker",
+    probe: Annotated[
+        bool | None,
+        typer.Option(
+            "--probe/--no-probe",
+            help="Measure what NetworkPolicies do here, with two pods for ten seconds. "
+            "Default: if the namespace allows experiments.",
+            show_default=False,
+        ),
+    ] = None,
+    prometheus_url: Annotated[str | None, typer.Option(help="Ask whether it answers.", metavar="URL")] = None,
+) -> None:
+    """Say what would keep experiments from being carried out in a namespace, before anything is tried."""
+    from skerry.cli import doctor
+
+    options = doctor.Options(namespace, context, operator_namespace, statefulset, probe, prometheus_url)
+    raise typer.Exit(doctor.examine(options, Console()))
+
+
 @app.command("plan")
 def plan_command(
     document: Document,

@@ -126,7 +126,7 @@ async def test_access_reviews_answer_before_anything_is_tried(api, kube):
     api.denied.add(("patch", "pods/ephemeralcontainers"))
     assert await kube.allowed("create", NETWORK_POLICIES)
     assert not await kube.allowed("patch", PODS, subresource="ephemeralcontainers")
-    assert await kube.allows("operator", "patch", PODS, subresource="ephemeralcontainers")
+    assert await kube.allows("skerry:operator", "patch", PODS, subresource="ephemeralcontainers")
     asked = [each.body["spec"] for each in api.seen]
     assert asked[0]["resourceAttributes"] == {
         "namespace": "skerry",
@@ -221,6 +221,12 @@ async def test_a_kind_that_the_server_does_not_know(api, kube):
     with pytest.raises(KubeError, match="could not find the requested resource") as raised:
         await kube.list(EXPERIMENTS)
     assert raised.value.not_found
+
+
+async def test_another_namespace_by_the_same_connection(api, kube):
+    await kube.within("other").create(CONFIG_MAPS, config_map("there"))
+    assert await kube.list(CONFIG_MAPS) == []
+    assert [item["metadata"]["namespace"] for item in await kube.within("other").list(CONFIG_MAPS)] == ["other"]
 
 
 async def test_the_version_and_the_address(api, kube):

@@ -1,4 +1,4 @@
-"""`skerry clean` and `skerry report --kube`, from the command line to the exit code."""
+"""`skerry clean`, `skerry report --kube` and `skerry doctor`, from the command line to the exit code."""
 
 from __future__ import annotations
 
@@ -230,3 +230,38 @@ def test_where_nothing_can_be_written_says_so(cluster, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     code, _, errors = skerry(capsys, "report", "--kube", "cut", "--out", str(Path(tmp_path) / "file" / "out"))
     assert (code, "choose another --out" in errors) == (3, True)
+
+
+# --- doctor ----------------------------------------------------------------------------------------------------------
+
+
+def test_doctor_shows_all_checks_then_what_to_do_and_fails(cluster, capsys):
+    put(cluster, "v1", "Namespace", "skerry")
+    code, said, errors = skerry(capsys, "doctor")
+    assert (code, errors) == (1, "")
+    lines = said.splitlines()
+    assert "namespace: kubectl label namespace skerry skerry.dev/enabled=true --overwrite" in lines  # in one piece
+    assert lines[-1] == "Experiments cannot be carried out here: CRD, namespace, operator, brokers."
+    assert [word for word in ("API server", "UNKNOWN", "FAIL", "OK") if word not in said] == []
+
+
+def test_doctor_without_a_cluster_says_so_and_fails(cluster, monkeypatch, tmp_path, capsys):
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG.format(url="http://127.0.0.1:1"))
+    code, said, _ = skerry(capsys, "doctor")
+    assert code == 1
+    assert said.splitlines()[-1] == "Experiments cannot be carried out here: API server."
+
+
+def test_doctor_is_content_where_nothing_fails(cluster, monkeypatch, capsys):
+    from skerry.worlds.kubernetes.diagnosis import Check, State
+    from skerry.worlds.kubernetes.doctor import Doctor
+
+    async def checks(self):
+        yield Check("namespace", State.OK, "[bold]yes[/bold]")
+        yield Check("injector", State.WARN, "off", "switch it on")
+
+    monkeypatch.setattr(Doctor, "checks", checks)
+    code, said, _ = skerry(capsys, "doctor")
+    assert code == 0
+    assert "[bold]yes[/bold]" in said
+    assert said.splitlines()[-2:] == ["injector: switch it on", "Experiments can be carried out here; mind: injector."]

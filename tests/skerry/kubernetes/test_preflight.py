@@ -166,7 +166,7 @@ def waiting(reason: str, **more: object) -> list[dict]:
         (
             lambda api: api.denied.update({("create", "networkpolicies"), ("patch", "chaosexperiments/status")}),
             "MissingPermission",
-            "the operator may not `patch` on chaosexperiments/status (skerry.dev), `create` on networkpolicies "
+            "the operator may not patch chaosexperiments/status (skerry.dev), create networkpolicies "
             "(networking.k8s.io) in namespace skerry; grant it in its Role there (the chart's value "
             "`rbac.create=true` does)",
         ),

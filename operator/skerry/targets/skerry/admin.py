@@ -52,7 +52,7 @@ class AdminClient:
 
     async def status(self, ordinal: int) -> StatusAnswer | None:
         body = await self._ask("GET", ordinal, "/status", STATUS_TIMEOUT_S)
-        return StatusAnswer(_status_decoder.decode(body)) if body is not None else None
+        return parse_status(body) if body is not None else None
 
     async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
         """What came of one new connection to every peer on every plane."""
@@ -93,6 +93,11 @@ class AdminClient:
                 return await response.read() if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
+
+
+def parse_status(body: bytes) -> StatusAnswer:
+    """Raises msgspec.DecodeError."""
+    return StatusAnswer(_status_decoder.decode(body))
 
 
 def parse_metrics(text: str, names: frozenset[str]) -> Iterable[tuple[str, dict[str, str], float]]:

@@ -27,6 +27,11 @@ class StatusAnswer:
         """Of the broker's process, in its own PID namespace."""
         return self._report.process.pid
 
+    @property
+    def wall_ns(self) -> int:
+        """The wall clock of the broker's machine while it answered."""
+        return self._report.wall_ns
+
     def view(self, ordinal: int, sampled_ns: int, process: ProcessState, process_sampled_ns: int) -> BrokerView:
         node = self._node
         return BrokerView(

@@ -22,6 +22,8 @@ from skerry.worlds.kubernetes.kinds import (
     OWN_REVIEWS,
     PODS,
     REVIEWS,
+    ROLE_BINDINGS,
+    ROLES,
     SERVICES,
     STATEFUL_SETS,
     Kind,
@@ -65,6 +67,12 @@ class Kube:
     def _transport(self) -> Transport:
         assert self._open is not None, "used outside of `async with`"
         return self._open
+
+    def within(self, namespace: str) -> Kube:
+        """The same cluster by the same connection, another namespace. Usable as long as this one is open."""
+        other = Kube(namespace, configuration=self._configuration)
+        other._open = self._transport
+        return other
 
     @property
     def server(self) -> str:
@@ -143,10 +151,11 @@ class Kube:
         return await self._reviewed(OWN_REVIEWS, "SelfSubjectAccessReview", spec)
 
     async def allows(self, account: str, verb: str, kind: Kind, *, subresource: str = "", name: str = "") -> bool:
-        """The same of a service account of this namespace. Needs `create` on subjectaccessreviews."""
+        """The same of a service account, `NAMESPACE:NAME`. Needs `create` on subjectaccessreviews."""
+        home = account.partition(":")[0]
         spec = {
-            "user": f"system:serviceaccount:{self.namespace}:{account}",
-            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}", "system:authenticated"],
+            "user": f"system:serviceaccount:{account}",
+            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{home}", "system:authenticated"],
             "resourceAttributes": self._attributes(verb, kind, subresource, name),
         }
         return await self._reviewed(REVIEWS, "SubjectAccessReview", spec)
@@ -214,6 +223,8 @@ __all__ = [
     "NAMESPACES",
     "NETWORK_POLICIES",
     "PODS",
+    "ROLES",
+    "ROLE_BINDINGS",
     "SERVICES",
     "STATEFUL_SETS",
     "Kind",

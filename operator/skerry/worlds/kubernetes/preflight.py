@@ -121,7 +121,7 @@ async def _enabled_namespace(kube: Kube) -> JsonObject:
     if namespace is None:
         raise _Refused("NamespaceNotEnabled", f"there is no namespace {kube.namespace}")
     if why := not_enabled(namespace):
-        raise _Refused("NamespaceNotEnabled", why)
+        raise _Refused("NamespaceNotEnabled", str(why))
     return namespace
 
 

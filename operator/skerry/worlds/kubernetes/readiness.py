@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from skerry.experiment.base import JsonObject
 from skerry.worlds.kubernetes.cluster import BrokerSet
@@ -17,20 +18,28 @@ def labels_of(item: JsonObject) -> dict[str, str]:
     return dict(item["metadata"].get("labels") or {})
 
 
-def not_enabled(namespace: JsonObject) -> str:
-    """Why nothing may be broken in this namespace; empty: it may."""
+class Objection(NamedTuple):
+    found: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"{self.found}: {self.todo}"
+
+
+def not_enabled(namespace: JsonObject) -> Objection | None:
+    """Why nothing may be broken in this namespace; None: it may."""
     name = str(namespace["metadata"]["name"])
     if name in NEVER:
-        return f"namespace {name} belongs to Kubernetes, and Skerry never touches it; use one of your own"
+        return Objection(f"namespace {name} belongs to Kubernetes, and Skerry never touches it", "use one of your own")
     if namespace["metadata"].get("deletionTimestamp"):
-        return f"namespace {name} is being deleted; use another"
-    found = labels_of(namespace).get(ENABLED_LABEL)
-    if found == "true":
-        return ""
-    has = "has no label" if found is None else f"says `{found}` in its label"
-    return (
-        f"namespace {name} {has} `{ENABLED_LABEL}`, so nothing in it may be broken: "
-        f"kubectl label namespace {name} {ENABLED_LABEL}=true --overwrite"
+        return Objection(f"namespace {name} is being deleted", "use another")
+    value = labels_of(namespace).get(ENABLED_LABEL)
+    if value == "true":
+        return None
+    has = "has no label" if value is None else f"says `{value}` in its label"
+    return Objection(
+        f"namespace {name} {has} `{ENABLED_LABEL}`, so nothing in it may be broken",
+        f"kubectl label namespace {name} {ENABLED_LABEL}=true --overwrite",
     )
 
 
