@@ -58,10 +58,10 @@ bench: $(STAMP) ## measure everything that has a goal; prints a table, writes JS
 	$(BIN)/python bench/run.py
 
 kind-up: ## kind cluster with brokers and operator; AIRGAP=0|1 overrides whether images are pulled
-	@PYTHONPATH=hack $(PYTHON) -m kind up
+	@PYTHONPATH=hack $(PYTHON) -m kind kind-up
 
 kind-down: ## delete that cluster; KIND_DOWN_DOCKER=1 also stops a dockerd that kind-up started
-	@PYTHONPATH=hack $(PYTHON) -m kind down
+	@PYTHONPATH=hack $(PYTHON) -m kind kind-down
 
 node-image: ## build the node image that is used where none can be pulled
 	@PYTHONPATH=hack $(PYTHON) -m kind node-image

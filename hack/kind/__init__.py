@@ -10,5 +10,5 @@ exists is never made again, so an interrupted run resumes and a second run has n
 text alone is in plain functions, tested in tests/hack.
 
 The scripts use the standard library only: they run before any environment exists. Run them as `make kind-up` and
-friends, or as `PYTHONPATH=hack python3 -m kind up`.
+friends, or as `PYTHONPATH=hack python3 -m kind kind-up`.
 """

@@ -1,4 +1,4 @@
-"""`python3 -m kind up|down|node-image|images`: what the Make targets of the same names run."""
+"""`python3 -m kind kind-up|kind-down|node-image|images`: what the Make targets of the same names run."""
 
 from __future__ import annotations
 
@@ -80,28 +80,31 @@ def _choose(console: Console, env: Mapping[str, str]) -> host.Registries:
     return choice
 
 
-COMMANDS = {"up": up, "down": down, "node-image": node_image, "images": images}
+COMMANDS = {"kind-up": up, "kind-down": down, "node-image": node_image, "images": images}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="kind", description="The test cluster; see docs/kind.md.")
     parser.add_argument("command", choices=COMMANDS)
     command = parser.parse_args().command
-    cache = Cache(default_root(os.environ))
-    log = cache.root / "logs" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{command}.log"
-    console = Console(log)
+    root = default_root(os.environ)
+    try:
+        cache = Cache(root)
+    except OSError as error:
+        print(f"{command}: the cache {root} cannot be used ({error.strerror}): set SKERRY_CACHE.", file=sys.stderr)
+        return 1
+    console = Console(cache.new_log(f"{datetime.now().astimezone():%Y%m%d-%H%M%S}-{command}"))
     try:
         with cache.locked():
             COMMANDS[command](cache, console, os.environ)
-    except Failure as failure:
-        print(f"kind-{command}: {failure}", file=sys.stderr)
+    except (Failure, OSError) as failure:
+        print(f"{command}: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            f"\ninterrupted while {console.current_step}; what was finished is kept, run it again to go on",
-            file=sys.stderr,
-        )
+        print(f"\n{command}: interrupted ({console.current_step}); run it again to go on from there", file=sys.stderr)
         return 130
+    finally:
+        console.close()
     return 0
 
 

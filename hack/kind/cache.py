@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import versions
 from .console import Failure
 
 SCRIPTS = Path(__file__).resolve().parent
 FILES = SCRIPTS / "files"
+LOGS_KEPT = 20
 
 
 def default_root(env: Mapping[str, str]) -> Path:
@@ -58,9 +60,16 @@ class Cache:
         self.root = root
         self.built = root / "built"
         self.bin = root / "bin"
-        self.kubeconfig = root / "kubeconfig"
+        self.kubeconfig = root / f"kubeconfig-{versions.CLUSTER}"
         for folder in (self.built, self.bin, root / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def new_log(self, name: str) -> Path:
+        """Where a run writes its log; the oldest logs beyond `LOGS_KEPT` are removed."""
+        logs = self.root / "logs"
+        for old in sorted(logs.glob("*.log"))[: -LOGS_KEPT + 1]:
+            old.unlink(missing_ok=True)
+        return logs / f"{name}.log"
 
     def file(self, name: str, key: str) -> Path:
         return self.built / f"{name}-{key}"

@@ -18,6 +18,8 @@ DNS_TTL_S = 1
 API_TIMEOUT_S = 120.0
 READY_TIMEOUT = "--timeout=180s"
 DNS_DEPLOYMENT = "deployment/coredns"
+# Only in node images that were made here: their kubelet finds the images of files/calico.yaml.
+CALICO_DEFINITIONS = "/kind/manifests/calico-crds.yaml"
 
 
 def corefile(text: str) -> str:
@@ -36,9 +38,9 @@ def corefile(text: str) -> str:
 
 
 def default_interface(routes: str) -> str | None:
-    """The interface of the default route in the output of `ip route show default`."""
-    found = re.search(r"^default .*\bdev (\S+)", routes, re.MULTILINE)
-    return found[1] if found else None
+    """The interface of the default route in the text of /proc/net/route."""
+    rows = (line.split() for line in routes.splitlines()[1:])
+    return next((row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"), None)
 
 
 class Kubectl:
@@ -80,13 +82,12 @@ class Cluster:
         """Return when the cluster runs, its node is Ready and its own pods are.
 
         Args:
-            node_image: a local image that carries Calico; None for kind's own and Calico's published manifest.
+            node_image: a node image, made here or not; None for the one that this kind was released with.
 
         Raises:
             Failure: kind, the CNI or the cluster's own pods do not come up.
         """
         state = self._state()
-        created = state is None
         if state is None:
             self._create(node_image)
         elif state != "running":
@@ -100,10 +101,10 @@ class Cluster:
             return
         with self._console.step("waiting for the API server"):
             self._wait_for_api()
-        if created:
+        if not self.kubectl.succeeds("-n", "kube-system", "get", "daemonset", "calico-node"):
             with self._console.step("installing Calico"):
                 self._configure_dns()
-                self._install_calico(node_image)
+                self._install_calico()
         with self._console.step("waiting for the node and the cluster's own pods"):
             self.kubectl.run("wait", "--for=condition=Ready", "node", "--all", READY_TIMEOUT)
             for namespace, workload in (
@@ -124,7 +125,7 @@ class Cluster:
 
     def keep_traffic_inside(self) -> None:
         """Drop what containers send to private networks beyond this machine: a test cluster has no business there."""
-        interface = default_interface(self._console.capture(["ip", "route", "show", "default"]))
+        interface = default_interface(Path("/proc/net/route").read_text())
         if interface is None:
             return
         if not host.is_root():
@@ -142,8 +143,14 @@ class Cluster:
 
     def _create(self, node_image: str | None) -> None:
         image = ["--image", node_image] if node_image else []
+        create = [self._kind, "create", "cluster", "--name", versions.CLUSTER]
         with self._console.step(f"creating cluster {versions.CLUSTER}"):
-            self._console.run([self._kind, "create", "cluster", "--config", str(FILES / "kind.yaml"), *image])
+            try:
+                self._console.run([*create, "--config", str(FILES / "kind.yaml"), *image])
+            except BaseException:
+                # Half a cluster looks like a whole one to the next run.
+                self._console.succeeds([self._kind, "delete", "cluster", "--name", versions.CLUSTER])
+                raise
 
     def _say_if_outdated(self, node_image: str | None) -> None:
         used = self._console.capture(["docker", "inspect", "--format", "{{.Config.Image}}", versions.NODE])
@@ -178,7 +185,8 @@ class Cluster:
         while not self.kubectl.succeeds("get", "--raw", "/readyz"):
             if time.monotonic() > end:
                 raise Failure(
-                    f"The API server is not ready within {API_TIMEOUT_S:.0f} s: see `docker logs {versions.NODE}`."
+                    f"The API server is not ready within {API_TIMEOUT_S:.0f} s: "
+                    f"see `docker logs {versions.NODE}`, or start anew with `make kind-down`."
                 )
             time.sleep(0.5)
 
@@ -194,13 +202,12 @@ class Cluster:
         patch = {"data": {"Corefile": corefile(current["data"]["Corefile"])}}
         self.kubectl.run("-n", "kube-system", "patch", "configmap", "coredns", "--type=merge", "-p", json.dumps(patch))
 
-    def _install_calico(self, node_image: str | None) -> None:
-        if node_image is None:
+    def _install_calico(self) -> None:
+        inside = ["docker", "exec", versions.NODE]
+        if not self._console.succeeds([*inside, "test", "-f", CALICO_DEFINITIONS]):
             self.kubectl.run("apply", "--server-side", "-f", versions.CALICO_MANIFEST)
             return
-        definitions = self._console.capture(
-            ["docker", "exec", versions.NODE, "cat", "/kind/manifests/calico-crds.yaml"]
-        )
+        definitions = self._console.capture([*inside, "cat", CALICO_DEFINITIONS])
         self.kubectl.run("apply", "--server-side", "-f", "-", input_text=definitions)
         manifest = (FILES / "calico.yaml").read_text().replace("CALICO_NODE_IMAGE", versions.CALICO_NODE_IMAGE)
         self.kubectl.run("apply", "--server-side", "-f", "-", input_text=manifest)

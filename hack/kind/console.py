@@ -47,6 +47,9 @@ class Console:
         self._step = "starting"
         self._log = log.open("wb", buffering=0)
 
+    def close(self) -> None:
+        self._log.close()
+
     def say(self, text: str) -> None:
         line = f"{minutes(time.monotonic() - self._started):>5}  {text}"
         print(line, flush=True)
@@ -82,12 +85,8 @@ class Console:
         offset = self._begin(argv)
         stdin = subprocess.DEVNULL if input_text is None else subprocess.PIPE
         process = self._start(argv, cwd=cwd, env=env, stdin=stdin, stdout=self._log)
-        if input_text is not None and process.stdin is not None:
-            try:
-                process.stdin.write(input_text.encode())
-                process.stdin.close()
-            except BrokenPipeError:
-                pass  # it ended without reading everything: its exit code tells
+        if input_text is not None:
+            process.communicate(input_text.encode())  # one that ends without reading is judged by its exit code
         self._finish(process, argv, offset)
 
     def pipe(self, source: Sequence[str], sink: Sequence[str]) -> None:
@@ -101,7 +100,10 @@ class Console:
         second = self._start(sink, stdin=first.stdout, stdout=self._log)
         if first.stdout is not None:
             first.stdout.close()
-        self._finish(second, sink, offset)
+        try:
+            self._finish(second, sink, offset)
+        finally:
+            first.wait()  # nobody reads any more: it ends too
         self._finish(first, source, offset)
 
     def capture(self, argv: Sequence[str], *, cwd: Path | None = None) -> str:

@@ -28,8 +28,10 @@ def lacks_capabilities(status: str, last_capability: str) -> bool:
     return bits & everything != everything
 
 
-def refusal(*, root: bool, cgroups: bool, socket_denied: bool) -> str | None:
+def refusal(*, root: bool, cgroups: bool, socket_denied: bool, docker_host: str = "") -> str | None:
     """Why no daemon can be started here, as one sentence; None when it can be tried."""
+    if docker_host:
+        return f"No Docker daemon answers at DOCKER_HOST={docker_host}: start it, or unset DOCKER_HOST."
     if socket_denied:
         return "Docker runs, but this user may not use it: add the user to the group `docker`, or run this as root."
     if not root:
@@ -59,13 +61,22 @@ class Daemon:
             return
         socket = Path("/var/run/docker.sock")
         denied = socket.exists() and not os.access(socket, os.R_OK | os.W_OK)
-        why = refusal(root=host.is_root(), cgroups=_has_cgroups(), socket_denied=denied)
+        why = refusal(
+            root=host.is_root(),
+            cgroups=_has_cgroups(),
+            socket_denied=denied,
+            docker_host=os.environ.get("DOCKER_HOST", ""),
+        )
         if why is not None:
             raise Failure(why)
         host.install(self._console, host.DOCKER_PACKAGES)
+        if self._answers():  # the package started its service
+            return
         with self._console.step("starting dockerd"):
             self._raise_inotify_limits()
-            self._wait_until_it_answers(self._start())
+            process = self._start()
+            self._wait_until_it_answers(process)
+            self._pid_file.write_text(str(process.pid))
 
     def stop(self) -> None:
         """Stop the daemon that `ensure` started; leave any other alone."""
@@ -101,7 +112,6 @@ class Daemon:
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
             )
-        self._pid_file.write_text(str(process.pid))
         return process
 
     def _install_wrapper(self) -> Path:

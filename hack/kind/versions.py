@@ -1,8 +1,11 @@
-"""Every version the cluster is made of, in one place; changing one gives every result that depends on it a new name."""
+"""Every name and version of the cluster, in one place; what depends on a version gets a new name with it."""
 
 from __future__ import annotations
 
-CLUSTER = "skerry"
+import os
+
+# The variable is kind's own: a second checkout can have a second cluster.
+CLUSTER = os.environ.get("KIND_CLUSTER_NAME") or "skerry"
 NODE = f"{CLUSTER}-control-plane"
 CONTEXT = f"kind-{CLUSTER}"
 NAMESPACE = "skerry"
