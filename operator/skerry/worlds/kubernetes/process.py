@@ -1,0 +1,283 @@
+"""What pod objects say of a broker's process: whether there is one, and how the last one ended.
+
+Pods are the kubelet's reports, up to a second or two old. A process is gone when the kubelet says so of its container,
+or when the API server has let go of a pod that was given time to end (the kubelet confirms that before). A pod that was
+deleted with grace 0 proves nothing: its object goes at once, and its process lives on for seconds.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Collection
+from typing import NamedTuple
+
+import msgspec
+
+from skerry.engine.observation import ProcessState
+from skerry.experiment.base import JsonObject
+from skerry.worlds.kubernetes.cluster import HOLD_CONTAINER, BrokerSet
+from skerry.worlds.kubernetes.injector import InjectorEnd
+from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text
+
+SIGNALLED = 128
+"""An init, as a shell, exits with this and the number of the signal that ended its child."""
+TEXT_MAX = 300
+NO_POD = "there is no pod"
+NOT_YET = "its container was not started yet"
+
+
+class ProcessEnd(msgspec.Struct, frozen=True):
+    """How a broker's container ended."""
+
+    container_id: str
+    exit_code: int
+    reason: str = ""
+    """The kubelet's word: Completed, Error, OOMKilled, ..."""
+    message: str = ""
+    finished_wall_ns: int = 0
+    """In whole seconds, by the node's clock; 0: unknown."""
+
+    @property
+    def signal_name(self) -> str:
+        """Of the signal that ended the process; empty: none did, or it cannot be told."""
+        try:
+            return signal.Signals(self.exit_code - SIGNALLED).name
+        except ValueError:
+            return ""
+
+    def __str__(self) -> str:
+        said = ", ".join(each for each in (self.signal_name, self.reason) if each)
+        when = f" at {wall_text(self.finished_wall_ns)}" if self.finished_wall_ns else ""
+        words = f": {self.message}" if self.message else ""
+        return f"container ended with exit code {self.exit_code}{f' ({said})' if said else ''}{when}{words}"
+
+
+class ProcessView(msgspec.Struct, frozen=True):
+    """All that is known of one broker's process at some moment."""
+
+    state: ProcessState = ProcessState.UNKNOWN
+    uid: str = ""
+    """Of its pod, or of the last one."""
+    present: bool = False
+    """The pod is there."""
+    container_id: str = ""
+    """Of the container that runs, or of the last one that did."""
+    restarts: int = 0
+    """Of the container, in this pod."""
+    waiting: str = ""
+    """What a container waits for that does not run; empty: it runs, or nobody says."""
+    deletion_wall_ns: int = 0
+    """When the pod's deletion was asked for, in whole seconds; 0: it was not."""
+    grace_s: int = 0
+    """What the deletion gave it."""
+    disruption: str = ""
+    """Who takes the pod away, when its conditions or status name somebody: an eviction, a preemption, a drain."""
+    end: ProcessEnd | None = None
+    """The last end that was seen."""
+
+
+def process_view(pod: JsonObject | None, brokers: BrokerSet, known: ProcessView | None) -> ProcessView:
+    """What the newest object of a broker's pod says.
+
+    :param pod: None: there is none of that name.
+    :param known: the view before; None: there was none. What it knows of the last process is kept until there is
+        another.
+    """
+    old = known or ProcessView()
+    if pod is None:
+        state = ProcessState.GONE if _gone_with_its_pod(old) else ProcessState.UNKNOWN
+        waiting = NO_POD if old.uid else ""
+        return msgspec.structs.replace(old, state=state, present=False, waiting=waiting)
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    container = _status_of(brokers.container, status.get("containerStatuses"))
+    now: JsonObject = container.get("state") or {}
+    ended = now.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    view = ProcessView(
+        state=_state(status, now, bool(ended), old, str(metadata["uid"])),
+        uid=str(metadata["uid"]),
+        present=True,
+        container_id=str(container.get("containerID") or (ended or {}).get("containerID") or old.container_id),
+        restarts=int(container.get("restartCount") or 0),
+        waiting="" if "running" in now else _waiting(status, now, brokers),
+        deletion_wall_ns=_deletion_wall_ns(metadata),
+        grace_s=int(metadata.get("deletionGracePeriodSeconds") or 0),
+        disruption=_disruption(status),
+        end=_end_of(ended) if ended else old.end,
+    )
+    if view.uid == old.uid and old.grace_s > view.grace_s:
+        # The kubelet's own deletion, when all is over, has grace 0.
+        return msgspec.structs.replace(view, grace_s=old.grace_s, deletion_wall_ns=old.deletion_wall_ns)
+    return view
+
+
+def _state(status: JsonObject, now: JsonObject, ended: bool, old: ProcessView, uid: str) -> ProcessState:
+    if status.get("reason") == "NodeLost":
+        return ProcessState.UNKNOWN  # nobody has looked for a while
+    if "running" in now:
+        return ProcessState.RUNNING
+    if ended or status.get("phase") in ("Failed", "Succeeded"):
+        return ProcessState.GONE
+    if uid != old.uid:  # this pod has no process yet, and the one before may still have
+        return ProcessState.GONE if _gone_with_its_pod(old) else ProcessState.UNKNOWN
+    if old.state is ProcessState.RUNNING:
+        return ProcessState.GONE if "waiting" in now else ProcessState.UNKNOWN
+    return old.state
+
+
+def ended_by_itself(before: ProcessView, now: ProcessView) -> str:
+    """How the process ended that ran before, or one that came after it, or that it is about to; empty: it did not.
+
+    It is for the caller to say that no fault of ours had touched it in between. Of a container that was restarted, or
+    a pod that was replaced, so quickly that nobody saw it gone, this tells too.
+    """
+    if before.state is not ProcessState.RUNNING:
+        # Late news of the process that was gone before is no news.
+        fresh = now.end is not None and now.end != before.end and now.end.container_id != before.container_id
+        return f"its {now.end}" if fresh else ""
+    by_whom = f" ({now.disruption})" if now.disruption else ", and not by us"
+    end = f"; its {now.end}" if now.end is not None and now.end != before.end else ""
+    if now.uid != before.uid:
+        return f"its pod was replaced{by_whom}{end}"
+    if not now.present:
+        return f"its pod was deleted{by_whom}{end}"
+    if now.deletion_wall_ns:
+        return f"its pod is being deleted{by_whom}{end}"
+    if now.state is ProcessState.GONE and now.disruption:
+        return f"its pod was taken away{by_whom}{end}"
+    if now.restarts > before.restarts or now.container_id != before.container_id or now.state is ProcessState.GONE:
+        again = ", and was started again" if now.state is ProcessState.RUNNING else ""
+        return f"its {now.end or 'container ended, and nobody says how'}{again}"
+    return ""
+
+
+def _gone_with_its_pod(old: ProcessView) -> bool:
+    """The object of its pod is no more; so is its process."""
+    return old.state is ProcessState.GONE or (bool(old.deletion_wall_ns) and old.grace_s > 0)
+
+
+def _deletion_wall_ns(metadata: JsonObject) -> int:
+    """The timestamp is when the grace period will be over."""
+    over_wall_ns = wall_ns(metadata.get("deletionTimestamp"))
+    return over_wall_ns - int(metadata.get("deletionGracePeriodSeconds") or 0) * NS if over_wall_ns else 0
+
+
+def _disruption(status: JsonObject) -> str:
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            return _words(condition)
+    return _words(status) if status.get("reason") else ""
+
+
+def _words(said: JsonObject) -> str:
+    message = str(said.get("message") or "").strip()[:TEXT_MAX]
+    return f"{said.get('reason') or 'no reason'}: {message}" if message else str(said.get("reason") or "no reason")
+
+
+def _status_of(name: str, statuses: list[JsonObject] | None) -> JsonObject:
+    return next((each for each in statuses or [] if each["name"] == name), {})
+
+
+def _end_of(terminated: JsonObject) -> ProcessEnd:
+    return ProcessEnd(
+        container_id=str(terminated.get("containerID") or ""),
+        exit_code=int(terminated.get("exitCode", -1)),
+        reason=str(terminated.get("reason") or ""),
+        message=str(terminated.get("message") or "").strip()[:TEXT_MAX],
+        finished_wall_ns=wall_ns(terminated.get("finishedAt")),
+    )
+
+
+def _waiting(status: JsonObject, state: JsonObject, brokers: BrokerSet) -> str:
+    hold = _status_of(HOLD_CONTAINER, status.get("initContainerStatuses"))
+    if "running" in (hold.get("state") or {}):
+        return f"its init container `{HOLD_CONTAINER}` keeps it down"
+    waiting = state.get("waiting") or {}
+    if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
+        return "" if "terminated" in state else NOT_YET
+    return f"its container waits: {_words(waiting)}"
+
+
+class KnownProcess(msgspec.Struct, frozen=True):
+    state: ProcessState
+    view: ProcessView
+    ended_by_itself: str = ""
+    """How, from when it was first seen until a fault of ours touches it; see ``BrokerView.exited``."""
+
+
+class Processes:
+    """The processes of all brokers, look by look."""
+
+    def __init__(self, brokers: BrokerSet) -> None:
+        self._brokers = brokers
+        self._views: dict[int, ProcessView] = {}
+        self._ended: dict[int, str] = {}
+
+    def look(self, ordinal: int, pod: JsonObject | None, touched: Collection[int]) -> KnownProcess:
+        """Take in the newest object of a broker's pod.
+
+        :param touched: the ordinals whose process a fault of ours may have ended, or may be about to: from before it is
+            injected until the broker is seen to be back.
+        """
+        before = self._views.get(ordinal)
+        view = process_view(pod, self._brokers, before)
+        self._views[ordinal] = view
+        if ordinal in touched:
+            self._ended.pop(ordinal, None)
+        elif before is not None and ordinal not in self._ended and (ended := ended_by_itself(before, view)):
+            self._ended[ordinal] = ended
+        return KnownProcess(view.state, view, self._ended.get(ordinal, ""))
+
+
+class ProcessStory:
+    """What really happened to one broker's process, as evidence for the report.
+
+    The kubelet tells whole seconds, and tells late: within a second, what we did comes before what it reports.
+    """
+
+    def __init__(self, before: ProcessView) -> None:
+        """``before``: the last view before anything was done."""
+        self._view = before
+        self._told: list[_Line] = []
+
+    def deletion_requested(self, at_wall_ns: int, grace_s: int) -> None:
+        self._tell(at_wall_ns, 0, f"SIGTERM (pod deletion requested, grace {grace_s} s) at {wall_text(at_wall_ns)}")
+
+    def signal_sent(self, end: InjectorEnd) -> None:
+        """What the injector says that it sent; nothing, if it sent none."""
+        said = end.message
+        if sent_wall_ns := int(said.get("sent_wall_ns") or 0):
+            command = f" ({said['command']})" if said.get("command") else ""
+            self._tell(
+                sent_wall_ns, 0, f"SIG{said['signal']} sent at {wall_text(sent_wall_ns)} to pid {said['pid']}{command}"
+            )
+
+    def saw(self, view: ProcessView) -> None:
+        """Take in a newer view of the same broker."""
+        before, self._view = self._view, view
+        if view.end is not None and view.end != before.end:
+            self._tell(view.end.finished_wall_ns, 1, str(view.end))
+        if view.uid != before.uid:
+            self._tell(0, 1, "pod replaced")
+        if view.waiting not in ("", NO_POD, NOT_YET, before.waiting):
+            self._tell(0, 1, view.waiting)
+        if view.state is ProcessState.RUNNING and (view.container_id, view.uid) != (before.container_id, before.uid):
+            self._tell(0, 1, "container started again")
+
+    @property
+    def lines(self) -> list[str]:
+        """One sentence each, in the order in which things happened."""
+        return [line.text for line in sorted(self._told, key=lambda line: (line.second, line.rank))]
+
+    def __str__(self) -> str:
+        return "; ".join(self.lines)
+
+    def _tell(self, at_wall_ns: int, rank: int, text: str) -> None:
+        """What has no time of its own (0) came after everything that was told before."""
+        latest = max((line.second for line in self._told), default=0)
+        self._told.append(_Line(at_wall_ns // NS or latest, rank, text))
+
+
+class _Line(NamedTuple):
+    second: int
+    rank: int
+    text: str

@@ -1,0 +1,326 @@
+"""Pods as a real kubelet reported them, in the order in which they came, and what they say of the broker's process."""
+
+from __future__ import annotations
+
+import pytest
+
+from skerry.engine.observation import ProcessState
+from skerry.experiment.vocabulary import Plane
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.injector import InjectorEnd
+from skerry.worlds.kubernetes.process import (
+    Processes,
+    ProcessStory,
+    ProcessView,
+    ended_by_itself,
+    process_view,
+)
+
+PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
+BROKERS = BrokerSet("broker", "skerry", "broker", 3, PORTS, 9095)
+RUNNING, GONE, UNKNOWN = ProcessState.RUNNING, ProcessState.GONE, ProcessState.UNKNOWN
+AT_NS = 1_795_791_268_000_000_000
+"""14:54:28Z"""
+
+
+def ended(container="c-1", code=0, reason="Completed", at="2026-11-27T14:54:28Z", **more):
+    return {"terminated": {"containerID": container, "exitCode": code, "reason": reason, "finishedAt": at, **more}}
+
+
+def runs():
+    return {"running": {"startedAt": "2026-11-27T14:50:00Z"}}
+
+
+def waits(reason="ContainerCreating", **more):
+    return {"waiting": {"reason": reason, **more}}
+
+
+def pod(uid="u-1", state=None, container="", last=None, restarts=0, grace=None, held=False, **status):
+    """``state`` None: the kubelet has said nothing of the container yet. ``grace``: it is being deleted."""
+    metadata = {"name": "broker-0", "uid": uid}
+    if grace is not None:
+        metadata |= {"deletionTimestamp": f"2026-11-27T14:54:{28 + grace}Z", "deletionGracePeriodSeconds": grace}
+    facts = {"phase": "Running", **status}
+    if state is not None:
+        broker = {"name": "broker", "state": state, "lastState": last or {}, "restartCount": restarts}
+        facts["containerStatuses"] = [
+            {"name": "sidecar", "state": runs(), "containerID": "other", "restartCount": 9},
+            broker | ({"containerID": container} if container else {}),
+        ]
+    if held:
+        facts["initContainerStatuses"] = [{"name": "hold", "state": runs()}]
+    return {"metadata": metadata, "status": facts}
+
+
+UP = pod(state=runs(), container="c-1")
+DELETED_GRACEFULLY = [
+    UP,
+    pod(state=runs(), container="c-1", grace=5),
+    pod(state=ended(), container="c-1", grace=5),
+    pod(state=ended(), container="c-1", grace=0),  # the kubelet's own deletion
+    None,
+    pod("u-2"),
+    pod("u-2", waits()),
+    pod("u-2", runs(), "c-2"),
+]
+DELETED_AT_ONCE = [UP, pod(state=runs(), container="c-1", grace=0), None, pod("u-2"), pod("u-2", runs(), "c-2")]
+CRASHED_IN_PLACE = [
+    UP,
+    pod(state=ended(code=139, reason="Error"), container="c-1"),
+    pod(state=waits("CrashLoopBackOff"), container="c-1", last=ended(code=139, reason="Error"), restarts=1),
+    pod(state=runs(), container="c-2", last=ended(code=139, reason="Error"), restarts=1),
+]
+
+
+def views(pods, known=None):
+    found = []
+    for each in pods:
+        known = process_view(each, BROKERS, known)
+        found.append(known)
+    return found
+
+
+# --- is there a process? --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pods", "states"),
+    [
+        (DELETED_GRACEFULLY, [RUNNING, RUNNING, GONE, GONE, GONE, GONE, GONE, RUNNING]),
+        # the object goes at once and proves nothing: the process lives on for seconds
+        (DELETED_AT_ONCE, [RUNNING, RUNNING, UNKNOWN, UNKNOWN, RUNNING]),
+        (CRASHED_IN_PLACE, [RUNNING, GONE, GONE, RUNNING]),
+        # nobody saw the end of its container, and the kubelet confirmed it by letting the pod go
+        ([UP, pod(state=runs(), container="c-1", grace=5), None], [RUNNING, RUNNING, GONE]),
+        ([UP, pod(state=runs(), container="c-1", grace=5), pod("u-2")], [RUNNING, RUNNING, GONE]),
+        # it was gone between two looks; nobody knows how
+        ([UP, None], [RUNNING, UNKNOWN]),
+        ([UP, pod("u-2")], [RUNNING, UNKNOWN]),
+        # held down
+        (
+            [UP, pod(state=ended(), container="c-1", grace=1), None, pod("u-2", waits(), held=True)],
+            [RUNNING] + [GONE] * 3,
+        ),
+        ([UP, pod(state=waits(), restarts=1)], [RUNNING, GONE]),
+        ([UP, pod()], [RUNNING, UNKNOWN]),
+        ([None], [UNKNOWN]),
+        ([pod(), pod(state=waits())], [UNKNOWN, UNKNOWN]),
+        ([UP, pod(phase="Failed", reason="Evicted")], [RUNNING, GONE]),
+        ([UP, pod(state=runs(), container="c-1", reason="NodeLost")], [RUNNING, UNKNOWN]),
+        ([{"metadata": {"name": "broker-0", "uid": "u-1"}}], [UNKNOWN]),
+    ],
+)
+def test_whether_there_is_a_process(pods, states):
+    assert [view.state for view in views(pods)] == states
+
+
+def test_what_is_known_while_it_goes():
+    up, leaving, over, letting_go, absent, pending, _, back = views(DELETED_GRACEFULLY)
+    assert (up.uid, up.container_id, up.waiting, up.end, up.deletion_wall_ns) == ("u-1", "c-1", "", None, 0)
+    assert (leaving.deletion_wall_ns, leaving.grace_s) == (AT_NS, 5)
+    assert str(over.end) == "container ended with exit code 0 (Completed) at 14:54:28Z"
+    assert (letting_go.deletion_wall_ns, letting_go.grace_s) == (AT_NS, 5)
+    assert (absent.present, absent.uid, absent.waiting) == (False, "u-1", "there is no pod")
+    assert (pending.present, pending.uid, pending.deletion_wall_ns) == (True, "u-2", 0)
+    assert pending.waiting == "its container was not started yet"
+    assert (back.container_id, back.waiting, back.end) == ("c-2", "", over.end)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (ended(code=0), "container ended with exit code 0 (Completed) at 14:54:28Z"),
+        (ended(code=137, reason="Error"), "container ended with exit code 137 (SIGKILL, Error) at 14:54:28Z"),
+        (ended(code=137, reason="OOMKilled"), "container ended with exit code 137 (SIGKILL, OOMKilled) at 14:54:28Z"),
+        (ended(code=143, reason="Error"), "container ended with exit code 143 (SIGTERM, Error) at 14:54:28Z"),
+        (ended(code=1, reason="Error", message=" disk full\n"), "exit code 1 (Error) at 14:54:28Z: disk full"),
+        (ended(code=255, reason=""), "container ended with exit code 255 at 14:54:28Z"),
+        (ended(code=128, reason="StartError", at=None), "container ended with exit code 128 (StartError)"),
+    ],
+)
+def test_how_it_ended_in_words(state, sentence):
+    view = process_view(pod(state=state, container="c-1"), BROKERS, None)
+    assert str(view.end).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("each", "waiting"),
+    [
+        (pod(state=waits("PodInitializing"), held=True), "its init container `hold` keeps it down"),
+        (pod(state=waits("PodInitializing")), "its container was not started yet"),
+        (pod(state=waits("ErrImagePull", message="not found")), "its container waits: ErrImagePull: not found"),
+        (pod(state=waits("CrashLoopBackOff"), last=ended()), "its container waits: CrashLoopBackOff"),
+        (pod(state=ended(), container="c-1"), ""),
+        (UP, ""),
+    ],
+)
+def test_what_it_waits_for(each, waiting):
+    assert process_view(each, BROKERS, None).waiting == waiting
+
+
+# --- did it end by itself? ------------------------------------------------------------------------------
+
+MEMORY = "The node was low on resource: memory."
+DRAINED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "a drain"}
+CASES = {
+    "nothing happened": (UP, UP, ""),
+    "it crashed": (
+        UP,
+        pod(state=ended(code=139, reason="Error"), container="c-1"),
+        "its container ended with exit code 139 (SIGSEGV, Error) at 14:54:28Z",
+    ),
+    "it was restarted before anybody looked": (
+        UP,
+        pod(state=runs(), container="c-2", last=ended(code=137, reason="OOMKilled"), restarts=1),
+        "its container ended with exit code 137 (SIGKILL, OOMKilled) at 14:54:28Z, and was started again",
+    ),
+    "its pod is being deleted": (
+        UP,
+        pod(state=runs(), container="c-1", grace=5),
+        "its pod is being deleted, and not by us",
+    ),
+    "it is drained": (
+        UP,
+        pod(state=runs(), container="c-1", grace=5, conditions=[DRAINED]),
+        "its pod is being deleted (EvictionByEvictionAPI: a drain)",
+    ),
+    "it was evicted": (
+        UP,
+        pod(state=ended(code=137, reason="Error"), phase="Failed", reason="Evicted", message=MEMORY),
+        f"its pod was taken away (Evicted: {MEMORY}); its container ended with exit code 137 (SIGKILL, Error) at "
+        "14:54:28Z",
+    ),
+    "its pod vanished": (UP, None, "its pod was deleted, and not by us"),
+    "its pod was replaced": (UP, pod("u-2", runs(), "c-2"), "its pod was replaced, and not by us"),
+    "nobody knows how": (UP, pod(state=waits(), restarts=0), "its container ended, and nobody says how"),
+    "what was gone came back": (pod(), pod(state=runs(), container="c-1"), ""),
+    "what came back crashed": (
+        pod(state=ended("c-1", 137), container="c-1"),
+        pod(state=ended("c-2", 1, "Error"), container="c-2", restarts=1),
+        "its container ended with exit code 1 (Error) at 14:54:28Z",
+    ),
+    "late news of what was gone": (
+        pod(state=ended("c-1", 137), container="c-1"),
+        pod(state=waits("CrashLoopBackOff"), last=ended("c-1", 137, message="words"), container="c-1", restarts=1),
+        "",
+    ),
+    "its node is lost": (UP, pod(state=runs(), container="c-1", reason="NodeLost"), ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_how_it_ended_by_itself(case):
+    before, after, sentence = CASES[case]
+    earlier, now = views([before, after])
+    assert ended_by_itself(earlier, now) == sentence
+
+
+def looks(pods, touched=()):
+    """What each look says; ``touched``: the numbers of the looks at which a fault of ours may be at work."""
+    processes = Processes(BROKERS)
+    return [
+        processes.look(0, each, {0} if number in touched else set()).ended_by_itself for number, each in enumerate(pods)
+    ]
+
+
+def test_what_was_seen_first_stands():
+    said = "its pod is being deleted, and not by us"
+    assert looks(DELETED_GRACEFULLY) == ["", *[said] * 7]
+
+
+@pytest.mark.parametrize("pods", [DELETED_GRACEFULLY, DELETED_AT_ONCE, CRASHED_IN_PLACE])
+def test_what_we_did_is_not_held_against_the_broker(pods):
+    assert not any(looks(pods, touched=range(1, len(pods))))
+    assert any(looks(pods, touched=range(2, len(pods))))
+
+
+def test_a_process_that_ends_after_our_fault_is_over_has_ended_by_itself():
+    pods = [*DELETED_GRACEFULLY, pod("u-2", ended("c-2", 1, "Error"), "c-2")]
+    assert looks(pods, touched=range(1, 8)) == [""] * 8 + ["its container ended with exit code 1 (Error) at 14:54:28Z"]
+
+
+def test_brokers_are_told_apart():
+    processes = Processes(BROKERS)
+    for ordinal in (0, 1):
+        assert processes.look(ordinal, UP, set()).state is RUNNING
+    gone = processes.look(1, pod(state=ended(code=1, reason="Error"), container="c-1"), {0})
+    assert (gone.state, gone.view.container_id) == (GONE, "c-1")
+    assert gone.ended_by_itself
+    assert processes.look(0, UP, {0}).ended_by_itself == ""
+
+
+def test_the_first_look_blames_nobody():
+    crashed = pod(state=runs(), container="c-2", last=ended(code=137), restarts=4)
+    assert Processes(BROKERS).look(0, crashed, set()).ended_by_itself == ""
+
+
+# --- the story ------------------------------------------------------------------------------------------
+
+
+def story_of(pods):
+    first, *later = views(pods)
+    story = ProcessStory(first)
+    return story, later
+
+
+def test_the_story_of_a_deleted_pod():
+    story, later = story_of(DELETED_GRACEFULLY)
+    story.deletion_requested(AT_NS + 244_000_000, 5)
+    for view in later:
+        story.saw(view)
+    assert story.lines == [
+        "SIGTERM (pod deletion requested, grace 5 s) at 14:54:28.244Z",
+        "container ended with exit code 0 (Completed) at 14:54:28Z",
+        "pod replaced",
+        "container started again",
+    ]
+
+
+def test_the_story_of_a_killed_process_that_is_held_down():
+    """The injector's end is known after the effect of what it did."""
+    killed = ended(code=137, reason="Error")
+    story, later = story_of(
+        [
+            UP,
+            pod(state=killed, container="c-1"),
+            pod(state=killed, container="c-1", grace=1),
+            None,
+            pod("u-2", waits(), held=True),
+            pod("u-2", runs(), "c-2"),
+        ]
+    )
+    story.saw(later[0])
+    message = {"signal": "KILL", "pid": 7, "command": "skerry-broker", "sent_wall_ns": AT_NS + 845_000_000}
+    story.signal_sent(InjectorEnd(137, message))
+    for view in later[1:]:
+        story.saw(view)
+    assert str(story) == (
+        "SIGKILL sent at 14:54:28.845Z to pid 7 (skerry-broker); "
+        "container ended with exit code 137 (SIGKILL, Error) at 14:54:28Z; "
+        "pod replaced; its init container `hold` keeps it down; container started again"
+    )
+
+
+def test_a_story_is_told_in_the_order_of_seconds():
+    story, (over,) = story_of([UP, pod(state=ended(), container="c-1")])
+    story.saw(over)
+    story.deletion_requested(AT_NS + 2_000_000_000, 1)
+    story.deletion_requested(AT_NS - 1_000_000_000, 30)
+    assert story.lines == [
+        "SIGTERM (pod deletion requested, grace 30 s) at 14:54:27Z",
+        "container ended with exit code 0 (Completed) at 14:54:28Z",
+        "SIGTERM (pod deletion requested, grace 1 s) at 14:54:30Z",
+    ]
+
+
+def test_a_story_tells_nothing_twice_and_nothing_that_was_known_before():
+    crashed = CRASHED_IN_PLACE[-1]
+    story, later = story_of([crashed, crashed, crashed])
+    for view in later:
+        story.saw(view)
+    story.signal_sent(InjectorEnd(error="it did not start"))
+    assert story.lines == []
+
+
+def test_a_view_of_nothing():
+    assert ended_by_itself(ProcessView(), ProcessView()) == ""
