@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from policy_world import FUSE, NAMESPACE_LABELS, PORTS, broker_pod, broker_set, cut_of, policy
+from policy_world import FUSE, NAMESPACE_LABELS, PORTS, broker_pod, broker_set, cut_of, pod, policy
 
 from skerry.engine.faults import Cut, OccurrenceId
 from skerry.experiment.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes import names
 from skerry.worlds.kubernetes.policy import cut_pairs, guards_of, policies_for, voiding
+from skerry.worlds.kubernetes.standing import Direction, permits, pod_facts
 
 RAFT = {Plane.RAFT: 9093}
 PODS = [broker_pod(ordinal) for ordinal in range(3)]
@@ -296,3 +297,31 @@ def test_pods_and_pairs_that_cannot_be_judged():
         void(ALLOW_ALL, pods=PODS[:2])
     with pytest.raises(ValueError, match="no policy of the cut would select broker-1 or broker-2"):
         void(ALLOW_ALL, pairs=[("broker-1", "broker-2")])
+
+
+# --- single connections ---------------------------------------------------------------------------------
+
+
+def test_a_pod_selector_alone_speaks_of_the_policys_own_namespace():
+    rule = policy(ingress=[{"from": [{"podSelector": {}}]}])
+    here, there = pod_facts(broker_pod(0)), pod_facts(pod("broker-1", "10.244.0.61", namespace="elsewhere"))
+    assert permits(rule, Direction.INGRESS, here, pod_facts(broker_pod(1)), 9093, {}) is True
+    assert permits(rule, Direction.INGRESS, here, there, 9093, {}) is False
+
+
+def test_a_named_port_is_the_destinations():
+    here = pod_facts(broker_pod(0))
+    nameless = pod_facts({**broker_pod(1), "spec": {"containers": [{"name": "broker"}]}})
+    by_name = policy(ingress=[{"ports": [{"port": "raft"}]}], egress=[{"ports": [{"port": "raft"}]}])
+    assert permits(by_name, Direction.INGRESS, here, nameless, 9093, {}) is True
+    assert permits(by_name, Direction.EGRESS, here, nameless, 9093, {}) is False
+    assert permits(by_name, Direction.EGRESS, nameless, here, 9093, {}) is True
+
+
+def test_a_sidecar_names_ports_and_an_init_container_that_ends_does_not():
+    ports = [{"name": "raft", "containerPort": 9093}]
+    initial = {"name": "init", "ports": ports}
+    spec = {"containers": [{"name": "broker"}], "initContainers": [initial]}
+    assert pod_facts({**broker_pod(1), "spec": spec}).named_ports == {}
+    spec["initContainers"] = [{**initial, "restartPolicy": "Always"}]
+    assert pod_facts({**broker_pod(1), "spec": spec}).named_ports == {"raft": 9093}
