@@ -1,4 +1,8 @@
-"""The brokers' pods, by a watch: the latest of each, and the last words of those that are gone.
+"""The brokers' pods: the latest of each, and the last words of those that are gone.
+
+A watch tells quickly, and may fall silent without anybody noticing (a connection of which the other end is gone looks
+like a cluster in which nothing happens). So all pods are listed twice a second as well, and at once when the watch says
+something: ``looked_ns`` is how old the picture can be at most, whatever became of the watch.
 
 A pod that was deleted keeps speaking until the kubelet has confirmed its end: only then is it known how its process
 ended. Such last words are kept by uid.
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 
@@ -18,23 +23,42 @@ from skerry.worlds.kubernetes.cluster import BrokerSet
 
 log = logging.getLogger("skerry.kubernetes.pods")
 
+LOOK_EVERY_S = 0.5
+LOOK_PAUSE_S = 0.05
+"""Between two looks at least, however much the watch has to say."""
 AGAIN_S = 0.5
+"""After a watch that ended, or a list that failed."""
 REMEMBERED_MAX = 64
 
 
 class Pods:
-    """Invariant: ``latest`` of an ordinal is the newest object of the pod of that name, or None while there is none."""
+    """Invariants:
+    1. ``latest`` of an ordinal is the newest object of the pod of that name, or None while there is none.
+    2. What ``latest`` says was so at ``looked_ns``, or became so later.
+    """
 
-    def __init__(self, kube: Kube, brokers: BrokerSet) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        brokers: BrokerSet,
+        *,
+        look_every_s: float = LOOK_EVERY_S,
+        again_s: float = AGAIN_S,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._kube = kube
         self._brokers = brokers
+        self._look_every_s = look_every_s
+        self._again_s = again_s
+        self._now_ns = now_ns
         self._latest: dict[int, JsonObject] = {}
         self._by_uid: OrderedDict[str, JsonObject] = OrderedDict()
         self._gone: set[str] = set()
         self._changed = asyncio.Condition()
-        self._task: asyncio.Task[None] | None = None
-        self.current = False
-        """The watch is open: what is known is what there is."""
+        self._stirred = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.looked_ns = -1
+        """When the last list that was answered was asked for, on the operator's monotonic clock; -1: never."""
 
     def latest(self, ordinal: int) -> JsonObject | None:
         return self._latest.get(ordinal)
@@ -58,14 +82,19 @@ class Pods:
 
     async def start(self) -> None:
         """Raises KubeError when the pods cannot be listed."""
-        for pod in await self._kube.list(PODS, self._brokers.selector):
-            self._note("ADDED", pod)
-        self._task = asyncio.create_task(self._watch())
+        await self._look()
+        self._tasks = [asyncio.create_task(self._keep_watching()), asyncio.create_task(self._keep_looking())]
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def raise_failure(self) -> None:
+        """Whoever looks has died: that must not look like pods to which nothing happens."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                raise failure
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for something that a change of a pod makes true; False: it did not come in time."""
@@ -74,41 +103,69 @@ class Pods:
                 await self._changed.wait_for(condition)
         return condition()
 
-    async def _watch(self) -> None:
+    async def _keep_watching(self) -> None:
         while True:
             try:
-                await self._forget_absent()
                 async for event, pod in self._kube.watch(PODS, self._brokers.selector):
-                    self.current = True
                     async with self._changed:
                         self._note(event, pod)
                         self._changed.notify_all()
-            except KubeError as error:
-                self.current = False
+                    self._stirred.set()
+            except (KubeError, ValueError) as error:  # or a line that broke off
                 log.warning("the watch of the brokers' pods ended: %s", error)
-                await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(self._again_s)
 
-    async def _forget_absent(self) -> None:
-        """What was deleted while nobody watched has no event."""
-        there = {str(pod["metadata"]["uid"]) for pod in await self._kube.list(PODS, self._brokers.selector)}
+    async def _keep_looking(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._look_every_s):
+                    await self._stirred.wait()
+            self._stirred.clear()
+            try:
+                await self._look()
+            except KubeError as error:
+                log.warning("the brokers' pods cannot be listed: %s", error)
+                await asyncio.sleep(self._again_s)
+            await asyncio.sleep(min(LOOK_PAUSE_S, self._look_every_s))
+
+    async def _look(self) -> None:
+        """A list holds at least what was there when it was asked for. What the watch says meanwhile is newer."""
+        asked_ns = self._now_ns()
+        before = {uid: _version(pod) for uid, pod in self._by_uid.items() if uid not in self._gone}
+        found = {_uid(pod): pod for pod in await self._kube.list(PODS, self._brokers.selector)}
         async with self._changed:
-            for pod in self.all():
-                if str(pod["metadata"]["uid"]) not in there:
-                    self._note("DELETED", pod)
+            for uid, pod in found.items():
+                known = self._by_uid.get(uid)
+                if known is None or _version(known) == before.get(uid):
+                    self._note("MODIFIED", pod)
+            for uid in before.keys() - found.keys():
+                self._note("DELETED", self._by_uid[uid])
+            self.looked_ns = asked_ns
             self._changed.notify_all()
 
     def _note(self, event: str, pod: JsonObject) -> None:
         ordinal = self._brokers.ordinal(str(pod["metadata"]["name"]))
         if ordinal is None:
             return
-        uid = str(pod["metadata"]["uid"])
+        uid = _uid(pod)
+        if event != "DELETED" and uid in self._gone:
+            return  # old news
         self._by_uid[uid] = pod
+        self._by_uid.move_to_end(uid)
         while len(self._by_uid) > REMEMBERED_MAX:
             self._by_uid.popitem(last=False)
-        if event == "DELETED":
-            self._gone.add(uid)
-            known = self._latest.get(ordinal)
-            if known is not None and known["metadata"]["uid"] == uid:
-                del self._latest[ordinal]
-        elif uid not in self._gone:
+        if event != "DELETED":
             self._latest[ordinal] = pod
+            return
+        self._gone.add(uid)
+        known = self._latest.get(ordinal)
+        if known is not None and _uid(known) == uid:
+            del self._latest[ordinal]
+
+
+def _uid(pod: JsonObject) -> str:
+    return str(pod["metadata"]["uid"])
+
+
+def _version(pod: JsonObject) -> str:
+    return str(pod["metadata"].get("resourceVersion", ""))

@@ -100,13 +100,16 @@ class Transport:
             raise self._silence(error, asked) from None
 
     async def lines(self, path: str, asked: str, query: Mapping[str, str], lasts_s: float) -> AsyncIterator[bytes]:
-        """As the server sends them, until it ends. Raises KubeError."""
+        """As the server sends them, until it ends; what breaks off is no line. Raises KubeError."""
         timeout = aiohttp.ClientTimeout(total=lasts_s, sock_connect=TIMEOUT_S)
         response = None
         try:
             response = await self._send("GET", path, asked, query, None, JSON, timeout)
-            while line := await response.content.readline():
-                yield line
+            rest = b""
+            async for piece in response.content.iter_any():  # `readline` refuses lines above 128 KiB
+                *lines, rest = (rest + piece).split(b"\n")
+                for line in lines:
+                    yield line
         except (aiohttp.ClientError, OSError) as error:
             raise self._silence(error, asked) from None
         finally:

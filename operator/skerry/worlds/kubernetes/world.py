@@ -191,14 +191,14 @@ class KubernetesWorld:
                 self._outbox.put(action)
 
     def _observe(self) -> Observation:
-        view, now_ns = self._recording.view, self._recording.times.now_ns()
+        view, looked_ns = self._recording.view, self._recording.times.lower_at_ns(self._pods.looked_ns)
         lost = self._recording.lost or self._outbox.lost or view.failure
         stalls = tuple(each for each in view.stalls if each not in self._stalls_taken)
         self._stalls_taken.update(stalls)
         reports = (*view.reports, *self._outbox.take_failures(), *self._reports)
         self._reports.clear()
         return Observation(
-            brokers=tuple(self._with_process(each, now_ns) for each in view.brokers),
+            brokers=tuple(self._with_process(each, looked_ns) for each in view.brokers),
             links=view.links,
             workload=msgspec.structs.replace(view.workload, lost=view.workload.lost or lost) if lost else view.workload,
             reports=reports,
@@ -208,15 +208,16 @@ class KubernetesWorld:
             abort=self._abort,
         )
 
-    def _with_process(self, view: BrokerView, now_ns: int) -> BrokerView:
-        """What the API server says of the process, beside what the broker says of itself."""
+    def _with_process(self, view: BrokerView, looked_ns: int) -> BrokerView:
+        """What the API server says of the process, beside what the broker says of itself. It is as old as the last
+        complete look at the pods, whatever the age of the broker's own words."""
         known = self._processes.look(view.ordinal, self._pods.latest(view.ordinal), self._faults.touched)
         if known.state is ProcessState.RUNNING:
             self._faults.seen_running(view.ordinal, known.view.uid)
         return msgspec.structs.replace(
             view,
             process=known.state,
-            process_sampled_ns=now_ns if self._pods.current else view.process_sampled_ns,
+            process_sampled_ns=looked_ns,
             exited=known.ended_by_itself,
         )
 
@@ -258,6 +259,7 @@ class KubernetesWorld:
         self._tasks.add(asyncio.create_task(coroutine))
 
     def _raise_from_tasks(self) -> None:
+        self._pods.raise_failure()
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
             if not task.cancelled() and (failure := task.exception()) is not None:
