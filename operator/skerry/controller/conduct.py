@@ -196,10 +196,13 @@ class Conduct:
             self._tools.settings(self._kube.namespace),
             self._tools.draw_token(),
             journal=self._write_journal,
+            own_metrics=self._tools.metrics.samples,
             on_turn=self._on_turn,
         )
         if self._abort:
             self._world.abort(self._abort)
+        if found is not None:
+            await self._world.close_now()  # at once: the conductor heals only when the recorder answers
         end = await self._watched(self._world, self._conductor, resumed=found is not None)
         await self._finish(own, seed, end, interrupted=found is not None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from skerry.controller.status import PENDING
@@ -66,6 +68,12 @@ class Metrics:
     def exposition(self) -> bytes:
         """The page of `/metrics`, text format."""
         return generate_latest(self.registry)
+
+    def samples(self) -> Iterator[tuple[str, dict[str, str], float]]:
+        """(name, labels, value) of every series, for `metric` expectations on the operator."""
+        for family in self.registry.collect():
+            for sample in family.samples:
+                yield sample.name, dict(sample.labels), sample.value
 
     def of(self, namespace: str, experiment: str) -> ExperimentMetrics:
         return ExperimentMetrics(self, namespace, experiment)

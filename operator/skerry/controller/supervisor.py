@@ -17,7 +17,7 @@ from skerry.controller.logs import about
 from skerry.controller.status import is_complete
 from skerry.controller.tools import Tools
 from skerry.experiment.base import JsonObject
-from skerry.worlds.kubernetes.api import EXPERIMENTS, Kube
+from skerry.worlds.kubernetes.api import EXPERIMENTS, Kube, KubeError
 
 DELETED = "DELETED"
 STOP_S = 10.0
@@ -72,15 +72,22 @@ class Supervisor:
             self._begin(uid, namespace, resource)
 
     async def reconcile(self) -> None:
-        """See what there is, and what is not there any more. Raises KubeError."""
+        """See what there is, and what is not there any more. Raises KubeError, after all namespaces were tried."""
+        problem: KubeError | None = None
         for namespace, kube in self._kubes.items():
             known = {uid for uid, each in self._running.items() if each.namespace == namespace}
             known |= {uid for uid, where in self._over.items() if where == namespace}
-            found = {str(each["metadata"]["uid"]): each for each in await kube.list(EXPERIMENTS)}
+            try:
+                found = {str(each["metadata"]["uid"]): each for each in await kube.list(EXPERIMENTS)}
+            except KubeError as error:
+                problem = problem or error
+                continue
             for uid in known - found.keys():  # known before the list was asked for, so it is no newcomer
                 self._gone(uid)
             for resource in found.values():
                 self.seen(None, resource)
+        if problem is not None:
+            raise problem
 
     async def stop(self) -> None:
         """Heal what runs, bounded; the next operator goes on from the journals."""

@@ -231,8 +231,8 @@ class FakeWorld:
 
     @property
     def did(self) -> list[str]:
-        """What was done that is worth a journal, in order."""
-        return [type(action).__name__ for _, action in self.toy.actions if keeps(action)]
+        """What the conductor had done that is worth a journal, in order."""
+        return [type(action).__name__ for _, action in self.toy.actions if keeps(action) and action.id > 0]
 
     def abort(self, reason: str) -> None:
         self.abort_reason = self.abort_reason or reason

@@ -303,6 +303,16 @@ async def test_a_run_that_is_found_begun_is_healed_drained_and_checked(lab, phas
     assert lab.kube.find(LEASES, "skerry-broker") is None
 
 
+async def test_it_is_healed_before_its_recorder_answers(lab):
+    await interrupted_in(lab, "Holding")
+    resource = lab.kube.find(EXPERIMENTS, "story")
+    conduct = lab.conduct(resource)
+    healed: list[bool] = []
+    lab.hook = lambda world: healed.append(world.healed)
+    await lab.run(conduct.run())
+    assert healed[0]
+
+
 async def test_its_findings_stand_and_a_refusal_does_not_stop_it(lab):
     """Preflight is not asked, nor is the label: what was begun must be healed."""
     await interrupted_in(lab, "Holding")

@@ -14,8 +14,19 @@ from skerry.controller.status_journal import (
     interruption,
 )
 from skerry.engine.journal import decode, encode, unhealed
-from skerry.engine.world import CheckLinks, Cut, Finish, Heal, HealAll, Inject, OccurrenceId, Pause, StartWorkload
-from skerry.experiment.verdict import Verdict
+from skerry.engine.world import (
+    Check,
+    CheckLinks,
+    Cut,
+    Finish,
+    Heal,
+    HealAll,
+    Inject,
+    OccurrenceId,
+    Pause,
+    StartWorkload,
+)
+from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.experiment.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes.api import KubeError
 
@@ -99,6 +110,12 @@ def test_an_entry_that_is_too_long_loses_its_pairs_and_nothing_else():
     first, second = decode(line.encode() for line in lines)
     assert (first.occurrence, first.deadline_ns, first.fault.planes) == (OccurrenceId("flap", 1), 2, cut.planes)
     assert isinstance(second, Heal)
+
+
+def test_findings_are_not_its_business():
+    finding = Finding(FindingKind.RUN, "run", Verdict.INCONCLUSIVE, "m" * 5000)
+    _, lines = fitting([Check(1, (finding,)), Finish(2, Verdict.INCONCLUSIVE, "Why", "So.", (finding,))])
+    assert all(len(line) < 200 for line in lines)
 
 
 def test_more_than_it_can_hold_is_not_injected():

@@ -8,6 +8,7 @@ import logging
 
 from skerry.controller.logs import JsonLines
 from skerry.controller.status import Condition
+from skerry.controller.supervisor import Supervisor
 from skerry.worlds.kubernetes.api import EXPERIMENTS, LEASES, KubeError
 
 EARLIER, LATER = "2027-01-15T08:00:00Z", "2027-01-15T08:00:05Z"
@@ -210,3 +211,14 @@ async def test_a_list_that_fails_changes_nothing(lab):
     await lab.clock.until(task.done)
     assert isinstance(task.exception(), KubeError)
     assert lab.supervisor.running == 1
+
+
+async def test_a_namespace_that_cannot_be_listed_does_not_keep_the_others_from_it(lab):
+    denied = type(lab.kube)("denied")
+    denied.refuse["list", "chaosexperiments"] = KubeError(403, "Forbidden", "no")
+    supervisor = Supervisor({"denied": denied, "lab": lab.kube}, lab.tools)
+    lab.resource()
+    task = asyncio.ensure_future(supervisor.reconcile())
+    await lab.clock.until(task.done)
+    assert isinstance(task.exception(), KubeError)
+    assert supervisor.running == 1
