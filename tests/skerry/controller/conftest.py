@@ -347,7 +347,7 @@ class Lab:
     def events(self) -> list[str]:
         return [item["reason"] for (plural, _), item in self.kube.objects.items() if plural == "events"]
 
-    def _make_world(self, *arguments: Any, journal: Any, on_turn: Any) -> FakeWorld:
+    def _make_world(self, *arguments: Any, journal: Any, own_metrics: Any, on_turn: Any) -> FakeWorld:
         self.worlds.append(FakeWorld(self, arguments, journal, on_turn))
         return self.worlds[-1]
 

@@ -22,6 +22,7 @@ from skerry.engine.world import (
     ActionReport,
     BrokerView,
     Capabilities,
+    Check,
     Finish,
     Heal,
     HealAll,
@@ -30,6 +31,7 @@ from skerry.engine.world import (
     Observation,
     ProcessState,
     Record,
+    Recorded,
     ReportState,
     Steps,
 )
@@ -42,6 +44,14 @@ from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.faults import FaultError, Faults, Images
 from skerry.worlds.kubernetes.outbox import Outbox
+from skerry.worlds.kubernetes.own_samples import (
+    OwnMetrics,
+    PrometheusError,
+    names_wanted,
+    own_samples,
+    prometheus_samples,
+    queries_wanted,
+)
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.process import Processes
 from skerry.worlds.kubernetes.recording import NotStarted, Recording
@@ -51,6 +61,7 @@ log = logging.getLogger("skerry.kubernetes.world")
 TURN_S = 0.05
 HEAL_NOW_S = 5.0
 REPORT_TIMEOUT_S = 60.0
+OWN_SAMPLES_EVERY_NS = 500_000_000
 
 Journal = Callable[[Sequence[Action]], Awaitable[None]]
 OnTurn = Callable[[int, Observation, Sequence[Action]], None]
@@ -91,6 +102,7 @@ class KubernetesWorld:
         token: str,
         *,
         journal: Journal,
+        own_metrics: OwnMetrics = tuple,
         on_turn: OnTurn = lambda now_ns, observation, actions: None,
     ) -> None:
         """``experiment`` and ``document`` (its YAML) name the run's own topic. ``token``: for a workload pod that has
@@ -99,6 +111,9 @@ class KubernetesWorld:
         self.capabilities = capabilities
         self._journal = journal
         self._on_turn = on_turn
+        self._own_metrics = own_metrics
+        self._own_names = names_wanted(experiment.spec)
+        self._own_sampled_ns = -OWN_SAMPLES_EVERY_NS
         self._experiment = experiment
         self._pods = Pods(kube, brokers)
         self._recording = Recording(
@@ -170,6 +185,7 @@ class KubernetesWorld:
                 refused = f"the journal could not be written: {error}"
         for action in actions:
             self._perform(action, refused)
+        self._sample_own_metrics(now_ns)
         self._on_turn(now_ns, observation, actions)
         self._raise_from_tasks()
 
@@ -185,6 +201,8 @@ class KubernetesWorld:
                 self._spawn(self._faults.heal(action))
             case HealAll():
                 self._spawn(self._faults.heal_all(action))
+            case Check():
+                self._spawn(self._check(action))
             case _:
                 if isinstance(action, Finish):
                     self._finish = action
@@ -248,12 +266,34 @@ class KubernetesWorld:
         await self._recording.stop()
         await self._pods.stop()
 
+    async def _check(self, action: Check) -> None:
+        """The workload has ended: ask Prometheus what the document asks, then judge."""
+        url = self._experiment.spec.prometheus_url
+        for query in queries_wanted(self._experiment.spec) if url else ():
+            try:
+                samples = await prometheus_samples(url or "", query, self._recording.times.now_ns())
+            except PrometheusError as error:
+                self._note(str(error), -1)
+            else:
+                for sample in samples:
+                    self._record(sample)
+        self._outbox.put(action)
+
+    def _sample_own_metrics(self, now_ns: int) -> None:
+        if self._own_names and now_ns >= self._own_sampled_ns + OWN_SAMPLES_EVERY_NS:
+            self._own_sampled_ns = now_ns
+            for sample in own_samples(self._own_metrics, self._own_names, now_ns):
+                self._record(sample)
+
     # --- small things -----------------------------------------------------------------------------------
 
     def _note(self, text: str, broker: int) -> None:
+        self._record(Note(self._recording.times.now_ns(), text, broker))
+
+    def _record(self, record: Recorded) -> None:
         """Ids of our own are negative: those of the conductor are not."""
         self._own_id -= 1
-        self._outbox.put(Record(self._own_id, Note(self._recording.times.now_ns(), text, broker)))
+        self._outbox.put(Record(self._own_id, record))
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(asyncio.create_task(coroutine))

@@ -1,0 +1,104 @@
+"""Samples that only the operator can take: its own metrics, and what Prometheus says when the workload has ended.
+
+They go into the history like everybody else's, with -1 as their broker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import aiohttp
+import msgspec
+
+from skerry.experiment.document import Spec
+from skerry.experiment.vocabulary import MetricSource
+from skerry.history.records import MetricSample
+
+OPERATOR = -1
+PROMQL = "promql"
+QUERY_LABEL = "query"
+QUERY_TIMEOUT_S = 5.0
+SERIES_MAX = 200
+
+OwnMetrics = Callable[[], Iterable[tuple[str, dict[str, str], float]]]
+"""(name, labels, value) of every series that the operator exports now."""
+
+
+class PrometheusError(Exception):
+    """A query has no answer; one sentence."""
+
+
+class _Series(msgspec.Struct, frozen=True):
+    metric: dict[str, str] = {}
+    value: tuple[float, str] = (0.0, "NaN")
+
+
+class _Data(msgspec.Struct, frozen=True, rename="camel"):
+    result_type: str = ""
+    result: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    status: str = ""
+    data: _Data = _Data()
+    error: str = ""
+
+
+def names_wanted(spec: Spec) -> frozenset[str]:
+    """Of the operator's own metrics."""
+    return frozenset(
+        each.metric.name
+        for each in spec.expect
+        if each.metric is not None and each.metric.from_ is MetricSource.OPERATOR
+    )
+
+
+def own_samples(metrics: OwnMetrics, names: frozenset[str], at_ns: int) -> Iterator[MetricSample]:
+    """One sample of each series that is asked for."""
+    for name, labels, value in metrics() if names else ():
+        if name in names:
+            yield MetricSample(OPERATOR, at_ns, name, labels, value)
+
+
+def queries_wanted(spec: Spec) -> list[str]:
+    """Each once, in the order of the document."""
+    return list(dict.fromkeys(each.promql.query for each in spec.expect if each.promql is not None))
+
+
+async def prometheus_samples(url: str, query: str, at_ns: int) -> list[MetricSample]:
+    """The instant query's values now. Raises PrometheusError."""
+    timeout = aiohttp.ClientTimeout(total=QUERY_TIMEOUT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{url.rstrip('/')}/api/v1/query", params={"query": query}) as response,
+        ):
+            body = await response.read()
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise PrometheusError(f"Prometheus at {url} did not answer the query ({reason}): {query}") from None
+    return samples_of(body, query, at_ns)
+
+
+def samples_of(body: bytes, query: str, at_ns: int) -> list[MetricSample]:
+    """A vector's or scalar's values, NaN left out (no value is no sample). Raises PrometheusError."""
+    try:
+        answer = msgspec.json.decode(body, type=_Answer)
+        if answer.status != "success":
+            raise PrometheusError(f"Prometheus refused the query ({answer.error or 'without a reason'}): {query}")
+        if answer.data.result_type == "vector":
+            series = msgspec.json.decode(answer.data.result, type=list[_Series])
+        elif answer.data.result_type == "scalar":
+            value = msgspec.json.decode(answer.data.result, type=tuple[float, str])
+            series = [_Series(value=value)]
+        else:
+            raise PrometheusError(f"a query must give a vector or a scalar, not a {answer.data.result_type}: {query}")
+    except msgspec.DecodeError as error:
+        raise PrometheusError(f"what answers is no Prometheus ({error}): {query}") from None
+    values = [(each.metric, float(each.value[1])) for each in series[:SERIES_MAX]]
+    return [
+        MetricSample(OPERATOR, at_ns, PROMQL, {**labels, QUERY_LABEL: query}, value)
+        for labels, value in values
+        if not math.isnan(value)
+    ]
