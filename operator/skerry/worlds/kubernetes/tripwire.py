@@ -3,6 +3,9 @@
 No status of Kubernetes is as fast: the kubelet looks at its containers once a second. Until then a small request goes
 over the wire again and again; the last one that was answered says until when the process certainly lived. So a death is
 bracketed by what the process and the kernel say, tens of milliseconds apart.
+
+A server may close a connection and live on. Only when nobody listens either is it gone; who listens may be the same
+process or, after a while, its successor, so a wire that breaks while somebody listens proves nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ HEAD_BYTES_MAX = 4096
 
 
 class Tripwire:
-    """``has_fallen`` turns true once, when the other side is gone; a wire that could not be laid never falls."""
+    """``has_fallen`` turns true once, when the other side is gone; a wire that could not be laid, or that broke while
+    somebody listens, never falls."""
 
     def __init__(self, host: str, port: int, path: str, clock: Callable[[], int]) -> None:
         """``path``: what is asked for, by HTTP. ``clock``: a lower bound of the run's clock, nanoseconds."""
@@ -34,9 +38,10 @@ class Tripwire:
         """When the last request was sent that was answered; -1: none was."""
 
     async def __aenter__(self) -> Self:
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                self._reader, self._writer = await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES_MAX)
+        if self._host:  # an empty one would be this very machine
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    self._reader, self._writer = await self._connect()
         return self
 
     async def __aexit__(
@@ -46,27 +51,46 @@ class Tripwire:
             self._writer.close()
 
     async def fell(self, timeout_s: float) -> bool:
-        """Wait for it; False: it stands when the time is over."""
+        """Wait for it; False: it has not when the time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._ask_until_it_falls()
+                if self._reader is not None and self._writer is not None:
+                    broke = await self._breaks(self._reader, self._writer)
+                    self.has_fallen = broke and not await self._listens()
+                if not self.has_fallen:
+                    await asyncio.Event().wait()
         return self.has_fallen
 
-    async def _ask_until_it_falls(self) -> None:
-        if self._reader is None or self._writer is None:
-            await asyncio.Event().wait()
-            return
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES_MAX)
+
+    async def _breaks(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask until the connection ends; False: what answers is not understood, and neither would its end be."""
+        try:
             while True:
                 sent_ns = self._clock()
-                self._writer.write(self._request)
-                await self._answer(self._reader)
+                writer.write(self._request)
+                await _answer(reader)
                 self.alive_ns = sent_ns
                 await asyncio.sleep(ASK_EVERY_S)
-        self.has_fallen = True
+        except (OSError, asyncio.IncompleteReadError):
+            return True
+        except (ValueError, asyncio.LimitOverrunError):
+            return False
 
-    async def _answer(self, reader: asyncio.StreamReader) -> None:
-        """Raises IncompleteReadError or OSError when the other side is gone."""
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        _, _, rest = head.partition(b"content-length:")
-        await reader.readexactly(int(rest.split(b"\r\n")[0] or b"0"))
+    async def _listens(self) -> bool:
+        """Whether a new connection is accepted, now that the old one is gone."""
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, writer = await self._connect()
+                writer.close()
+                return True
+        return False
+
+
+async def _answer(reader: asyncio.StreamReader) -> None:
+    """Raises IncompleteReadError or OSError when the other side is gone, ValueError or LimitOverrunError when it says
+    something else."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    _, _, rest = head.partition(b"content-length:")
+    await reader.readexactly(int(rest.split(b"\r\n")[0] or b"0"))
