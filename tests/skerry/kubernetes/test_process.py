@@ -135,6 +135,10 @@ def test_what_is_known_while_it_goes():
         (ended(code=143, reason="Error"), "container ended with exit code 143 (SIGTERM, Error) at 14:54:28Z"),
         (ended(code=1, reason="Error", message=" disk full\n"), "exit code 1 (Error) at 14:54:28Z: disk full"),
         (ended(code=255, reason=""), "container ended with exit code 255 at 14:54:28Z"),
+        (
+            ended("", 137, "ContainerStatusUnknown", None, message="The container could not be located"),
+            "exit code 137 (ContainerStatusUnknown): The container could not be located",
+        ),
         (ended(code=128, reason="StartError", at=None), "container ended with exit code 128 (StartError)"),
     ],
 )
@@ -202,6 +206,11 @@ CASES = {
     "late news of what was gone": (
         pod(state=ended("c-1", 137), container="c-1"),
         pod(state=waits("CrashLoopBackOff"), last=ended("c-1", 137, message="words"), container="c-1", restarts=1),
+        "",
+    ),
+    "a pod that never started went away": (
+        pod(state=waits(), grace=5),
+        pod(state=ended("", 137, "ContainerStatusUnknown", None), grace=5),
         "",
     ),
     "its node is lost": (UP, pod(state=runs(), container="c-1", reason="NodeLost"), ""),

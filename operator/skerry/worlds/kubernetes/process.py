@@ -21,6 +21,8 @@ from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text
 
 SIGNALLED = 128
 """An init, as a shell, exits with this and the number of the signal that ended its child."""
+NOT_LOCATED = "ContainerStatusUnknown"
+"""The kubelet's reason when a pod goes whose container it does not find: one that never started, as a rule."""
 TEXT_MAX = 300
 NO_POD = "there is no pod"
 NOT_YET = "its container was not started yet"
@@ -40,6 +42,8 @@ class ProcessEnd(msgspec.Struct, frozen=True):
     @property
     def signal_name(self) -> str:
         """Of the signal that ended the process; empty: none did, or it cannot be told."""
+        if self.reason == NOT_LOCATED:
+            return ""  # the exit code is the kubelet's invention
         try:
             return signal.Signals(self.exit_code - SIGNALLED).name
         except ValueError:
@@ -132,8 +136,9 @@ def ended_by_itself(before: ProcessView, now: ProcessView) -> str:
     """
     if before.state is not ProcessState.RUNNING:
         # Late news of the process that was gone before is no news.
-        fresh = now.end is not None and now.end != before.end and now.end.container_id != before.container_id
-        return f"its {now.end}" if fresh else ""
+        fresh = now.end is not None and now.end != before.end
+        known = now.end is None or now.end.container_id in ("", before.container_id)
+        return f"its {now.end}" if fresh and not known else ""
     by_whom = f" ({now.disruption})" if now.disruption else ", and not by us"
     end = f"; its {now.end}" if now.end is not None and now.end != before.end else ""
     if now.uid != before.uid:
