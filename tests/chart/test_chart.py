@@ -32,7 +32,6 @@ VALUES: dict[str, tuple[str, ...]] = {
         "operator.nodeSelector.disk=fast",
         "operator.podLabels.team=one",
         "operator.podAnnotations.note=two",
-        "operator.extraArgs[0]=--help",
         "operator.affinity.nodeAffinity.x=y",
         "brokers.extraEnv[0].name=A",
         "brokers.extraEnv[0].value=b",
