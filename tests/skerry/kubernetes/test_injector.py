@@ -43,7 +43,7 @@ def test_a_reset_is_root_with_one_capability():
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     assert "targetContainerName" not in container
-    assert container["terminationMessagePolicy"] == "File"
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert container["imagePullPolicy"] == "IfNotPresent"
     assert reset(pull_policy="Never")["imagePullPolicy"] == "Never"
 
