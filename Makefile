@@ -8,7 +8,7 @@ SEEDS  ?= 200
 
 .DEFAULT_GOAL := help
 .PHONY: help setup crds lint types layers unit sim test demo soak bench manifests clean
-.PHONY: kind-up kind-down node-image images
+.PHONY: kind-up kind-down node-image images e2e e2e-smoke bench-kube
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ lint: $(STAMP) ## style and formatting
 
 types: $(STAMP) ## strict type checks
 	$(BIN)/mypy
+	$(BIN)/mypy --strict injector/skerry_injector.py hack/lock_subset.py hack/manifests.py
 
 layers: $(STAMP) ## the architecture, as import contracts
 	$(BIN)/lint-imports
@@ -68,6 +69,15 @@ node-image: ## build the node image that is used where none can be pulled
 
 images: ## build the images of broker, operator and injector
 	@PYTHONPATH=hack $(PYTHON) -m kind images
+
+e2e-smoke: $(STAMP) kind-up ## the end-to-end tests of continuous integration, on that cluster
+	$(BIN)/pytest -m "e2e and smoke" -n 0
+
+e2e: $(STAMP) kind-up ## every end-to-end test, on that cluster
+	$(BIN)/pytest -m e2e -n 0
+
+bench-kube: $(STAMP) kind-up ## run 01, 04a and 04b N times each on that cluster; prints a table, writes JSON
+	$(BIN)/python bench/kube.py --runs $(N)
 
 clean: ## remove the environment and all output
 	rm -rf $(VENV) out report .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
