@@ -95,8 +95,8 @@ def kill_container(
 
 
 def _container(name: str, image: str, pull_policy: str, arguments: list[str], rights: JsonObject) -> JsonObject:
-    """The program is the image's entrypoint. An ephemeral container may have no resources, ports or probes. What it says
-    of wrong arguments goes to its log only, so that the log stands in for the message then."""
+    """The program is the image's entrypoint. An ephemeral container may have no resources, ports or probes. What it
+    says of wrong arguments goes to its log only, so that the log stands in for the message then."""
     return {
         "name": name,
         "image": image,
