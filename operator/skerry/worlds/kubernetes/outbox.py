@@ -1,6 +1,7 @@
 """What goes to the workload pod, in order: an action is sent again until the pod has taken it, or is lost.
 
-The pod passes over ids that it has seen, so that sending twice is doing once.
+The pod passes over ids that it has seen, so that sending twice is doing once. A pod that answers and does not take what
+it is sent never will (another version, another token): the recording is as good as lost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from itertools import takewhile
 from skerry.engine.world import Action, ActionReport, Check, Drain, Finish, ReportState
 from skerry.runner.messages import Events
 from skerry.worlds.kubernetes.recording import Recording
-from skerry.worlds.kubernetes.workload import WorkloadError
+from skerry.worlds.kubernetes.workload import WorkloadError, WorkloadRefused
 
 AGAIN_S = 0.1
 BATCH_MAX = 200
@@ -22,8 +23,9 @@ BATCH_MAX = 200
 class Outbox:
     """Invariant: what was put first is taken first."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, again_s: float = AGAIN_S) -> None:
         self._recording = recording
+        self._again_s = again_s
         self._waiting: deque[Action] = deque()
         self._failures: list[ActionReport] = []
         self._filled = asyncio.Event()
@@ -41,8 +43,7 @@ class Outbox:
 
     def take_failures(self) -> tuple[ActionReport, ...]:
         """For everything that waits while the pod is lost: nobody else will answer it."""
-        if self.lost or self._recording.lost:
-            why = self.lost or self._recording.lost
+        if why := self.lost or self._recording.lost:
             now_ns = self._recording.times.now_ns()
             while self._waiting:
                 action = self._waiting.popleft()
@@ -59,8 +60,16 @@ class Outbox:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def raise_failure(self) -> None:
+        """A sender that died must not look like a pod that does nothing."""
+        task = self._task
+        if task is not None and task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+            raise failure
+
     async def flushed(self, timeout_s: float) -> None:
-        """Until the pod has taken everything, or the time is over."""
+        """Until the pod has taken everything, or is lost, or the time is over."""
+        if self.lost or self._recording.lost:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._empty.wait()
@@ -75,13 +84,17 @@ class Outbox:
             path, batch = first_batch(tuple(self._waiting)[:BATCH_MAX])
             try:
                 await self._recording.post(path, Events(batch, self.abort))
-            except WorkloadError:
-                if self._recording.lost:
+            except WorkloadError as error:
+                if isinstance(error, WorkloadRefused):
+                    self.lost = str(error)
+                if self.lost or self._recording.lost:
+                    self._empty.set()
                     return
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(self._again_s)
                 continue
-            for _ in batch:
-                self._waiting.popleft()
+            for action in batch:
+                if self._waiting and self._waiting[0] is action:  # not answered as failed meanwhile
+                    self._waiting.popleft()
 
 
 def first_batch(waiting: tuple[Action, ...]) -> tuple[str, tuple[Action, ...]]:

@@ -118,6 +118,12 @@ class Recording:
         if self._pod is not None:
             await self._pod.__aexit__(None, None, None)
 
+    def raise_failure(self) -> None:
+        """Whoever looks has died: that must not look like a run in which nothing happens."""
+        task = self._task
+        if task is not None and task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+            raise failure
+
     async def post(self, path: str, events: Events) -> None:
         """Raises WorkloadError."""
         if self._pod is None or self.lost:

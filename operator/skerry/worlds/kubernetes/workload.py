@@ -7,7 +7,7 @@ its template (who may read Jobs here may see it: docs/security.md).
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -25,12 +25,18 @@ POST_TIMEOUT_S = 3.0
 FILE_TIMEOUT_S = 20.0
 NS = 1_000_000_000
 
+Body = TypeVar("Body", View, Answer)
+
 _view_decoder = msgspec.json.Decoder(View)
 _answer_decoder = msgspec.json.Decoder(Answer)
 
 
 class WorkloadError(Exception):
     """The workload pod did not answer, or refused; one sentence."""
+
+
+class WorkloadRefused(WorkloadError):
+    """It did not take what it was sent, and will not take the same again."""
 
 
 def job_manifest(
@@ -149,14 +155,14 @@ class WorkloadPod:
 
     async def view(self) -> View:
         """Raises WorkloadError."""
-        return _view_decoder.decode(await self._ask("GET", "/view", b"", VIEW_TIMEOUT_S))
+        return _decoded(_view_decoder, await self._ask("GET", "/view", b"", VIEW_TIMEOUT_S))
 
     async def begin(self, begin: Begin) -> Answer:
         """Raises WorkloadError."""
         return await self._post("/begin", msgspec.json.encode(begin))
 
     async def events(self, path: str, events: Events) -> Answer:
-        """``path``: /events, /drain, /check or /finish. Raises WorkloadError."""
+        """``path``: /events, /drain, /check or /finish. Raises WorkloadError, and WorkloadRefused."""
         return await self._post(path, msgspec.json.encode(events))
 
     async def report_files(self) -> dict[str, bytes]:
@@ -164,7 +170,7 @@ class WorkloadPod:
         return {name: await self._ask("GET", f"/report/{name}", b"", FILE_TIMEOUT_S) for name in REPORT_FILES}
 
     async def _post(self, path: str, body: bytes) -> Answer:
-        answer = _answer_decoder.decode(await self._ask("POST", path, body, POST_TIMEOUT_S))
+        answer = _decoded(_answer_decoder, await self._ask("POST", path, body, POST_TIMEOUT_S))
         if answer.error:
             raise WorkloadError(f"the workload pod refused: {answer.error}")
         return answer
@@ -179,5 +185,23 @@ class WorkloadPod:
             reason = str(error) or type(error).__name__
             raise WorkloadError(f"the workload pod does not answer: {reason}") from None
         if response.status != 200:
-            raise WorkloadError(f"the workload pod refused {path}: {content[:300].decode(errors='replace')}")
+            kind = WorkloadRefused if 400 <= response.status < 500 else WorkloadError
+            raise kind(f"the workload pod refused {path}: {_said(content) or response.status}")
         return content
+
+
+def _decoded(decoder: msgspec.json.Decoder[Body], content: bytes) -> Body:
+    try:
+        return decoder.decode(content)
+    except msgspec.DecodeError as error:
+        raise WorkloadError(
+            f"what the workload pod answers is not understood ({error}); is its image as new?"
+        ) from None
+
+
+def _said(content: bytes) -> str:
+    """The sentence of a refusal."""
+    try:
+        return _answer_decoder.decode(content).error
+    except msgspec.DecodeError:
+        return content[:300].decode(errors="replace").strip()

@@ -243,7 +243,7 @@ class KubernetesWorld:
         """After the last action: the report is written in the pod, and fetched."""
         assert self._finish is not None
         files: dict[str, bytes] = {}
-        if not self._recording.lost:
+        if not (self._recording.lost or self._outbox.lost):
             await self._outbox.flushed(REPORT_TIMEOUT_S)
             files = await self._recording.report_files(REPORT_TIMEOUT_S)
         content = files.get("report.json")
@@ -300,6 +300,8 @@ class KubernetesWorld:
 
     def _raise_from_tasks(self) -> None:
         self._pods.raise_failure()
+        self._outbox.raise_failure()
+        self._recording.raise_failure()
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
             if not task.cancelled() and (failure := task.exception()) is not None:
