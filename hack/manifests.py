@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "helm" / "skerry"
 NAMESPACE = "skerry"
-KUBERNETES_MIN = "1.28.0"
+KUBERNETES_MIN = "1.29.0"
 HELMS_OWN_LABELS = re.compile(r" *(app\.kubernetes\.io/managed-by: Helm|helm\.sh/chart: .*)\n")
 
 
