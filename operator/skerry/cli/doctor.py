@@ -70,6 +70,6 @@ def _table(checks: list[Check], namespace: str) -> Table:
 
 def _sentence(failed: list[str], checks: list[Check]) -> str:
     if failed:
-        return f"Experiments cannot be carried out here: {', '.join(failed)}."
+        return f"To be mended first: {', '.join(failed)}."
     unclear = [check.name for check in checks if check.state != "OK"]
     return "Experiments can be carried out here" + (f"; mind: {', '.join(unclear)}." if unclear else ".")

@@ -241,7 +241,7 @@ def test_doctor_shows_all_checks_then_what_to_do_and_fails(cluster, capsys):
     assert (code, errors) == (1, "")
     lines = said.splitlines()
     assert "namespace: kubectl label namespace skerry skerry.dev/enabled=true --overwrite" in lines  # in one piece
-    assert lines[-1] == "Experiments cannot be carried out here: CRD, namespace, operator, brokers."
+    assert lines[-1] == "To be mended first: CRD, namespace, operator, brokers."
     assert [word for word in ("API server", "UNKNOWN", "FAIL", "OK") if word not in said] == []
 
 
@@ -249,7 +249,7 @@ def test_doctor_without_a_cluster_says_so_and_fails(cluster, monkeypatch, tmp_pa
     (tmp_path / "kubeconfig").write_text(KUBECONFIG.format(url="http://127.0.0.1:1"))
     code, said, _ = skerry(capsys, "doctor")
     assert code == 1
-    assert said.splitlines()[-1] == "Experiments cannot be carried out here: API server."
+    assert said.splitlines()[-1] == "To be mended first: API server."
 
 
 def test_doctor_is_content_where_nothing_fails(cluster, monkeypatch, capsys):

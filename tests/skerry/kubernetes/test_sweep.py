@@ -47,7 +47,7 @@ async def test_cuts_go_first_and_reports_stay(leftovers, kube):
     assert await sweep(kube, "cut") == [
         "removed policy NetworkPolicy policy-of-cut of experiment cut",
         "removed fuse Job fuse-of-cut of experiment cut",
-        "removed probe Pod probe-of-cut of experiment cut",
+        "removed probe Pod probe-of-cut",
         "removed hold ConfigMap hold-of-cut of experiment cut",
         "removed workload Job workload-of-cut of experiment cut",
         "removed lease Lease lease-of-cut of experiment cut",

@@ -29,7 +29,7 @@ class State(StrEnum):
     WARN = "WARN"
     """Some experiments will be refused, or judged less sharply."""
     FAIL = "FAIL"
-    """No experiment can be carried out."""
+    """Experiments, or a whole kind of them, cannot be carried out."""
     UNKNOWN = "UNKNOWN"
     """It could not be found out; ``found`` says why."""
 
@@ -197,16 +197,15 @@ def clocks_check(offsets: Mapping[str, tuple[int, int]]) -> Check:
     return Check("clocks", State.OK, f"brokers and this machine agree, as far as can be told (within {_ms(error_ns)})")
 
 
-def enforcement_checks(found: Enforcement, injector: bool, standing: Sequence[str]) -> list[Check]:
-    """``standing``: the names of the namespace's own policies, which may allow what the probe denied."""
+def enforcement_checks(found: Enforcement, injector: bool) -> list[Check]:
+    """``injector``: it is switched on."""
     new, kept = "new connections", "kept-open connections"
     if found.new_cut_ns is None:
-        suspects = f", unless {' or '.join(f'`{each}`' for each in standing[:3])} allows them" if standing else ""
         return [
             Check(
                 new,
                 State.FAIL,
-                f"a NetworkPolicy did not cut them within {ENFORCED_S:.0f} s: nothing here enforces it{suspects}",
+                f"a NetworkPolicy did not cut them within {ENFORCED_S:.0f} s: nothing here enforces it",
                 "install a network plugin that enforces NetworkPolicies (Calico, Cilium, kube-router); kills work",
             ),
             Check(kept, State.UNKNOWN, "new ones were not cut, so these say nothing"),

@@ -84,7 +84,6 @@ class Doctor:
         self._deployment: JsonObject | None = None
         self._brokers: BrokerSet | None = None
         self._pods: list[JsonObject] = []
-        self._policies: list[JsonObject] = []
         self._opt_ins: OptIns | None = None
         self._measured: Enforcement | None = None
 
@@ -194,13 +193,13 @@ class Doctor:
         return refusal.message if refusal is not None else ""
 
     async def _standing(self) -> list[Check]:
-        self._policies = await self._kube.list(NETWORK_POLICIES)
         brokers = self._brokers
         if brokers is None or self._namespace is None or len(self._pods) < brokers.replicas:
             return [Check("policies", State.UNKNOWN, "without all brokers it cannot be said what would void a cut")]
         pods = [brokers.pod_name(ordinal) for ordinal in brokers.ordinals]
         ports = {plane: brokers.ports[plane] for plane in CUT_PLANES}
-        voiders = voiding(self._policies, self._pods, labels_of(self._namespace), combinations(pods, 2), ports)
+        standing = await self._kube.list(NETWORK_POLICIES)
+        voiders = voiding(standing, self._pods, labels_of(self._namespace), combinations(pods, 2), ports)
         return [policies_check([voider.sentence for voider in voiders])]
 
     async def _clocks(self) -> list[Check]:
@@ -236,7 +235,7 @@ class Doctor:
             return [Check("network", State.UNKNOWN, f"what NetworkPolicies do here was not measured: {error}")]
         self._measured = found
         injected = self._opt_ins is not None and self._opt_ins.injector
-        return enforcement_checks(found, injected, [str(each["metadata"]["name"]) for each in self._policies])
+        return enforcement_checks(found, injected)
 
     async def _prometheus(self) -> list[Check]:
         url = self._asked.prometheus_url

@@ -17,8 +17,15 @@ from skerry.experiment.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.fuse import fuse_manifest
-from skerry.worlds.kubernetes.names import POD_NAME_LABEL, Artefact, labels, object_name, owner_reference
-from skerry.worlds.kubernetes.policy import policies_for
+from skerry.worlds.kubernetes.names import (
+    NAMESPACE_NAME_LABEL,
+    POD_NAME_LABEL,
+    Artefact,
+    labels,
+    object_name,
+    owner_reference,
+)
+from skerry.worlds.kubernetes.policy import policies_for, voiding
 from skerry.worlds.kubernetes.readiness import not_ready
 
 DOCTOR = "doctor"
@@ -115,6 +122,7 @@ class _Probe:
         await self._kube.create(PODS, self._pod(self._client, fuse, arguments))
         await self._running(self._client)
         say("waiting until the probes reach each other")
+        await self._require_way()
         before = await self._steady()
         say("cutting them off by a NetworkPolicy")
         links = ((0, 1), (1, 0))
@@ -146,6 +154,16 @@ class _Probe:
             if self._pace.now_s() > deadline_s:
                 raise Impossible(f"probe pod {name} did not start within {PODS_S:.0f} s: it {why}")
             await self._pace.sleep(POLL_S)
+
+    async def _require_way(self) -> None:
+        """No standing policy allows what the probe is about to deny: that it is not cut would be no news."""
+        kube = self._kube
+        pods = [pod for name in (self._server, self._client) if (pod := await kube.get(PODS, name)) is not None]
+        standing = await kube.list(NETWORK_POLICIES)
+        ports = {Plane.RAFT: CUT_PORT}
+        voiders = voiding(standing, pods, {NAMESPACE_NAME_LABEL: kube.namespace}, [(self._server, self._client)], ports)
+        if voiders:
+            raise Impossible(f"NetworkPolicy `{voiders[0].policy}` allows what the probe would deny")
 
     async def _steady(self) -> JsonObject:
         """The client's words once every connection works: without that a failure would mean nothing."""

@@ -64,5 +64,5 @@ async def sweep(kube: Kube, experiment: str | None = None, *, reports: bool = Fa
 
 def _sentence(found: JsonObject, artefact: Artefact) -> str:
     metadata = found["metadata"]
-    of = (metadata.get("labels") or {}).get(EXPERIMENT_LABEL)
+    of = (metadata.get("labels") or {}).get(EXPERIMENT_LABEL) if artefact is not Artefact.PROBE else None
     return f"removed {artefact} {found['kind']} {metadata['name']}" + (f" of experiment {of}" if of else "")
