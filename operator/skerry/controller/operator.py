@@ -20,6 +20,7 @@ from skerry.worlds.kubernetes.world import KubernetesWorld
 RECONCILE_S = 30.0
 """The watch tells everything at once; the list makes up for what it missed."""
 AGAIN_S = 2.0
+BEGIN_S = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +30,25 @@ class Operator:
         self._environment = environment
         self._tools = Tools(settings=environment.settings, make_world=KubernetesWorld, preflight=preflight, look=look)
         self._stop = asyncio.Event()
-        self._not_ready = "the experiments were not listed yet"
+        self.not_ready = "the experiments were not listed yet"
+        """Why it is not ready; empty: it is."""
+        self._problem = ""
+        """Why the list failed, as it was logged last."""
+
+    def stop(self) -> None:
+        """``run`` returns when what runs is healed."""
+        self._stop.set()
 
     async def run(self) -> None:
         """Until a signal. Raises KubeError when there is no cluster to talk to, OSError when the port is taken."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self.stop)
         async with contextlib.AsyncExitStack() as stack:
             kubes = [
                 await stack.enter_async_context(Kube(namespace)) for namespace in self._environment.namespaces or ("",)
             ]
-            server = Server(self._tools.metrics.exposition, lambda: self._not_ready, port=self._environment.port)
+            server = Server(self._tools.metrics.exposition, lambda: self.not_ready, port=self._environment.port)
             await stack.enter_async_context(server)
             by_namespace = {kube.namespace: kube for kube in kubes}
             supervisor = Supervisor(by_namespace, self._tools)
@@ -61,23 +69,34 @@ class Operator:
         watch.start()
         try:
             while not self._stop.is_set() and not watch.ended.is_set():
-                self._not_ready = "" if watch.ready else "the watch has not begun yet"
-                await self._pause(RECONCILE_S if watch.ready else AGAIN_S / 10, watch.ended)
+                self.not_ready = self._problem if watch.ready else "the watch has not begun yet"
+                await self._pause(self._rest_s(watch), watch.ended)
                 if watch.ready and not self._stop.is_set():
                     await self._listed(supervisor)
         finally:
-            self._not_ready = "the watch is over"
+            self.not_ready = "the watch is over"
             await watch.stop()
         await self._pause(AGAIN_S)
+
+    def _rest_s(self, watch: Watch) -> float:
+        """Until the next list, or the next look at a watch that begins."""
+        if not watch.ready:
+            return BEGIN_S
+        return AGAIN_S if self._problem else RECONCILE_S
 
     async def _listed(self, supervisor: Supervisor) -> bool:
         try:
             await supervisor.reconcile()
         except KubeError as error:
             hint = "; is the CRD installed?" if error.not_found else ""
-            self._not_ready = f"{error}{hint}"
-            log.warning("the experiments could not be listed: %s%s", error, hint)
+            problem = f"{error}{hint}"
+            if problem != self._problem:
+                log.warning("the experiments could not be listed: %s", problem)
+            self.not_ready = self._problem = problem
             return False
+        if self._problem:
+            log.info("the experiments are listed again")
+        self._problem = ""
         return True
 
     async def _pause(self, seconds: float, *events: asyncio.Event) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import kopf
 
@@ -29,6 +29,7 @@ class Watch:
         self._seen = seen
         self._ready = threading.Event()
         self._stop = threading.Event()
+        self._stop_kopf: Callable[[], object] = lambda: None
         self.ended = asyncio.Event()
         """It does not watch any more; why is in the log."""
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
@@ -42,6 +43,7 @@ class Watch:
 
     async def stop(self) -> None:
         self._stop.set()
+        self._stop_kopf()
         await asyncio.to_thread(self._thread.join, JOIN_S)
 
     def _run(self) -> None:
@@ -49,20 +51,28 @@ class Watch:
         logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
         try:
             asyncio.run(self._operate())
-        except Exception:
-            log.exception("the watch of experiments broke")
+        except Exception as error:  # kopf has logged where
+            log.error("the watch of experiments broke and is begun anew: %s", error)
         finally:
             self._tell_end()
 
     async def _operate(self) -> None:
-        await kopf.operator(
-            registry=registry_of(self._hand_over),
-            settings=settings(),
-            namespaces=self._namespaces,
-            standalone=True,
-            ready_flag=self._ready,
-            stop_flag=self._stop,
-        )
+        # A flag of this loop: kopf would wait for one of another thread in a thread, which outlives a failed watch.
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._stop_kopf = lambda: loop.call_soon_threadsafe(stop.set)
+        if self._stop.is_set():
+            return
+        try:
+            await kopf.operator(
+                registry=registry_of(self._hand_over),
+                settings=settings(),
+                namespaces=self._namespaces,
+                standalone=True,
+                ready_flag=self._ready,
+                stop_flag=stop,
+            )
+        finally:
+            self._stop_kopf = lambda: None
 
     def _hand_over(self, event_type: str | None, resource: dict[str, object]) -> None:
         self._loop.call_soon_threadsafe(self._seen, event_type, resource)
