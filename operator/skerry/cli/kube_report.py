@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,6 +44,11 @@ class Fetched(NamedTuple):
 
 def fetch_report(options: Options, console: Console) -> int:
     """The exit code of the verdict. Raises CommandError."""
+    return fetch_files(options, console).verdict.exit_code
+
+
+def fetch_files(options: Options, console: Console) -> RunReport:
+    """Write and show what there is of a run; the report of it. Raises CommandError, OSError."""
     files, notes = ask_cluster(options.namespace, options.context, lambda kube: _fetch(kube, options.experiment))
     try:
         report = msgspec.json.decode(files[REPORT], type=RunReport)
@@ -60,7 +66,7 @@ def fetch_report(options: Options, console: Console) -> int:
     print_report(console, report, [options.out / name for name in (HISTORY, *FILES) if name in files])
     for note in notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    return report.verdict.exit_code
+    return report
 
 
 async def _fetch(kube: Kube, experiment: str) -> Fetched:
@@ -72,17 +78,18 @@ async def _fetch(kube: Kube, experiment: str) -> Fetched:
     if kept is None:
         raise CommandError(await _why_there_is_none(kube, experiment))
     packed = kept.get("binaryData") or {}
-    notes = []
-    files = {}
-    for file in FILES:
-        if f"{file}.gz" in packed:
-            files[file] = _unpacked(packed[f"{file}.gz"], f"{file} in ConfigMap {name}")
-        else:
-            notes.append(f"{file} was left out by the operator: the report was too large for a ConfigMap")
+    files = {
+        file: _unpacked(packed[f"{file}.gz"], f"{file} in ConfigMap {name}") for file in FILES if f"{file}.gz" in packed
+    }
+    notes = [(kept.get("data") or {}).get("note") or "", *_missing(files)]
     history, note = await _history(kube, experiment)
     if history is not None:
         files[HISTORY] = history
-    return Fetched(files, notes + ([note] if note else []))
+    return Fetched(files, [each for each in (*notes, note) if each])
+
+
+def _missing(files: Mapping[str, bytes]) -> list[str]:
+    return [f"there is no {file} in it" for file in FILES if file not in files]
 
 
 async def _history(kube: Kube, experiment: str) -> tuple[bytes | None, str]:

@@ -82,16 +82,23 @@ def run_command(
         Path,
         typer.Argument(help="A document, or a directory of them (a suite).", metavar="FILE|DIR", show_default=False),
     ],
-    world: Annotated[WorldName, typer.Option(help="Simulated, or real processes on this machine.")] = WorldName.LOCAL,
+    world: Annotated[
+        WorldName, typer.Option(help="Simulated, real processes on this machine, or a cluster with the operator.")
+    ] = WorldName.LOCAL,
     seed: Seed = None,
     runs: Annotated[int, typer.Option(min=1, max=10_000, help="How often; run n uses seed + n.", metavar="N")] = 1,
     out: Annotated[Path, typer.Option(help="Directory for histories and reports.", metavar="DIR")] = Path("out"),
     keep: Annotated[bool, typer.Option("--keep", help="Keep the brokers' data directories.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
 ) -> None:
     """Run an experiment, or every experiment of a directory, and judge it."""
     from skerry.cli import run
 
-    raise typer.Exit(run.run_suite(run.Options(target, str(world), seed, runs, out, keep), Console()))
+    if world is not WorldName.KUBERNETES and (namespace or context):
+        raise CommandError("--namespace and --context say where in a cluster: use them with `--world kubernetes`")
+    options = run.Options(target, str(world), seed, runs, out, keep, namespace, context)
+    raise typer.Exit(run.run_suite(options, Console()))
 
 
 @app.command("check")
