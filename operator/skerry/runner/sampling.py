@@ -79,7 +79,8 @@ class Sampler:
         self._timestamps: dict[tuple[int, str, tuple[tuple[str, str], ...]], float] = {}
         self._stalls: list[Stall] = []
         self._pids: dict[int, int] = {}
-        self._stalls_seen: dict[int, int] = {}
+        self._stalls_seen: dict[int, tuple[str, int]] = {}
+        """Ordinal -> of which incarnation, and when the newest ended, by its own machine's clock."""
         self._exits_noted: dict[int, int] = {}
         """Ordinal -> at which start; one that is started again may exit again."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -157,7 +158,7 @@ class Sampler:
             self._views[ordinal] = answer.view(ordinal, before_ns, process, after_ns)
             self._pids[ordinal] = answer.pid
             self._note_elections(answer, after_ns)
-            self._note_stalls(ordinal, answer)
+            self._note_stalls(ordinal, answer, before_ns, after_ns)
             for link in answer.links(ordinal, before_ns):
                 self._note_link(link, before_ns, after_ns)
         self._record(self._target.status_sample(ordinal, before_ns, after_ns, answer))
@@ -208,15 +209,22 @@ class Sampler:
                 self._elections.add(key)
                 self._record(election)
 
-    def _note_stalls(self, ordinal: int, answer: StatusAnswer) -> None:
-        for from_boot_ns, to_boot_ns in answer.stalls():
-            if to_boot_ns > self._stalls_seen.get(ordinal, 0):
-                self._stalls_seen[ordinal] = to_boot_ns
-                self.stalled(ordinal, from_boot_ns, to_boot_ns)
+    def _note_stalls(self, ordinal: int, answer: StatusAnswer, before_ns: int, after_ns: int) -> None:
+        """Their moments are known as well as the answer's own is, which lies between the two bounds."""
+        incarnation, newest_boot_ns = self._stalls_seen.get(ordinal, ("", 0))
+        if incarnation != answer.incarnation:
+            newest_boot_ns = 0
+        for ended_boot_ns, from_ago_ns, to_ago_ns in answer.stalls():
+            if ended_boot_ns > newest_boot_ns:
+                newest_boot_ns = ended_boot_ns
+                self._stalled(Stall(ordinal, before_ns - from_ago_ns, after_ns - to_ago_ns))
+        self._stalls_seen[ordinal] = answer.incarnation, newest_boot_ns
 
     def stalled(self, process: int, from_boot_ns: int, to_boot_ns: int) -> None:
-        """Somebody did not run: a broker, the runner (-1) or the proxy (-2)."""
-        stall = Stall(process, self._clock.run_ns(from_boot_ns), self._clock.run_ns(to_boot_ns))
+        """Somebody on this machine did not run: the runner (-1) or the proxy (-2)."""
+        self._stalled(Stall(process, self._clock.run_ns(from_boot_ns), self._clock.run_ns(to_boot_ns)))
+
+    def _stalled(self, stall: Stall) -> None:
         if stall.to_ns > 0:
             self._stalls.append(stall)
             self._record(stall)

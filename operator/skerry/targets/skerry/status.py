@@ -84,10 +84,16 @@ class StatusAnswer:
                     reason=election.reason,
                 )
 
-    def stalls(self) -> Iterator[tuple[int, int]]:
-        """(from, to) on the boot clock of the broker's machine, oldest first."""
+    @property
+    def incarnation(self) -> str:
+        return self._node.incarnation
+
+    def stalls(self) -> Iterator[tuple[int, int, int]]:
+        """(end, from, to), oldest first. The end is by the boot clock of the broker's machine, which need not be ours:
+        it tells one stall of a process from another. From and to are nanoseconds before this answer was made."""
         for stall in self._report.stalls:
-            yield stall.ended_boot_ns - stall.duration_ns, stall.ended_boot_ns
+            ago_ns = self._report.boot_ns - stall.ended_boot_ns
+            yield stall.ended_boot_ns, ago_ns + stall.duration_ns, ago_ns
 
     def links(self, ordinal: int, sampled_ns: int) -> list[LinkView]:
         """The kept-open connections."""
