@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from skerry.engine.world import Check, Finish, Heal, Kill, OccurrenceId, Record,
 from skerry.experiment.verdict import Verdict
 from skerry.experiment.vocabulary import KillHow
 from skerry.history.codec import read_history
-from skerry.history.records import Note
+from skerry.history.records import Footer, Note
 from skerry.report.model import RunReport
+from skerry.runner import service as service_module
 from skerry.runner.messages import Answer, Begin, Events, View
-from skerry.runner.service import Service
+from skerry.runner.service import Service, topic_mark
+from skerry.targets.skerry import Target
 
 TOKEN = "a-token-of-sixteen"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -127,3 +130,115 @@ async def test_the_report_is_served_when_the_run_is_over(pod: Pod) -> None:
     assert msgspec.json.decode(body, type=RunReport).verdict is Verdict.INCONCLUSIVE
     assert (await pod.get("/report/report.html"))[0] == 200
     assert (await pod.get("/report/..%2Fhistory.jsonl"))[0] == 404
+
+
+async def test_the_same_run_may_be_told_by_a_newer_operator(pod: Pod) -> None:
+    """One that was upgraded finds its predecessor's run, and has to drain it."""
+    await pod.post("/begin", BEGIN)
+    assert (await pod.post("/begin", msgspec.structs.replace(BEGIN, skerry_version="newer")))[0] == 200
+
+
+async def test_a_bug_in_beginning_an_action_is_told_and_the_action_is_not_lost_in_silence(pod: Pod) -> None:
+    """Sent again it is passed over: without these words nobody would ever know."""
+    await pod.post("/begin", BEGIN)
+    assert pod.service._run is not None
+
+    def broken() -> None:
+        raise KeyError("a bug")
+
+    pod.service._run.load.start = broken
+    status, answer = await pod.post("/events", Events((StartWorkload(1),)))
+    assert (status, answer.error) == (200, "the runner failed: KeyError: 'a bug'")
+    assert (await pod.view()).failure == "the runner failed: KeyError: 'a bug'"
+
+
+async def test_a_checker_that_crashed_is_told(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then the history is closed, and there is nothing left to flush."""
+    monkeypatch.setattr(service_module, "FLUSH_EVERY_S", 0.001)
+    await pod.post("/begin", BEGIN)
+    assert pod.service._run is not None
+
+    async def broken() -> None:
+        pod.service._run.recorder.close(Footer(0))
+        await asyncio.sleep(0.01)
+        raise ZeroDivisionError("in a rule")
+
+    pod.service._run._check = broken
+    await pod.post("/check", Events((Check(4),)))
+    async with asyncio.timeout(5):
+        while not (await pod.view()).failure:
+            pass
+    assert (await pod.view()).failure == "the runner failed: ZeroDivisionError: in a rule"
+
+
+@pytest.mark.parametrize(
+    ("topic", "mark"),
+    [
+        ("orders-skx-0a1b2c3d", "-skx-0a1b2c3d"),
+        ("probe-1-17-orders-skx-0a1b2c3d", "-skx-0a1b2c3d"),
+        ("orders", ""),
+        ("orders-skx-", ""),
+        ("orders-skx-european", ""),
+        ("my-skx-0a1b2c3d-archive", ""),
+        ("orders-skx-0a1b2c3d4", ""),
+    ],
+)
+def test_topics_of_runs_are_told_from_those_of_people(topic: str, mark: str) -> None:
+    assert topic_mark(topic) == mark
+
+
+OWN, PROBED = "orders-skx-0000000a", "probe-0-1-orders-skx-0000000a"
+OF_ANOTHER, OF_SOMEBODY = "orders-skx-0000000b", "payments-skx-archive"
+
+
+class Cluster:
+    """Whose topics can be listed and deleted, once ``open`` is set."""
+
+    def __init__(self, topics: list[str]) -> None:
+        self.topics = topics
+        self.open = asyncio.Event()
+        self.left = asyncio.Event()
+
+    def target(self, clients: dict[int, str], admins: dict[int, str]) -> Target:
+        cluster = self
+
+        class Client:
+            async def __aenter__(self) -> Client:
+                await cluster.open.wait()
+                return self
+
+            async def __aexit__(self, *_: object) -> None:
+                cluster.left.set()
+
+            async def topics(self) -> list[str]:
+                return list(cluster.topics)
+
+            async def delete_topic(self, topic: str) -> None:
+                cluster.topics.remove(topic)
+
+        class Scripted(Target):
+            def client(self, **_: object) -> Client:
+                return Client()
+
+        return Scripted(clients, admins)
+
+
+async def test_a_run_removes_what_others_left_and_at_its_end_only_what_is_its_own(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a run is over the next may begin at once, and its topic must not be taken for a leftover."""
+    cluster = Cluster([OWN, PROBED, OF_ANOTHER, OF_SOMEBODY])
+    monkeypatch.setattr(service_module, "Target", cluster.target)
+    cluster.open.set()
+    await pod.post("/begin", msgspec.structs.replace(BEGIN, document=DOCUMENT.replace("orders-skx-1", OWN)))
+    await cluster.left.wait()
+    assert cluster.topics == [OWN, PROBED, OF_SOMEBODY]
+
+    cluster.open.clear()
+    cluster.left.clear()
+    await pod.post("/finish", Events((Finish(5, Verdict.INCONCLUSIVE, "Test", "over"),)))
+    await pod.service.over.wait()
+    cluster.topics.append(OF_ANOTHER)  # that of the next run, which has begun meanwhile
+    cluster.open.set()
+    await cluster.left.wait()
+    assert cluster.topics == [OF_SOMEBODY, OF_ANOTHER]

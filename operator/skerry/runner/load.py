@@ -28,6 +28,8 @@ FETCH_PAUSE_NS = 100_000_000
 DELIVERY_TIMEOUT_MS = 10_000
 PROBE_TIMEOUT_MS = 400
 RATE_WINDOW_NS = NS
+PROBED_LENGTH = 150
+"""Of the topic's name, in those of the topics that a probe creates; of 200 characters that brokers allow."""
 
 
 class Load:
@@ -250,7 +252,8 @@ class Load:
         )
 
     async def _probe_topic(self, client: SkerryClient, probe: Probe, planned: PlannedProduce) -> None:
-        name = f"probe-{probe.broker}-{planned.first_value & 0xFFFF}"
+        # Of this run's own: a topic that an earlier run created exists, and that is refused by the best of brokers.
+        name = f"probe-{probe.broker}-{planned.first_value & 0xFFFF}-{self._topic.name[-PROBED_LENGTH:]}"
         invoked_ns = self._clock.now_ns()
         outcome, error = await client.create_topic(name, 1, 1, 1, directed_to=probe.broker, timeout_ms=PROBE_TIMEOUT_MS)
         completed_ns = self._clock.now_ns()

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,8 +36,9 @@ log = logging.getLogger("skerry.runner")
 
 FLUSH_EVERY_S = 0.2
 NS = 1_000_000_000
-OWN_TOPIC_MARK = "-skx-"
-"""In the name of every topic that a run makes for itself. Targets are leased: any other such topic is a leftover."""
+OWN_TOPIC_MARK = re.compile(r"-skx-[0-9a-f]{8}$")
+"""At the end of the name of every topic that a run makes for itself. Targets are leased: any other such topic is a
+leftover when a run begins. When it ends, the next may have begun already."""
 
 _begin_decoder = msgspec.json.Decoder(Begin)
 _events_decoder = msgspec.json.Decoder(Events)
@@ -54,6 +56,7 @@ class Service:
         self._seen: set[int] = set()
         self._reports: deque[ActionReport] = deque(maxlen=KEPT_MAX)
         self._stalls: deque[Stall] = deque(maxlen=KEPT_MAX)
+        self._own_mark = ""
         self._failure = ""
         self._finished = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,7 +126,7 @@ class Service:
                 await self.begin(begin)
         except (msgspec.DecodeError, ValueError, OSError) as error:
             return _json(Answer(self._now_ns(), f"the run cannot begin: {error}"), 400)
-        if self._begin != begin:
+        if self._begin is not None and self._begin.run != begin.run:
             return _json(Answer(self._now_ns(), "this pod is for another run"), 409)
         return _json(Answer(self._now_ns()))
 
@@ -160,7 +163,8 @@ class Service:
         self._run.recorder.append(PhaseEvent("Starting", 0))
         await self._run.sampler.start()
         self._tasks.append(asyncio.create_task(self._keep_up(self._run)))
-        self._tasks.append(asyncio.create_task(self._remove_leftovers(experiment.spec.topic.name)))
+        self._own_mark = topic_mark(experiment.spec.topic.name)
+        self._tasks.append(asyncio.create_task(self._remove_topics(lambda mark: mark != self._own_mark)))
 
     def perform(self, events: Events) -> str:
         """What is wrong with them; empty: all were begun."""
@@ -172,7 +176,15 @@ class Service:
             self._seen.add(action.id)
             if isinstance(action, Finish):
                 self._tasks.append(asyncio.create_task(self._finish(action, self._run)))
-            elif not self._run.perform(action):
+                continue
+            try:
+                taken = self._run.perform(action)
+            except Exception as failure:
+                # It is not asked for again: what was begun of it must not be done twice.
+                log.exception("an action could not be begun")
+                self._failure = f"the runner failed: {type(failure).__name__}: {failure}"
+                return self._failure
+            if not taken:
                 return f"a workload pod does not do `{type(action).__name__}`"
         return ""
 
@@ -204,8 +216,8 @@ class Service:
         self._stalls.extend(run.sampler.take_stalls())
 
     async def _keep_up(self, run: Run) -> None:
-        """Hand the history to the kernel, and notice when a part of us has died."""
-        while not run.recorder.closed:
+        """Hand the history to the kernel, and notice when a part of us has died: also the checker, at the end."""
+        while not self._finished:
             await asyncio.sleep(FLUSH_EVERY_S)
             run.recorder.flush()
             try:
@@ -232,7 +244,7 @@ class Service:
         except Exception as failure:
             log.exception("the report could not be written")
             self._failure = f"the report could not be written: {type(failure).__name__}: {failure}"
-        self._tasks.append(asyncio.create_task(self._remove_leftovers("")))
+        self._tasks.append(asyncio.create_task(self._remove_topics(lambda mark: mark == self._own_mark)))
         await asyncio.sleep(self._begin.retain_ns / NS)
         self.over.set()
 
@@ -245,14 +257,20 @@ class Service:
         report = make_report(run.experiment, history, finish.findings, replay, reason)
         write_report(self._directory, report, history, run.experiment)
 
-    async def _remove_leftovers(self, own: str) -> None:
-        """Delete the topics of runs that are over, but not ``own``. What cannot be deleted is left for the next run."""
+    async def _remove_topics(self, which: Callable[[str], bool]) -> None:
+        """Delete the topics of runs with such a mark. What cannot be deleted is left for the next run."""
         assert self._target is not None
         with contextlib.suppress(OSError, TimeoutError):
             async with self._target.client(idempotent=False) as client:
                 for topic in await client.topics():
-                    if OWN_TOPIC_MARK in topic and topic != own:
+                    if (mark := topic_mark(topic)) and which(mark):
                         await client.delete_topic(topic)
+
+
+def topic_mark(topic: str) -> str:
+    """Of the run that made this topic for itself; empty: it is somebody's, and never touched."""
+    found = OWN_TOPIC_MARK.search(topic)
+    return found.group() if found else ""
 
 
 def _json(body: object, status: int = 200) -> web.Response:
