@@ -13,6 +13,7 @@ from skerry.worlds.kubernetes.diagnosis import (
     clocks_check,
     definition_check,
     enforcement_checks,
+    experiments_check,
     injector_check,
     namespace_check,
     operator_check,
@@ -113,6 +114,20 @@ def test_rights():
     check = rights_check(["get pods", "create jobs (batch)"], "a:b")
     assert check.state == State.FAIL
     assert check.found == "the operator (a:b) may not get pods, create jobs (batch)"
+
+
+@pytest.mark.parametrize(
+    ("phases", "state", "words"),
+    [
+        ([], State.OK, "none is under way"),
+        ([None, "Pending", "Complete"], State.OK, "none is under way"),
+        (["Complete", "Holding"], State.WARN, "x1 is Holding: what is not ready below may be its doing"),
+    ],
+)
+def test_experiments(phases, state, words):
+    experiments = [{"metadata": {"name": f"x{n}"}, "status": {"phase": phase}} for n, phase in enumerate(phases)]
+    check = experiments_check(experiments)
+    assert (check.state, check.found) == (state, words)
 
 
 @pytest.mark.parametrize(

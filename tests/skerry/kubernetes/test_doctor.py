@@ -87,6 +87,7 @@ async def test_everything_in_order(cluster, kube):
         "namespace",
         "operator",
         "rights",
+        "experiments",
         "brokers",
         "Pod Security",
         "injector",

@@ -121,6 +121,16 @@ def rights_check(lacking: Sequence[str], account: str) -> Check:
     return Check("rights", State.OK, f"the operator ({account}) may do all it must")
 
 
+def experiments_check(experiments: Sequence[JsonObject]) -> Check:
+    """One that is under way explains what the other checks find."""
+    phases = {str(each["metadata"]["name"]): (each.get("status") or {}).get("phase") for each in experiments}
+    running = [f"{name} is {phase}" for name, phase in phases.items() if phase not in (None, "Pending", "Complete")]
+    if running:
+        found = f"{', '.join(running)}: what is not ready below may be its doing"
+        return Check("experiments", State.WARN, found, "look again when it is Complete")
+    return Check("experiments", State.OK, "none is under way")
+
+
 def brokers_checks(brokers: BrokerSet, pods: Mapping[str, JsonObject]) -> list[Check]:
     """``pods`` by name."""
     if unready := brokers_not_ready(brokers, pods):

@@ -38,6 +38,7 @@ from skerry.worlds.kubernetes.diagnosis import (
     clocks_check,
     definition_check,
     enforcement_checks,
+    experiments_check,
     injector_check,
     namespace_check,
     operator_check,
@@ -99,6 +100,7 @@ class Doctor:
             ("namespace", self._own_namespace),
             ("operator", self._operator),
             ("rights", self._rights),
+            ("experiments", self._experiments),
             ("brokers", self._stateful_set),
             ("Pod Security", self._security),
             ("injector", self._injector),
@@ -152,6 +154,14 @@ class Doctor:
             if not error.forbidden:
                 raise
         return await missing_by_roles(self._kube, grants, account)
+
+    async def _experiments(self) -> list[Check]:
+        try:
+            return [experiments_check(await self._kube.list(EXPERIMENTS))]
+        except KubeError as error:
+            if error.not_found:  # no CRD, which was told already
+                return []
+            raise
 
     async def _stateful_set(self) -> list[Check]:
         name = self._asked.stateful_set
