@@ -42,9 +42,8 @@ def capabilities_of(world: str) -> Capabilities:
     if world == WorldName.KUBERNETES:
         from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
 
-        return capabilities(
-            OptIns(grant=False, label=False)
-        )  # what a cluster grants without being asked; `skerry doctor` looks at yours
+        # What the chart installs without being asked; `skerry doctor` looks at your cluster.
+        return capabilities(OptIns(grant=False, label=False, hold=True))
     from skerry.worlds.local.world import CAPABILITIES as local
 
     return local

@@ -49,6 +49,10 @@ def test_a_cut_of_open_connections_says_what_a_policy_cannot_do():
     ]
 
 
+def test_without_a_namespace_the_label_is_still_named():
+    assert OptIns(grant=True, label=False).missing == 'the label `skerry.dev/allow-injector: "true"` of the namespace'
+
+
 def test_whatever_is_lacking_says_why_and_what_would_help():
     can = capabilities(opted())
     for feature in set(Feature) - can.features:

@@ -29,6 +29,7 @@ class OptIns(msgspec.Struct, frozen=True):
     prometheus: bool = False
     """The document names one."""
     namespace: str = ""
+    """For the sentence; empty: not known."""
 
     @property
     def injector(self) -> bool:
@@ -41,8 +42,8 @@ class OptIns(msgspec.Struct, frozen=True):
         if not self.grant:
             wanted.append("the chart's value `injector.enabled=true`")
         if not self.label:
-            label = f'the label `{ALLOW_INJECTOR_LABEL}: "true"` of namespace {self.namespace}'
-            wanted.append(label)
+            where = f"namespace {self.namespace}" if self.namespace else "the namespace"
+            wanted.append(f'the label `{ALLOW_INJECTOR_LABEL}: "true"` of {where}')
         return " and ".join(wanted)
 
 
