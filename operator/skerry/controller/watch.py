@@ -7,6 +7,7 @@ turns of an experiment, nor the other way round.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection
@@ -29,7 +30,8 @@ class Watch:
         self._seen = seen
         self._ready = threading.Event()
         self._stop = threading.Event()
-        self._stop_kopf: Callable[[], object] = lambda: None
+        self._raise_flag: Callable[[], object] = lambda: None
+        """In kopf's loop, which may be over."""
         self.ended = asyncio.Event()
         """It does not watch any more; why is in the log."""
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
@@ -43,7 +45,8 @@ class Watch:
 
     async def stop(self) -> None:
         self._stop.set()
-        self._stop_kopf()
+        with contextlib.suppress(RuntimeError):
+            self._raise_flag()
         await asyncio.to_thread(self._thread.join, JOIN_S)
 
     def _run(self) -> None:
@@ -59,26 +62,21 @@ class Watch:
     async def _operate(self) -> None:
         # A flag of this loop: kopf would wait for one of another thread in a thread, which outlives a failed watch.
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
-        self._stop_kopf = lambda: loop.call_soon_threadsafe(stop.set)
+        self._raise_flag = lambda: loop.call_soon_threadsafe(stop.set)
         if self._stop.is_set():
             return
-        try:
-            await kopf.operator(
-                registry=registry_of(self._hand_over),
-                settings=settings(),
-                namespaces=self._namespaces,
-                standalone=True,
-                ready_flag=self._ready,
-                stop_flag=stop,
-            )
-        finally:
-            self._stop_kopf = lambda: None
+        await kopf.operator(
+            registry=registry_of(self._hand_over),
+            settings=settings(),
+            namespaces=self._namespaces,
+            standalone=True,
+            ready_flag=self._ready,
+            stop_flag=stop,
+        )
 
     def _hand_over(self, event_type: str | None, resource: dict[str, object]) -> None:
         self._loop.call_soon_threadsafe(self._seen, event_type, resource)
 
     def _tell_end(self) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the main loop is over already
             self._loop.call_soon_threadsafe(self.ended.set)
-        except RuntimeError:  # the main loop is over already
-            return

@@ -52,7 +52,7 @@ async def test_what_it_tells_arrives_in_the_loop_that_asked(fake):
     watch = Watch(("lab",), lambda event, resource: seen.append((event, resource, threading.current_thread())))
     assert not watch.ready
     watch.start()
-    await soon(lambda: watch.ready)
+    await soon(lambda: watch.ready and seen)
     assert [(event, resource["metadata"]["name"]) for event, resource, _ in seen] == [("ADDED", "story")]
     assert seen[0][2] is threading.current_thread()
     assert fake.calls[0]["namespaces"] == ("lab",)
