@@ -72,4 +72,6 @@ def _sentence(failed: list[str], checks: list[Check]) -> str:
     if failed:
         return f"To be mended first: {', '.join(failed)}."
     unclear = [check.name for check in checks if check.state != "OK"]
-    return "Experiments can be carried out here" + (f"; mind: {', '.join(unclear)}." if unclear else ".")
+    if unclear:
+        return f"Nothing was found that keeps experiments from being carried out here; mind: {', '.join(unclear)}."
+    return "Experiments can be carried out here."

@@ -100,7 +100,7 @@ def test_clean_without_rights_says_what_to_grant_and_what_it_did(cluster, capsys
     cluster.denied.add(("list", "leases"))
     code, out, errors = skerry(capsys, "clean")
     assert (code, out) == (3, "removed policy NetworkPolicy of-cut of experiment cut")
-    assert errors.endswith("grant `list` on leases")
+    assert errors.endswith("grant `list` on leases (coordination.k8s.io)")
 
 
 def test_no_cluster_is_one_sentence(monkeypatch, tmp_path, capsys):
@@ -265,4 +265,7 @@ def test_doctor_is_content_where_nothing_fails(cluster, monkeypatch, capsys):
     code, said, _ = skerry(capsys, "doctor")
     assert code == 0
     assert "[bold]yes[/bold]" in said
-    assert said.splitlines()[-2:] == ["injector: switch it on", "Experiments can be carried out here; mind: injector."]
+    assert said.splitlines()[-2:] == [
+        "injector: switch it on",
+        "Nothing was found that keeps experiments from being carried out here; mind: injector.",
+    ]

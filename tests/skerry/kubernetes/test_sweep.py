@@ -85,8 +85,8 @@ async def test_what_is_refused_does_not_keep_the_rest_from_going(leftovers, kube
     assert "removed fuse Job fuse-of-cut of experiment cut" in raised.value.removed
     problems = str(raised.value).splitlines()
     assert len(problems) == 3  # policies are asked for twice: of experiments, of probes
-    assert problems[0].endswith("grant `list` on networkpolicies")
-    assert problems[2].endswith("grant `delete` on leases")
+    assert problems[0].endswith("grant `list` on networkpolicies (networking.k8s.io)")
+    assert problems[2].endswith("grant `delete` on leases (coordination.k8s.io)")
 
 
 async def test_an_object_that_was_made_anew_meanwhile_stays(api, kube):

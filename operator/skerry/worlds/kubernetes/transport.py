@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -148,6 +149,10 @@ class Transport:
         return KubeError(NO_ANSWER, "Unreachable", why, sentence)
 
 
+RBAC_DENIES = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"'
+)
+"""Other refusals have the same status: admission, quota."""
 USER_AGENT = f"skerry/{importlib.metadata.version('skerry')}"
 
 
@@ -155,17 +160,17 @@ def refusal(status: int, answer: JsonObject, asked: str) -> KubeError:
     """``answer``: the server's `Status` object."""
     reason = str(answer.get("reason") or "")
     message = " ".join(str(answer.get("message") or reason or "no reason was given").split())
-    verb, _, what = asked.partition(" ")
-    if status == 401:
-        mend = "; log in again, or check the kubeconfig's user"
-    elif status == 403 and f"cannot {verb} resource" in message:
-        mend = f"; grant `{verb}` on {what.partition(' ')[0].partition('/')[0]}"
-    elif status >= 500 or status == 429:
-        mend = "; try again when it is well"
+    denied = RBAC_DENIES.search(message) if status == 403 else None
+    if denied is not None:
+        group = f" ({denied['group']})" if denied["group"] else ""
+        why = f"{denied['user']} may not; grant `{denied['verb']}` on {denied['resource']}{group}"
     else:
-        mend = ""
-    said = f"{status} {reason}".strip()
-    return KubeError(status, reason, message, f"the API server refused to {asked}: {said}: {message}{mend}")
+        why = f"{status} {reason}".strip() + f": {message}"
+    if status == 401:
+        why += "; log in again, or check the kubeconfig's user"
+    elif status >= 500 or status == 429:
+        why += "; try again when it is well"
+    return KubeError(status, reason, message, f"the API server refused to {asked}: {why}")
 
 
 def _status_object(content: bytes) -> JsonObject:
