@@ -87,6 +87,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="kind", description="The test cluster; see docs/kind.md.")
     parser.add_argument("command", choices=COMMANDS)
     command = parser.parse_args().command
+    # A user's PATH may lack the folders where dockerd, debootstrap and iptables are.
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     root = default_root(os.environ)
     try:
         cache = Cache(root)

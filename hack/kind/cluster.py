@@ -16,7 +16,7 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 # Seconds a client may keep an answer about a Service or a pod. A replaced pod has a new address.
 DNS_TTL_S = 1
 API_TIMEOUT_S = 120.0
-READY_TIMEOUT = "--timeout=180s"
+READY_TIMEOUT = "--timeout=300s"
 DNS_DEPLOYMENT = "deployment/coredns"
 # Only in node images that were made here: their kubelet finds the images of files/calico.yaml.
 CALICO_DEFINITIONS = "/kind/manifests/calico-crds.yaml"
@@ -143,6 +143,7 @@ class Cluster:
 
     def _create(self, node_image: str | None) -> None:
         image = ["--image", node_image] if node_image else []
+        host.raise_inotify_limits(self._console)
         create = [self._kind, "create", "cluster", "--name", versions.CLUSTER]
         with self._console.step(f"creating cluster {versions.CLUSTER}"):
             try:

@@ -17,8 +17,6 @@ from .console import Console, Failure, tail
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 RUNTIME = "narrow"
-# kubelet and containerd in the node watch many files; Linux's defaults are too small for one more node.
-INOTIFY = {"max_user_watches": 524288, "max_user_instances": 512}
 
 
 def lacks_capabilities(status: str, last_capability: str) -> bool:
@@ -73,7 +71,6 @@ class Daemon:
         if self._answers():  # the package started its service
             return
         with self._console.step("starting dockerd"):
-            self._raise_inotify_limits()
             process = self._start()
             self._wait_until_it_answers(process)
             self._pid_file.write_text(str(process.pid))
@@ -91,7 +88,7 @@ class Daemon:
         with self._console.step("stopping dockerd"):
             os.kill(pid, signal.SIGTERM)
             end = time.monotonic() + STOP_TIMEOUT_S
-            while Path(f"/proc/{pid}").exists():
+            while _runs(pid):
                 if time.monotonic() > end:
                     raise Failure(f"dockerd (process {pid}) does not end in {STOP_TIMEOUT_S:.0f} s; see {self._log}.")
                 time.sleep(0.2)
@@ -129,20 +126,17 @@ class Daemon:
             ended = process.poll() is not None
             if ended or time.monotonic() > end:
                 print(tail(self._log.read_text(errors="replace")), file=sys.stderr)
+                process.terminate()
                 what = "ends at once" if ended else f"does not answer within {START_TIMEOUT_S:.0f} s"
                 raise Failure(f"dockerd {what}: the reason is at the end of {self._log}.")
             time.sleep(0.3)
 
-    def _raise_inotify_limits(self) -> None:
-        for name, wanted in INOTIFY.items():
-            limit = Path("/proc/sys/fs/inotify") / name
-            try:
-                if int(limit.read_text()) < wanted:
-                    limit.write_text(str(wanted))
-            except OSError as error:
-                self._console.say(
-                    f"fs.inotify.{name} stays as it is ({error.strerror}); pods may fail with `too many open files`"
-                )
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""  # empty: it ended, and its parent has not looked yet
+    except OSError:
+        return False
 
 
 def _has_cgroups() -> bool:

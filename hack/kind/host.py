@@ -10,11 +10,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from . import versions
 from .console import Console, Failure
 
 PROBE_TIMEOUT_S = 3.0
+INOTIFY = {"max_user_watches": 524288, "max_user_instances": 512}
 # Program -> the Debian package that has it. Docker's own list comes first: without it nothing else is needed.
 DOCKER_PACKAGES = {"dockerd": "docker.io", "docker": "docker.io", "iptables": "iptables"}
 BUILD_PACKAGES = {"debootstrap": "debootstrap", "gcc": "gcc libc6-dev"}
@@ -72,10 +74,21 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+def raise_inotify_limits(console: Console) -> None:
+    """Make room for one more node's kubelet and containerd, which watch many files; only root can."""
+    for name, wanted in INOTIFY.items():
+        limit = Path("/proc/sys/fs/inotify") / name
+        try:
+            if int(limit.read_text()) < wanted:
+                limit.write_text(f"{wanted}\n")
+        except OSError as error:
+            reason = error.strerror
+            console.say(f"fs.inotify.{name} stays below {wanted} ({reason}): pods may fail with `too many open files`")
+
+
 def missing_packages(wanted: Mapping[str, str]) -> list[str]:
     """Debian packages of those programs that are not on PATH."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    absent = [package for program, package in wanted.items() if shutil.which(program, path=path) is None]
+    absent = [package for program, package in wanted.items() if shutil.which(program) is None]
     return sorted({name for packages in absent for name in packages.split()})
 
 

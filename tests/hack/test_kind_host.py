@@ -38,7 +38,7 @@ def test_go_versions(text: str, version: tuple[int, int] | None) -> None:
 
 def test_packages_of_missing_programs(monkeypatch: pytest.MonkeyPatch) -> None:
     present = {"docker"}
-    monkeypatch.setattr(shutil, "which", lambda program, path=None: program if program in present else None)
+    monkeypatch.setattr(shutil, "which", lambda program: program if program in present else None)
     wanted = {"dockerd": "docker.io", "docker": "docker.io", "gcc": "gcc libc6-dev"}
     assert host.missing_packages(wanted) == ["docker.io", "gcc", "libc6-dev"]
 
