@@ -31,7 +31,7 @@ def up(cache: Cache, console: Console, env: Mapping[str, str]) -> None:
     cluster.install_tools()
     if not choice.reachable:
         cluster.keep_traffic_inside()
-    cluster.up(node_image)
+    cluster.up(node_image, outside=choice.reachable)
     product = Product(ROOT, cache, console)
     tags = product.build(_base_image(choice, cache, console, env))
     product.load(tags)

@@ -15,6 +15,13 @@ from .parts import Builder
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 # Seconds a client may keep an answer about a Service or a pod. A replaced pod has a new address.
 DNS_TTL_S = 1
+NO_SUCH_NAME = """.:53 {
+    errors
+    template ANY ANY {
+       rcode NXDOMAIN
+    }
+}
+"""
 API_TIMEOUT_S = 120.0
 READY_TIMEOUT = "--timeout=300s"
 DNS_DEPLOYMENT = "deployment/coredns"
@@ -22,11 +29,14 @@ DNS_DEPLOYMENT = "deployment/coredns"
 CALICO_DEFINITIONS = "/kind/manifests/calico-crds.yaml"
 
 
-def corefile(text: str) -> str:
+def corefile(text: str, outside: bool) -> str:
     """kubeadm's Corefile with short answers for the cluster's own names, and none of them cached.
 
+    Where nothing is outside, no other name exists, and that is said at once. Forwarding such questions to nobody lets
+    every look-up of a pod that is gone hang for seconds, because a resolver also tries its name as it stands.
+
     Raises:
-        Failure: the text has no `kubernetes` block with a ttl, or caches the cluster's names.
+        Failure: the text is not of the shape that the pinned version writes.
     """
     changed, count = re.subn(r"(kubernetes [^{]*\{[^}]*\bttl )\d+", rf"\g<1>{DNS_TTL_S}", text)
     if count != 1:
@@ -34,7 +44,14 @@ def corefile(text: str) -> str:
     cache = re.search(r"\bcache\b[^\n{]*(\{[^}]*\})?", changed)
     if cache and not all(f"disable {kind} cluster.local" in (cache[1] or "") for kind in ("success", "denial")):
         raise Failure("CoreDNS: the Corefile caches names of the cluster; was versions.KUBERNETES changed?")
-    return changed
+    if outside:
+        return changed
+    zones = re.search(r"kubernetes ([^{]*?) *\{", changed)
+    changed, forwards = re.subn(r"\n *forward [^{\n]*(\{[^}]*\})?", "", changed)
+    if zones is None or forwards != 1 or changed.count(".:53 {") != 1:
+        raise Failure("CoreDNS: the Corefile does not forward exactly once; was versions.KUBERNETES changed?")
+    own = ", ".join(f"{zone}:53" for zone in zones[1].split())
+    return changed.replace(".:53 {", f"{own} {{") + NO_SUCH_NAME
 
 
 def default_interface(routes: str) -> str | None:
@@ -78,11 +95,12 @@ class Cluster:
         for tool in parts.TOOLS:
             self._cache.link(tool.name, builder.build(tool))
 
-    def up(self, node_image: str | None) -> None:
+    def up(self, node_image: str | None, outside: bool) -> None:
         """Return when the cluster runs, its node is Ready and its own pods are.
 
         Args:
             node_image: a node image, made here or not; None for the one that this kind was released with.
+            outside: whether the cluster may reach anything but itself.
 
         Raises:
             Failure: kind, the CNI or the cluster's own pods do not come up.
@@ -103,7 +121,7 @@ class Cluster:
             self._wait_for_api()
         if not self.kubectl.succeeds("-n", "kube-system", "get", "daemonset", "calico-node"):
             with self._console.step("installing Calico"):
-                self._configure_dns()
+                self._configure_dns(outside)
                 self._install_calico()
         with self._console.step("waiting for the node and the cluster's own pods"):
             self.kubectl.run("wait", "--for=condition=Ready", "node", "--all", READY_TIMEOUT)
@@ -197,10 +215,10 @@ class Cluster:
             for name in ("daemonset/calico-node", DNS_DEPLOYMENT)
         )
 
-    def _configure_dns(self) -> None:
+    def _configure_dns(self, outside: bool) -> None:
         """Before the CNI is there, so that CoreDNS starts with it."""
         current = json.loads(self.kubectl.capture("-n", "kube-system", "get", "configmap", "coredns", "-o", "json"))
-        patch = {"data": {"Corefile": corefile(current["data"]["Corefile"])}}
+        patch = {"data": {"Corefile": corefile(current["data"]["Corefile"], outside)}}
         self.kubectl.run("-n", "kube-system", "patch", "configmap", "coredns", "--type=merge", "-p", json.dumps(patch))
 
     def _install_calico(self) -> None:

@@ -28,7 +28,7 @@ COREFILE = """.:53 {
 
 
 def test_answers_about_the_cluster_are_short_lived() -> None:
-    assert cluster.corefile(COREFILE) == COREFILE.replace("ttl 30", "ttl 1")
+    assert cluster.corefile(COREFILE, outside=True) == COREFILE.replace("ttl 30", "ttl 1")
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,46 @@ def test_answers_about_the_cluster_are_short_lived() -> None:
         ("       ttl 30\n", "", "no `kubernetes` block with a ttl"),
         ("       disable success cluster.local\n", "", "caches names"),
         ("       disable denial cluster.local\n", "", "caches names"),
+        ("    forward . /etc/resolv.conf {\n       max_concurrent 1000\n    }\n", "", "does not forward exactly once"),
+        (".:53 {", "example.com:53 {", "does not forward exactly once"),
         (" {\n       disable success cluster.local\n       disable denial cluster.local\n    }", "", "caches names"),
     ],
 )
 def test_a_corefile_of_another_shape_is_refused(before: str, after: str, complaint: str) -> None:
     assert before in COREFILE
     with pytest.raises(Failure, match=complaint):
-        cluster.corefile(COREFILE.replace(before, after))
+        cluster.corefile(COREFILE.replace(before, after), outside=False)
+
+
+def test_where_nothing_is_outside_no_other_name_exists() -> None:
+    assert (
+        cluster.corefile(COREFILE, outside=False)
+        == """cluster.local:53, in-addr.arpa:53, ip6.arpa:53 {
+    errors
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 1
+    }
+    cache 30 {
+       disable success cluster.local
+       disable denial cluster.local
+    }
+    loop
+}
+.:53 {
+    errors
+    template ANY ANY {
+       rcode NXDOMAIN
+    }
+}
+"""
+    )
 
 
 def test_a_corefile_without_a_cache_is_fine() -> None:
     start, end = COREFILE.index("    cache"), COREFILE.index("    loop")
-    assert "ttl 1\n" in cluster.corefile(COREFILE[:start] + COREFILE[end:])
+    assert "ttl 1\n" in cluster.corefile(COREFILE[:start] + COREFILE[end:], outside=True)
 
 
 ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT

@@ -1,4 +1,5 @@
-// CoreDNS with the plugins that kubeadm's Corefile names and no others: the stock program compiles every cloud's SDK.
+// CoreDNS with the plugins that kubeadm's Corefile names, and template for names outside the cluster; no others, because
+// the stock program compiles every cloud's SDK.
 package main
 
 import (
@@ -14,12 +15,14 @@ import (
 	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
 	// The order in which plugins see a query, which is not the order of the Corefile.
 	dnsserver.Directives = []string{
-		"reload", "health", "ready", "prometheus", "errors", "loadbalance", "cache", "kubernetes", "loop", "forward",
+		"reload", "health", "ready", "prometheus", "errors", "loadbalance", "cache", "template", "kubernetes", "loop",
+		"forward",
 	}
 	coremain.Run()
 }
