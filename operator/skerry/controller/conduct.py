@@ -16,7 +16,7 @@ from skerry.controller.chronicle import Chronicle
 from skerry.controller.document import InvalidDocument, read_resource
 from skerry.controller.dry_run import dry_run
 from skerry.controller.lease import TargetLease
-from skerry.controller.outcome import ABORTED, broken_off, ended, report_of
+from skerry.controller.outcome import ABORTED, broken_off, ended, never_began, report_of
 from skerry.controller.report import files_of, packed, store
 from skerry.controller.resume import brokers_of, capabilities_of
 from skerry.controller.scribe import RETRY_S
@@ -30,7 +30,7 @@ from skerry.engine.observation import Observation
 from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Verdict
-from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.api import JOBS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import ABORT_ANNOTATION, workload_name
 from skerry.worlds.kubernetes.preflight import Refusal, namespace_refusal
@@ -225,6 +225,8 @@ class Conduct:
                 task.cancel()
 
     async def _finish(self, own: Experiment, seed: int, end: RunEnd, *, interrupted: bool) -> None:
+        if never_began(end):
+            await self._remove_workload()
         report = report_of(own, seed, end)
         outcome = ended(report, end, interrupted=interrupted, abort_code=self._abort_code)
         content = packed(end.files if end.report is not None else files_of(report), report)
@@ -239,6 +241,13 @@ class Conduct:
                 problem = f"The report could not be stored: {error}."
                 log.warning(problem)
         self._chronicle.ended(outcome._replace(report=stored, note=content.note if stored else problem))
+
+    async def _remove_workload(self) -> None:
+        """One that never came up has nothing to serve, and would want its place on a node until its deadline."""
+        try:
+            await self._kube.delete(JOBS, workload_name(self.name))
+        except KubeError as error:
+            log.warning("the workload could not be removed, and ends at its deadline: %s", error)
 
     async def _sweep(self) -> None:
         try:

@@ -29,9 +29,18 @@ def report_of(experiment: Experiment, seed: int, end: RunEnd) -> RunReport:
     return msgspec.structs.replace(report, world="kubernetes", seed=seed)
 
 
+NO_ACTION = 0
+"""The id of a `Finish` that no conductor sent."""
+
+
+def never_began(end: RunEnd) -> bool:
+    """There was no recorder, hence no run."""
+    return end.report is None and end.finish.id == NO_ACTION
+
+
 def broken_off(reason: str, message: str) -> RunEnd:
     """Of a run that could not be carried out."""
-    return RunEnd(Finish(0, Verdict.INCONCLUSIVE, reason, message), None, {})
+    return RunEnd(Finish(NO_ACTION, Verdict.INCONCLUSIVE, reason, message), None, {})
 
 
 def _why_lost(end: RunEnd) -> tuple[str, str]:

@@ -91,6 +91,8 @@ class Told:
         self.targets: list[str] = list(status.get("targets") or [])
         self._accepted = State(UNKNOWN, "Waiting", "It was not looked at yet.")
         self._steady = State(UNKNOWN, "Waiting", "The steady state was not reached yet.")
+        self._verified: State | None = None
+        """Of an interrupted run."""
         self._steps: dict[tuple[str, int], dict[FaultStep, FaultEvent]] = {}
         self._before = {each["type"]: each for each in status.get("conditions") or []}
 
@@ -116,7 +118,15 @@ class Told:
         self.phase, self.interrupted = Phase.HEALING, True
         self.message = f"A run was found in progress and is not resumed: {why}."
         self._accepted = State(TRUE, "Accepted", "It was accepted before the operator was interrupted.")
-        self._steady = State(UNKNOWN, "Interrupted", "Whether it was reached is in the history.")
+        self._steady = self._known(Condition.STEADY_STATE, "Whether it was reached is in the history.")
+        self._verified = self._known(Condition.FAULT_VERIFIED, "Whether it was verified is in the history.")
+
+    def _known(self, kind: Condition, unknown: str) -> State:
+        """What an earlier operator had found out for good."""
+        before = self._before.get(kind)
+        if before is None or before["status"] == UNKNOWN:
+            return State(UNKNOWN, "Interrupted", unknown)
+        return State(before["status"], before["reason"], before["message"])
 
     def steady(self) -> bool:
         """It was reached. False: that is not new."""
@@ -248,8 +258,8 @@ class Told:
         proven = [each for found in steps if (each := found.get(FaultStep.VERIFIED))]
         if proven:
             return State(TRUE, "Verified", f"{_name(proven[-1])}: {proven[-1].detail}")
-        if self.interrupted:
-            return State(UNKNOWN, "Interrupted", "Whether it was verified is in the history.")
+        if self._verified is not None:
+            return self._verified
         if not self._injected():
             return State(UNKNOWN, "NotInjected", "No fault was injected.")
         return State(UNKNOWN, "Verifying", "Nothing was measured yet.")

@@ -294,6 +294,8 @@ class FakeWorld:
 class Lab:
     """All of it, set up as for an operator of one namespace."""
 
+    world_class = FakeWorld
+
     def __init__(self) -> None:
         self.clock = Clock()
         self.kube = FakeKube()

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from skerry.worlds.kubernetes.api import CONFIG_MAPS, EXPERIMENTS, LEASES, NAMESPACES, NETWORK_POLICIES, KubeError
+from skerry.controller.outcome import broken_off
+from skerry.worlds.kubernetes.api import CONFIG_MAPS, EXPERIMENTS, JOBS, LEASES, NAMESPACES, NETWORK_POLICIES, KubeError
 from skerry.worlds.kubernetes.preflight import Refusal
 
 SILENCE = KubeError(0, "Unreachable", "no answer", "the API server cannot be reached")
@@ -248,9 +249,23 @@ async def test_deletion_heals_and_releases(lab):
 
 async def test_a_lost_workload_pod_never_passes(lab):
     lab.lose_report = True
+    lab.kube.put(JOBS, {"metadata": {"name": "skerry-story-workload"}})
     status = await lab.story()
+    assert lab.kube.find(JOBS, "skerry-story-workload"), "it may still serve its history"
     assert (status["verdict"], conditions(status)["Succeeded"]) == ("Inconclusive", "Unknown ReportLost")
     assert lab.kube.find(CONFIG_MAPS, status["report"])
+
+
+async def test_a_workload_that_never_came_up_is_removed(lab, monkeypatch):
+    async def never(world, conductor):
+        return broken_off("WorkloadNotStarted", "The image cannot be had.")
+
+    monkeypatch.setattr(lab.world_class, "run", never)
+    lab.kube.put(JOBS, {"metadata": {"name": "skerry-story-workload"}})
+    status = await lab.story()
+    assert conditions(status)["Succeeded"] == "Unknown WorkloadNotStarted"
+    assert conditions(status)["Complete"] == "True Ended"
+    assert lab.kube.find(JOBS, "skerry-story-workload") is None
 
 
 async def test_a_report_that_cannot_be_stored_does_not_cost_the_verdict(lab):

@@ -104,6 +104,22 @@ def test_nobody_claims_to_have_measured_the_heal_of_an_interrupted_run():
     ] * 4
 
 
+def test_what_an_earlier_operator_had_found_out_stands():
+    first = told()
+    first.steady()
+    for each in (step(I), step(E), step(V, detail="it fails")):
+        first.hear(each)
+    second = told({"conditions": first.status(NOW_S)["conditions"]})
+    second.resumed("`cut#0` may still be in effect")
+    kinds = ("SteadyState", "FaultVerified", "FaultActive", "Healed")
+    assert [state(second, kind) for kind in kinds] == [
+        "True Reached",
+        "True Verified",
+        "Unknown Interrupted",
+        "Unknown Interrupted",
+    ]
+
+
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_verdict_and_what_says_so_come_together(verdict):
     known = told()
