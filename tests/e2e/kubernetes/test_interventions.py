@@ -1,0 +1,60 @@
+"""Somebody intervenes: aborts a run, cleans up after it, or wants the same brokers."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from e2e_cli import skerry
+from e2e_cluster import until
+from e2e_documents import cut, deletion, experiment
+from e2e_lab import Lab
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+@pytest.mark.smoke
+def test_an_abort_heals_at_once(lab: Lab) -> None:
+    with lab.cluster.watch("networkpolicies", lab.namespace) as watch:
+        run = lab.apply(experiment("abort", cut("60s")))
+        run.until_phase("Holding")
+        asked_s = time.time()
+        run.abort("seen enough")
+        gone = until("the policy is gone", 10, lambda: watch.first("DELETED"))
+        ended = run.ended()
+    assert gone.at_s < asked_s + 2, f"healed after {gone.at_s - asked_s:.2f} s"
+    assert (ended.verdict, ended.reason) == ("Inconclusive", "Aborted")
+    assert "seen enough" in ended.message
+    assert ended.condition("Healed")["status"] == "True", "and it was measured"
+    assert ended.condition("Complete")["reason"] == "Finished", "and it was drained and checked"
+
+
+def test_clean_needs_no_operator(lab: Lab) -> None:
+    run = lab.apply(experiment("clean", cut("60s")))
+    run.until_phase("Holding")
+    with lab.operator_dead():
+        kinds = {each.partition("/")[0] for each in run.artefacts()}
+        assert kinds == {"networkpolicies", "jobs", "pods", "leases"}, "everything stands"
+        done = skerry("clean", "--namespace", lab.namespace)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "removed policy NetworkPolicy" in done.stdout
+        assert lab.policies() == [], "the cut is gone when the command returns"
+        until("everything is gone", 30, lambda: not run.artefacts())
+        run.delete()
+
+
+@pytest.mark.smoke
+def test_one_at_a_time_on_the_same_brokers(lab: Lab) -> None:
+    """The second waits, says for whom, and has its turn."""
+    first = lab.apply(experiment("first", cut("6s")))
+    first.until_phase("SteadyState", "Injecting", "Verifying", "Holding")
+    second = lab.apply(experiment("second", deletion()))
+    status = second.until_phase("Pending")
+    accepted = next(each for each in status["conditions"] if each["type"] == "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("Unknown", "TargetBusy")
+    assert f"are taken by the experiment `{first.name}`" in accepted["message"]
+    assert [each for each in second.artefacts() if not each.startswith("leases/")] == []
+    assert first.ended().verdict == "Pass", first.status["message"]
+    assert second.ended().verdict == "Pass", second.status["message"]
+    begun, over = second.status["conditions"][0], first.status["completionTime"]
+    assert begun["lastTransitionTime"] >= over, "accepted only after the first was over"
