@@ -50,8 +50,12 @@ class Chronicle:
 
     # --- the course of an experiment --------------------------------------------------------------------------
 
-    def taken_up(self, experiment: Experiment, seed: int) -> None:
+    def taken_up(self, experiment: Experiment, seed: int, interrupted: str = "") -> None:
+        """``interrupted``: why a run was found begun; it is healed, drained and checked, nothing else."""
         self._told.taken_up(experiment, seed, self._now())
+        if interrupted:
+            log.warning("a run was found in progress: %s", interrupted)
+            self._told.resumed(interrupted)
         self._tell()
 
     def waits(self, reason: str, message: str) -> None:
@@ -74,12 +78,6 @@ class Chronicle:
     def accepted(self) -> None:
         self._told.accepted()
         self._herald.tell(EventReason.ACCEPTED, "The run begins.", self._now())
-        self._tell()
-
-    def resumed(self, why: str) -> None:
-        """A run was found begun: it is healed, drained and checked, nothing else."""
-        log.warning("a run was found in progress: %s", why)
-        self._told.resumed(why)
         self._tell()
 
     def begins(self, workload: str) -> None:

@@ -119,7 +119,7 @@ class Conduct:
             return
         self.retain_ns = experiment.spec.retain_ns
         seed = self._seed(experiment)
-        self._chronicle.taken_up(experiment, seed)
+        self._chronicle.taken_up(experiment, seed, interrupted=found.why if found is not None else "")
         if found is not None:
             await self._resume(experiment, seed, found)
         else:
@@ -149,7 +149,6 @@ class Conduct:
 
     async def _resume(self, experiment: Experiment, seed: int, found: Interruption) -> None:
         """Heal, drain, check what was found begun; nothing can refuse that, and it is tried until it could be done."""
-        self._chronicle.resumed(found.why)
         self._journal = StatusJournal(self._chronicle.journal, found.entries)
         while True:
             try:

@@ -335,6 +335,9 @@ async def test_its_findings_stand_and_a_refusal_does_not_stop_it(lab):
     lab.answers = [Refusal("BrokersNotReady", "no.")]
     status = await lab.story(lab.kube.find(EXPERIMENTS, "story"))
     assert "`cut#0` may still be in effect" in status["message"]
+    said = conditions(status)
+    assert (said["SteadyState"], said["FaultVerified"]) == ("True Reached", "True Verified"), "that was known before"
+    assert said["Healed"] == "Unknown Interrupted"
     assert len(lab.answers) == 1
     assert lab.worlds[1].healed
 
