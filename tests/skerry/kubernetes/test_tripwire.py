@@ -4,71 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
+from admin_server import HOST, AdminServer
 from broker_kit import until
 
 from skerry.worlds.kubernetes.tripwire import Tripwire
 
-HOST = "127.0.0.1"
 SHORT_S = 0.05
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Server:
-    """Answers every request as told, until it dies."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.requests: list[str] = []
-        self.accepted = 0
-        self.port = 0
-        self._writers: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
-        self._writers.append(writer)
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.requests.append(head.decode().split("\r\n")[0])
-                writer.write(self.answer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    def hang_up(self) -> None:
-        """End the connections, and listen on."""
-        for writer in self._writers:
-            writer.close()
-        self._writers.clear()
-
-    async def die(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        self.hang_up()
-        await self._server.wait_closed()
-
-    async def stop_listening(self) -> None:
-        """The connections stay."""
-        assert self._server is not None
-        self._server.close()
-
-
-@asynccontextmanager
-async def serving(answer: bytes = ANSWER) -> AsyncIterator[Server]:
-    server = Server(answer)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.die()
 
 
 def counting() -> Callable[[], int]:
@@ -82,53 +26,55 @@ def wire_to(port: int, host: str = HOST) -> Tripwire:
 
 
 async def test_it_stands_as_long_as_the_process_does() -> None:
-    async with serving() as server, wire_to(server.port) as wire:
+    async with AdminServer() as server, wire_to(server.port) as wire:
         assert not await wire.fell(SHORT_S)
+        assert wire.stands
         assert server.requests[0] == "GET /healthz HTTP/1.1"
         assert server.accepted == 1, "one connection: it is that one whose end counts"
 
 
 async def test_it_falls_when_the_process_dies() -> None:
-    async with serving() as server, wire_to(server.port) as wire:
+    async with AdminServer() as server, wire_to(server.port) as wire:
         waiting = asyncio.create_task(wire.fell(5))
         await until(lambda: wire.alive_ns > 0)
-        await server.die()
+        server.die()
         assert await waiting
         assert wire.has_fallen
         assert 0 < wire.alive_ns <= len(server.requests), "a proof of life is when an answered request was sent"
 
 
 async def test_a_request_that_nobody_answered_is_no_proof_of_life() -> None:
-    async with serving(b"") as server, wire_to(server.port) as wire:
+    async with AdminServer(b"") as server, wire_to(server.port) as wire:
         assert not await wire.fell(SHORT_S)
         assert len(server.requests) == 1
         assert wire.alive_ns == -1
-        await server.die()
+        server.die()
         assert await wire.fell(5)
 
 
 async def test_a_server_that_hangs_up_and_listens_on_is_not_dead() -> None:
     """It may close idle connections, or shed load. The planted bug: taking that for a kill deletes a healthy pod."""
-    async with serving() as server, wire_to(server.port) as wire:
-        waiting = asyncio.create_task(wire.fell(4 * SHORT_S))
+    async with AdminServer() as server, wire_to(server.port) as wire:
+        waiting = asyncio.create_task(wire.fell(5))
         await until(lambda: wire.alive_ns > 0)
         server.hang_up()
         assert not await waiting
         assert not wire.has_fallen
+        assert not wire.stands, "and it says nothing any more"
 
 
 async def test_a_server_that_no_longer_listens_is_not_dead_while_it_answers() -> None:
     """A graceful stop closes its ears first."""
-    async with serving() as server, wire_to(server.port) as wire:
+    async with AdminServer() as server, wire_to(server.port) as wire:
         waiting = asyncio.create_task(wire.fell(SHORT_S))
         await until(lambda: wire.alive_ns > 0)
-        await server.stop_listening()
+        server.stop_listening()
         assert not await waiting
 
 
 async def test_a_successor_at_the_same_address_is_not_taken_for_the_one_that_died() -> None:
-    async with serving() as server, wire_to(server.port) as wire:
-        waiting = asyncio.create_task(wire.fell(4 * SHORT_S))
+    async with AdminServer() as server, wire_to(server.port) as wire:
+        waiting = asyncio.create_task(wire.fell(5))
         await until(lambda: wire.alive_ns > 0)
         server.hang_up()  # the old process is gone, and the new one listens: no way to tell from a live one
         lived_ns = wire.alive_ns
@@ -139,10 +85,11 @@ async def test_a_successor_at_the_same_address_is_not_taken_for_the_one_that_die
 @pytest.mark.parametrize("host", [HOST, ""], ids=["nobody listens", "the pod has no address yet"])
 async def test_a_wire_that_could_not_be_laid_never_falls(host: str) -> None:
     """An empty host is this very machine to the socket library, and here somebody does listen at that port."""
-    async with serving() as server:
+    async with AdminServer() as server:
         port = server.port if not host else _free_port()
         async with wire_to(port, host) as wire:
-            assert not await wire.fell(SHORT_S)
+            assert not await wire.fell(5)
+            assert not wire.stands
             assert wire.alive_ns == -1
         assert server.accepted == 0
 
@@ -157,9 +104,10 @@ async def test_a_wire_that_could_not_be_laid_never_falls(host: str) -> None:
     ids=["no end", "a head that is too long", "no number"],
 )
 async def test_an_answer_that_is_not_understood_is_no_death(answer: bytes) -> None:
-    async with serving(answer) as server, wire_to(server.port) as wire:
-        assert not await wire.fell(SHORT_S)
+    async with AdminServer(answer) as server, wire_to(server.port) as wire:
+        assert not await wire.fell(5)
         assert not wire.has_fallen
+        assert not wire.stands
         assert wire.alive_ns == -1
 
 

@@ -6,64 +6,101 @@ twice: the second comes, and the fuse that owns it goes.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from skerry.experiment.base import JsonObject
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import HOLD_CONTAINER, BrokerSet
-from skerry.worlds.kubernetes.names import EXPERIMENT_LABEL, Artefact, hold_name, labels, owner_reference
+from skerry.worlds.kubernetes.names import EXPERIMENT_LABEL, Artefact, hold_name, is_ours, labels, owner_reference
 from skerry.worlds.kubernetes.pods import Pods
+from skerry.worlds.kubernetes.steps import FaultError
 
 NEARLY_OVER_S = 1.5
 """A hold that ends within this is waited for: deleting the pod once more would take longer."""
+ATTEMPTS = 3
+"""The garbage collector may remove what an earlier fault left between our look and our change."""
 
 
 class Hold:
-    def __init__(self, kube: Kube, brokers: BrokerSet, pods: Pods) -> None:
+    """Invariant: of changes to the ConfigMap at most one is under way; two kills at once share it."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        experiment_name: str,
+        brokers: BrokerSet,
+        pods: Pods,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """``now_s``: the wall clock."""
         self._kube = kube
+        self._experiment = experiment_name
         self._brokers = brokers
         self._pods = pods
+        self._now_s = now_s
+        self._name = hold_name(brokers.name)
+        self._lock = asyncio.Lock()
+        self._until_s: dict[int, float] = {}
+        """Until when a pod may be held that read the ConfigMap before we took its key out."""
 
-    async def set(self, ordinals: Iterable[int], until_s: float, fuse: JsonObject) -> None:
-        """Their next pods wait until then. Raises KubeError."""
-        name = hold_name(self._brokers.name)
+    async def set(self, ordinals: Collection[int], until_s: float, fuse: JsonObject) -> None:
+        """Their next pods wait until then. Raises FaultError, KubeError."""
         data = {self._brokers.pod_name(ordinal): f"{until_s:.3f}" for ordinal in ordinals}
-        owner = owner_reference(fuse)
-        known = await self._kube.get(CONFIG_MAPS, name)
-        if known is None:
-            own = labels(str(fuse["metadata"]["labels"][EXPERIMENT_LABEL]), Artefact.HOLD)
-            metadata = {"name": name, "labels": own, "ownerReferences": [owner]}
-            await self._kube.create(
-                CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-            )
-        else:
-            # An object goes when its last owner does: the hold lives as long as the last fault that needs it.
-            owners = [*(known["metadata"].get("ownerReferences") or []), owner]
-            await self._kube.patch(CONFIG_MAPS, name, {"metadata": {"ownerReferences": owners}, "data": data})
+        async with self._lock:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    await self._add(data, owner_reference(fuse))
+                    break
+                except KubeError as error:
+                    if attempt == ATTEMPTS or not (error.not_found or error.conflict):
+                        raise
+            self._until_s |= dict.fromkeys(ordinals, until_s)
 
-    async def extend(self, ordinals: Iterable[int], until_s: float) -> None:
+    async def extend(self, ordinals: Collection[int], until_s: float) -> None:
         """The hold is there, and this is its end. To be said before the replacements exist. Raises KubeError."""
         data = {self._brokers.pod_name(ordinal): f"{until_s:.3f}" for ordinal in ordinals}
-        await self._kube.patch(CONFIG_MAPS, hold_name(self._brokers.name), {"data": data})
+        async with self._lock:
+            await self._kube.patch(CONFIG_MAPS, self._name, {"data": data})
+            self._until_s |= dict.fromkeys(ordinals, until_s)
 
-    async def release(self, ordinals: Iterable[int]) -> None:
-        """Nobody waits any more, in a second or two. Idempotent. Raises KubeError."""
-        name = hold_name(self._brokers.name)
-        known = await self._kube.get(CONFIG_MAPS, name)
-        data: dict[str, str] = (known or {}).get("data") or {}
-        held = {ordinal: data[pod] for ordinal in ordinals if (pod := self._brokers.pod_name(ordinal)) in data}
-        if not held:
+    async def release(self, ordinals: Collection[int]) -> None:
+        """Nobody waits any more for this experiment, in a second or two. Idempotent, also after a failure. Raises
+        KubeError."""
+        async with self._lock:
+            known = await self._kube.get(CONFIG_MAPS, self._name)
+            if known is not None and (known["metadata"].get("labels") or {}).get(EXPERIMENT_LABEL) == self._experiment:
+                data: dict[str, str] = known.get("data") or {}
+                keys = {ordinal: pod for ordinal in ordinals if (pod := self._brokers.pod_name(ordinal)) in data}
+                self._until_s |= {ordinal: _seconds(data[pod]) for ordinal, pod in keys.items()}
+                if keys:
+                    await self._remove(keys.values())
+            for ordinal in ordinals:
+                if self._until_s.get(ordinal, 0.0) - self._now_s() > NEARLY_OVER_S:
+                    await self._restart_held(ordinal)
+
+    async def _add(self, data: dict[str, str], owner: JsonObject) -> None:
+        own = labels(self._experiment, Artefact.HOLD)
+        known = await self._kube.get(CONFIG_MAPS, self._name)
+        if known is None:
+            metadata = {"name": self._name, "labels": own, "ownerReferences": [owner]}
+            manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+            await self._kube.create(CONFIG_MAPS, manifest)
             return
+        if not is_ours(known):
+            raise FaultError(f"ConfigMap {self._name} is somebody else's: remove it, so that brokers can be kept down")
+        # An object goes when its last owner does: the hold lives as long as the last fault that needs it.
+        owners = [each for each in known["metadata"].get("ownerReferences") or [] if each["uid"] != owner["uid"]]
+        metadata = {"labels": own, "ownerReferences": [*owners, owner]}
+        await self._kube.patch(CONFIG_MAPS, self._name, {"metadata": metadata, "data": data})
+
+    async def _remove(self, keys: Iterable[str]) -> None:
         try:
-            removed: dict[str, None] = {self._brokers.pod_name(ordinal): None for ordinal in held}
-            await self._kube.patch(CONFIG_MAPS, name, {"data": removed})
+            await self._kube.patch(CONFIG_MAPS, self._name, {"data": dict.fromkeys(keys)})
         except KubeError as error:
             if not error.not_found:  # its owner went meanwhile, and it with it
                 raise
-        for ordinal, until in held.items():
-            if _seconds(until) - time.time() > NEARLY_OVER_S:
-                await self._restart_held(ordinal)
 
     async def _restart_held(self, ordinal: int) -> None:
         """What a running init container reads of a ConfigMap is up to a minute old: its successor starts unheld."""

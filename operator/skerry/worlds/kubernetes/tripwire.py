@@ -22,8 +22,8 @@ HEAD_BYTES_MAX = 4096
 
 
 class Tripwire:
-    """``has_fallen`` turns true once, when the other side is gone; a wire that could not be laid, or that broke while
-    somebody listens, never falls."""
+    """``has_fallen`` turns true once, when the other side is gone, and ``stands`` turns false. A wire that could not be
+    laid, or that broke while somebody listens, neither stands nor falls."""
 
     def __init__(self, host: str, port: int, path: str, clock: Callable[[], int]) -> None:
         """``path``: what is asked for, by HTTP. ``clock``: a lower bound of the run's clock, nanoseconds."""
@@ -34,6 +34,7 @@ class Tripwire:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self.has_fallen = False
+        self.stands = False
         self.alive_ns = -1
         """When the last request was sent that was answered; -1: none was."""
 
@@ -42,6 +43,7 @@ class Tripwire:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     self._reader, self._writer = await self._connect()
+                    self.stands = True
         return self
 
     async def __aexit__(
@@ -51,14 +53,13 @@ class Tripwire:
             self._writer.close()
 
     async def fell(self, timeout_s: float) -> bool:
-        """Wait for it; False: it has not when the time is over."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                if self._reader is not None and self._writer is not None:
+        """Wait for it; False: it has not when the time is over, or never will."""
+        if self._reader is not None and self._writer is not None and self.stands:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
                     broke = await self._breaks(self._reader, self._writer)
                     self.has_fallen = broke and not await self._listens()
-                if not self.has_fallen:
-                    await asyncio.Event().wait()
+                    self.stands = False
         return self.has_fallen
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

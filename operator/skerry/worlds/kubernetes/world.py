@@ -27,7 +27,6 @@ from skerry.engine.world import (
     Heal,
     HealAll,
     Inject,
-    InjectorView,
     Observation,
     ProcessState,
     Record,
@@ -42,7 +41,7 @@ from skerry.history.records import Note, Stall
 from skerry.report.model import RunReport
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
-from skerry.worlds.kubernetes.faults import FaultError, Faults, Images
+from skerry.worlds.kubernetes.faults import Faults
 from skerry.worlds.kubernetes.outbox import Outbox
 from skerry.worlds.kubernetes.own_samples import (
     OwnMetrics,
@@ -55,6 +54,7 @@ from skerry.worlds.kubernetes.own_samples import (
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.process import Processes
 from skerry.worlds.kubernetes.recording import NotStarted, Recording
+from skerry.worlds.kubernetes.steps import FaultError, Images
 
 log = logging.getLogger("skerry.kubernetes.world")
 
@@ -143,6 +143,7 @@ class KubernetesWorld:
             self._recording.times,
             self._reports.append,
             self._note,
+            self.abort,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._abort = ""
@@ -220,7 +221,7 @@ class KubernetesWorld:
             links=view.links,
             workload=msgspec.structs.replace(view.workload, lost=view.workload.lost or lost) if lost else view.workload,
             reports=reports,
-            injector=InjectorView(),
+            injector=self._faults.injector,
             stalls=stalls,
             findings=view.findings,
             abort=self._abort,
@@ -302,6 +303,7 @@ class KubernetesWorld:
         self._pods.raise_failure()
         self._outbox.raise_failure()
         self._recording.raise_failure()
+        self._faults.raise_failure()
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
             if not task.cancelled() and (failure := task.exception()) is not None:

@@ -1,0 +1,222 @@
+"""Kills: a SIGKILL from an ephemeral container, or the deletion of the pod.
+
+After a crash the pod is deleted at once, so that its replacement knows no crash back-off and can be held. What counts
+as its moment is when the kernel closed the victim's connections; what the kubelet tells of the end comes seconds later,
+as a note, and when it says that something else ended the process, the run is broken off: that was not our fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from skerry.engine.world import Inject, Kill
+from skerry.experiment.base import JsonObject
+from skerry.experiment.vocabulary import KillHow
+from skerry.worlds.kubernetes.api import PODS, Kube
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.hold import Hold
+from skerry.worlds.kubernetes.injector import InjectorEnd, kill_container
+from skerry.worlds.kubernetes.injectors import Injectors
+from skerry.worlds.kubernetes.pods import Pods
+from skerry.worlds.kubernetes.steps import NS, FaultError, Images, Times, either, together, whole
+from skerry.worlds.kubernetes.tripwire import Tripwire
+
+KILLED = 137
+"""The exit code of a container whose process, under its init, was ended by SIGKILL."""
+Fuse = Callable[[Inject], Awaitable[JsonObject]]
+
+
+class Kills:
+    def __init__(
+        self,
+        kube: Kube,
+        brokers: BrokerSet,
+        pods: Pods,
+        images: Images,
+        injectors: Injectors,
+        hold: Hold,
+        times: Times,
+        fuse: Fuse,
+        note: Callable[[str, int], None],
+        break_off: Callable[[str], None],
+        gone_timeout_s: float,
+    ) -> None:
+        """``fuse`` lights the one of an injection. ``note``: a line for the history, and of which broker.
+        ``break_off`` ends the run, with the sentence why. ``gone_timeout_s``: see `Waits`."""
+        self._kube = kube
+        self._brokers = brokers
+        self._pods = pods
+        self._images = images
+        self._injectors = injectors
+        self._hold = hold
+        self._times = times
+        self._fuse = fuse
+        self._note = note
+        self._break_off = break_off
+        self._gone_timeout_s = gone_timeout_s
+        self.touched: set[int] = set()
+        """Whose process a fault of ours may have ended, until another pod of theirs runs."""
+        self._killed_uids: dict[int, str] = {}
+        self._returning: set[int] = set()
+        self._alive_ns: dict[int, int] = {}
+        """Action -> until when all its victims certainly lived; -1: that is not known of one of them."""
+        self._background: list[asyncio.Task[None]] = []
+
+    def seen_running(self, ordinal: int, uid: str) -> None:
+        """This pod of a broker's runs. After the heal of its kill, what happens to it is not ours any more."""
+        if ordinal in self._returning and self._killed_uids.get(ordinal) != uid:
+            self._returning.discard(ordinal)
+            self.touched.discard(ordinal)
+
+    def lived_until_ns(self, action_id: int) -> int:
+        """When all victims of an injection certainly lived yet; -1: not known."""
+        return self._alive_ns.get(action_id, -1)
+
+    async def inject(self, action: Inject, kill: Kill) -> None:
+        """Raises FaultError, KubeError."""
+        if kill.down_for_ns:
+            fuse = await self._fuse(action)
+            # Long enough for now; the moment it is gone, `_gone` says how long it really is.
+            await self._hold.set(kill.ordinals, time.time() + (kill.grace_ns + kill.down_for_ns) / NS, fuse)
+        self.touched |= set(kill.ordinals)
+        self._returning -= set(kill.ordinals)
+        one = self._crash if kill.how is KillHow.PROCESS else self._delete
+        await together(*(one(action, kill, ordinal) for ordinal in kill.ordinals))
+
+    async def lift(self, kill: Kill) -> None:
+        """Nobody is kept down any more. Raises KubeError."""
+        await self._hold.release(kill.ordinals)
+        self._returning |= set(kill.ordinals)
+
+    def raise_failure(self) -> None:
+        """Whoever waits for last words has died: what they say might void the kill."""
+        for task in self._background:
+            if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
+                raise failure
+
+    async def close(self) -> None:
+        """Wait for nobody's last words any more."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _crash(self, action: Inject, kill: Kill, ordinal: int) -> None:
+        """SIGKILL; the moment the kernel closes the process's sockets, delete the pod: before the kubelet restarts the
+        container in place, and slowly enough (grace 1 s) that its last words are still told."""
+        where, uid = self._brokers.pod_name(ordinal), self._victim(ordinal)
+        container = kill_container(
+            self._injectors.name(action),
+            self._images.injector,
+            self._brokers.container,
+            self._brokers.run_as_user,
+            pull_policy=self._images.pull_policy,
+        )
+        name = str(container["name"])
+        async with self._wire(ordinal) as wire:
+            self._killed_uids[ordinal] = uid
+            await self._injectors.start(ordinal, uid, container)
+            timeout_s = self._injectors.timeout_s
+            await either(
+                wire.fell(timeout_s), self._pods.until(lambda: self._told(uid, name, not wire.stands), timeout_s)
+            )
+            if wire.stands and self._pods.gone(uid):
+                await wire.fell(timeout_s)
+            at_ns = self._times.upper_ns()
+        self._lived(action.id, wire.alive_ns)
+        if not wire.has_fallen:
+            end = self._injectors.end(uid, name)
+            why = self._injectors.overdue(uid, name) if end is None else end.error
+            if not why and wire.stands:
+                why = "the injector says that it sent the signal, and it still answers"
+            if why:
+                raise FaultError(f"the process of {where} was not killed: {why}")
+        await whole(self._kube.delete(PODS, where, uid=uid, grace_s=1))
+        said = f"its connections were closed at {at_ns / NS:.3f} s" if wire.has_fallen else ""
+        await self._gone(kill, ordinal, uid, said, name)
+
+    async def _delete(self, action: Inject, kill: Kill, ordinal: int) -> None:
+        """SIGTERM, and SIGKILL when the grace period is over: what deleting a pod does. A deletion without any grace
+        is forgotten by the API server before it is done, so that nobody would know when the process ended."""
+        where, uid = self._brokers.pod_name(ordinal), self._victim(ordinal)
+        grace_s = max(1, -(-kill.grace_ns // NS))
+        timeout_s = grace_s + self._gone_timeout_s
+        asked_ns = self._times.lower_ns()
+        async with self._wire(ordinal) as wire:
+            self._killed_uids[ordinal] = uid
+            if not await whole(self._kube.delete(PODS, where, uid=uid, grace_s=grace_s)):
+                raise FaultError(f"pod {where} was deleted by somebody else just before")
+            await either(wire.fell(timeout_s), self._pods.until(lambda: self._pods.gone(uid), timeout_s))
+            if wire.stands:  # whoever deletes a pod by force makes the API server forget it before its end
+                await wire.fell(timeout_s)
+            at_ns = self._times.upper_ns()
+        if wire.stands or not (wire.has_fallen or self._pods.gone(uid)):
+            raise FaultError(f"the process of {where} was still there {self._gone_timeout_s:g} s after its grace")
+        said = f"SIGTERM was asked for at {asked_ns / NS:.3f} s (grace {grace_s} s)"
+        said += f", its connections were closed at {at_ns / NS:.3f} s" if wire.has_fallen else ""
+        await self._gone(kill, ordinal, uid, said, "")
+
+    def _told(self, uid: str, injector: str, by_word: bool) -> bool:
+        """Nothing more is to come: it failed, or its pod is gone. ``by_word``: it says that it succeeded, and there is
+        no wire that could say so."""
+        end = self._injectors.end(uid, injector)
+        return self._pods.gone(uid) or (end is not None and (by_word or bool(end.error)))
+
+    def _victim(self, ordinal: int) -> str:
+        """The uid of the pod whose process runs. Who is dead, or dying, cannot be killed: that would prove nothing."""
+        where, pod = self._brokers.pod_name(ordinal), self._pods.latest(ordinal)
+        if pod is None:
+            raise FaultError(f"pod {where} is not there")
+        if pod["metadata"].get("deletionTimestamp"):
+            raise FaultError(f"pod {where} is being deleted already, by somebody else")
+        if "running" not in _state(pod, self._brokers.container):
+            raise FaultError(f"the process of {where} does not run, so it cannot be killed")
+        return str(pod["metadata"]["uid"])
+
+    def _wire(self, ordinal: int) -> Tripwire:
+        return Tripwire(self._pods.ip(ordinal), self._brokers.admin_port, "/healthz", self._times.lower_ns)
+
+    def _lived(self, action_id: int, alive_ns: int) -> None:
+        """The victims' last signs of life are a later edge than the order to kill; the earliest of them counts."""
+        self._alive_ns[action_id] = min(alive_ns, self._alive_ns.get(action_id, alive_ns))
+
+    async def _gone(self, kill: Kill, ordinal: int, uid: str, said: str, injector: str) -> None:
+        """Its process is no more; from now on it is kept away. What the kubelet has to say of it comes later."""
+        if kill.down_for_ns:
+            await self._hold.extend([ordinal], time.time() + kill.down_for_ns / NS)
+        self._background.append(asyncio.create_task(self._last_words(ordinal, uid, said, injector)))
+
+    async def _last_words(self, ordinal: int, uid: str, said: str, injector: str) -> None:
+        await self._pods.until(lambda: self._pods.gone(uid), self._gone_timeout_s)
+        done = _state(self._pods.by_uid(uid), self._brokers.container).get("terminated") or {}
+        told = f"its container ended with exit code {done.get('exitCode')} ({done.get('reason', 'no reason')})"
+        words = [said, told if done else "how its container ended was not told"]
+        if injector:
+            end = self._injectors.end(uid, injector)
+            if end is not None and end.message.get("sent_wall_ns"):
+                words.insert(0, f"SIGKILL was sent to process {end.message.get('pid')} ({end.message.get('command')})")
+            if why := objection(end, done):
+                words.append(f"but it was not our signal that ended it: {why}")
+                self._break_off(f"broker {ordinal} ended while it was to be killed, and not by that: {why}")
+        self._note("; ".join(filter(None, words)), ordinal)
+
+
+def objection(end: InjectorEnd | None, done: JsonObject) -> str:
+    """Why a process that is gone was not killed by the injector; empty: it was, or nobody says otherwise.
+
+    :param done: the `terminated` state of its container; empty: it was not told.
+    """
+    if end is not None and end.exit_code is not None:  # else nobody saw it run, which says nothing
+        return end.error
+    if done and done.get("exitCode") != KILLED:
+        return f"its container ended with exit code {done.get('exitCode')}, and not with {KILLED}"
+    return ""
+
+
+def _state(pod: JsonObject | None, container: str) -> JsonObject:
+    """Of the broker's container; empty: nobody has said."""
+    for each in ((pod or {}).get("status") or {}).get("containerStatuses") or []:
+        if each["name"] == container:
+            return dict(each.get("state") or {})
+    return {}
