@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import NamedTuple
 
 from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
@@ -17,15 +18,33 @@ from skerry.worlds.kubernetes.api import JOBS, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.clock import BracketClock
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import workload_name
-from skerry.worlds.kubernetes.workload import WorkloadError, WorkloadPod, job_manifest, token_of, trouble
+from skerry.worlds.kubernetes.workload import (
+    Trouble,
+    WorkloadError,
+    WorkloadPod,
+    job_manifest,
+    port_of,
+    token_of,
+    trouble,
+)
 
 log = logging.getLogger("skerry.kubernetes.recording")
 
-LOOK_EVERY_S = 0.05
-SILENT_S = 10.0
-POD_TIMEOUT_S = 60.0
-POD_POLL_S = 0.2
-FINISH_POLL_S = 0.1
+
+class Pace(NamedTuple):
+    """How often, and how long, in seconds."""
+
+    look_every_s: float = 0.05
+    """At the pod."""
+    silent_s: float = 10.0
+    """A pod that says nothing for so long is lost."""
+    pod_timeout_s: float = 60.0
+    """From the Job to a pod that is ready."""
+    pod_poll_s: float = 0.2
+    finish_poll_s: float = 0.1
+
+
+PACE = Pace()
 
 
 class NotStarted(Exception):
@@ -73,8 +92,12 @@ class Recording:
         token: str,
         clock_error_ns: int,
         version: str,
+        pace: Pace = PACE,
     ) -> None:
+        """``resource``: as the API server had it when the run was taken up: whether it names a workload says whether
+        one was made for it before."""
         self._kube = kube
+        self._pace = pace
         self._resource = resource
         self._name = workload_name(str(resource["metadata"]["name"]))
         self._image = image
@@ -107,7 +130,7 @@ class Recording:
         job = await self._own_job()
         self._pods = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
         host = await self._pod_address()
-        self._pod = await WorkloadPod(host, token_of(job)).__aenter__()
+        self._pod = await WorkloadPod(host, port_of(job), token_of(job)).__aenter__()
         await self._tell_begin(self._pod)
         self._task = asyncio.create_task(self._look(self._pod))
 
@@ -134,10 +157,10 @@ class Recording:
 
     async def report_files(self, timeout_s: float) -> dict[str, bytes]:
         """Once the pod has written them; empty when it does not come to it."""
-        for _ in range(int(timeout_s / FINISH_POLL_S)):
+        for _ in range(int(timeout_s / self._pace.finish_poll_s)):
             if self.view.finished or self.view.failure or self.lost:
                 break
-            await asyncio.sleep(FINISH_POLL_S)
+            await asyncio.sleep(self._pace.finish_poll_s)
         if self._pod is None or not self.view.finished:
             return {}
         try:
@@ -147,40 +170,41 @@ class Recording:
             return {}
 
     async def _own_job(self) -> JsonObject:
-        """The Job of this very experiment; one of the same name that an earlier one left is waited out."""
+        """The Job of this very experiment; one of the same name that an earlier one left is waited out. A run has one
+        Job in its life: a second one would know nothing of what the first has recorded."""
         uid = self._begin.run
-        deadline_s = time.monotonic() + POD_TIMEOUT_S
+        deadline_s = time.monotonic() + self._pace.pod_timeout_s
         while (job := await self._kube.get(JOBS, self._name)) is not None:
             if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences") or []):
                 return job
             await self._kube.delete(JOBS, self._name, uid=str(job["metadata"]["uid"]))
             if time.monotonic() > deadline_s:
                 raise NotStarted("WorkloadNotStarted", f"Job {self._name} of an earlier experiment does not go away")
-            await asyncio.sleep(POD_POLL_S)
+            await asyncio.sleep(self._pace.pod_poll_s)
+        if (self._resource.get("status") or {}).get("workload"):
+            raise NotStarted("WorkloadLost", "the workload pod of the run is gone, and its recording with it")
         return await self._kube.create(
             JOBS,
             job_manifest(self._name, self._resource, self._image, self._pull_policy, self._token, self._deadline_ns),
         )
 
     async def _pod_address(self) -> str:
-        deadline_s = time.monotonic() + POD_TIMEOUT_S
-        seen = ""
+        deadline_s = time.monotonic() + self._pace.pod_timeout_s
+        seen = Trouble()
         while time.monotonic() < deadline_s:
             for pod in await self._kube.list(PODS, self._pods):
-                seen = trouble(pod) or seen
-                if "has ended" in seen or "cannot be had" in seen or "cannot start" in seen:
-                    raise NotStarted("WorkloadNotStarted", seen)
+                seen = trouble(pod)
+                if seen.for_good:
+                    raise NotStarted("WorkloadNotStarted", seen.sentence)
                 ready = any(
                     each["type"] == "Ready" and each["status"] == "True"
                     for each in (pod.get("status") or {}).get("conditions") or []
                 )
                 if ready and pod["status"].get("podIP"):
                     return str(pod["status"]["podIP"])
-            await asyncio.sleep(POD_POLL_S)
-        raise NotStarted(
-            "WorkloadNotStarted",
-            seen or f"the workload pod of Job {self._name} was not ready within {POD_TIMEOUT_S:g} s; see its events",
-        )
+            await asyncio.sleep(self._pace.pod_poll_s)
+        late = f"the workload pod of Job {self._name} was not ready within {self._pace.pod_timeout_s:g} s"
+        raise NotStarted("WorkloadNotStarted", seen.sentence or f"{late}; see its events")
 
     async def _tell_begin(self, pod: WorkloadPod) -> None:
         try:
@@ -206,7 +230,7 @@ class Recording:
                     self.view = view
                 else:
                     self.lost = "the workload pod was replaced, and its recording with it"
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(self._pace.look_every_s)
 
     async def _did_not_answer(self, why: str) -> None:
         silent_s = time.monotonic() - self._answered_s
@@ -218,6 +242,6 @@ class Recording:
         if pods == []:
             self.lost = "its pod was deleted"
         elif pods and (ended := trouble(pods[0])):
-            self.lost = ended
-        elif silent_s > SILENT_S:
+            self.lost = ended.sentence
+        elif silent_s > self._pace.silent_s:
             self.lost = f"{why}, for {silent_s:.0f} s"

@@ -79,3 +79,16 @@ async def either(*waits: Coroutine[Any, Any, bool]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def to_the_end(cleanup: Coroutine[Any, Any, None]) -> None:
+    """However often whoever waits for it is cancelled: that is told when it is done."""
+    task, cancelled = asyncio.create_task(cleanup), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError

@@ -7,7 +7,7 @@ its template (who may read Jobs here may see it: docs/security.md).
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -97,6 +97,11 @@ def job_manifest(
     }
 
 
+def port_of(job: JsonObject) -> int:
+    """Where the pod of a Job that exists serves."""
+    return int(job["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"])
+
+
 def token_of(job: JsonObject) -> str:
     """The token in the pod template of a Job that exists; empty: it is no Job of ours."""
     for container in job["spec"]["template"]["spec"]["containers"]:
@@ -106,25 +111,39 @@ def token_of(job: JsonObject) -> str:
     return ""
 
 
-def trouble(pod: JsonObject) -> str:
-    """Why the pod will not come up, or has ended, as one sentence; empty: nothing is wrong, or not yet."""
-    status = pod.get("status") or {}
+class Trouble(NamedTuple):
+    """Why a workload pod does not come up, or has ended."""
+
+    sentence: str = ""
+    """Empty: nothing is wrong, or not yet."""
+    for_good: bool = False
+    """Waiting does not help."""
+
+    def __bool__(self) -> bool:
+        return bool(self.sentence)
+
+
+def trouble(pod: JsonObject) -> Trouble:
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
     if status.get("phase") in ("Failed", "Succeeded") or pod["metadata"].get("deletionTimestamp"):
         why = status.get("message") or _terminated(status) or "it was deleted"
-        return f"the workload pod {pod['metadata']['name']} has ended: {status.get('reason') or ''} {why}".strip()
+        said = " ".join(filter(None, [status.get("reason"), why]))
+        return Trouble(f"the workload pod {name} has ended: {said}", for_good=True)
     for each in status.get("containerStatuses") or []:
         waiting = (each.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"):
-            return (
+            return Trouble(
                 f"the image `{each['image']}` of the workload pod cannot be had ({waiting['reason']}): "
-                "load or push it, or set the chart's image values"
+                "load or push it, or set the chart's image values",
+                for_good=True,
             )
         if waiting.get("reason") in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
-            return f"the workload pod cannot start ({waiting['reason']}): {waiting.get('message', '')}"
+            why = f"({waiting['reason']}): {waiting.get('message', '')}"
+            return Trouble(f"the workload pod cannot start {why}", for_good=True)
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"the workload pod cannot be scheduled: {condition.get('message', '')}"
-    return ""
+            return Trouble(f"the workload pod cannot be scheduled: {condition.get('message', '')}")
+    return Trouble()
 
 
 def _terminated(status: JsonObject) -> str:
@@ -138,9 +157,9 @@ def _terminated(status: JsonObject) -> str:
 class WorkloadPod:
     """HTTP to one workload pod. Use it as an async context manager."""
 
-    def __init__(self, host: str, token: str) -> None:
+    def __init__(self, host: str, port: int, token: str) -> None:
         """``host``: the pod's IP address, or what else reaches it."""
-        self._url = f"http://[{host}]:{PORT}" if ":" in host else f"http://{host}:{PORT}"
+        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
 

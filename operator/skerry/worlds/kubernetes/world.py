@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
@@ -20,7 +21,6 @@ from skerry.engine.journal import keeps
 from skerry.engine.world import (
     Action,
     ActionReport,
-    BrokerView,
     Capabilities,
     Check,
     Finish,
@@ -28,7 +28,6 @@ from skerry.engine.world import (
     HealAll,
     Inject,
     Observation,
-    ProcessState,
     Record,
     Recorded,
     ReportState,
@@ -37,10 +36,11 @@ from skerry.engine.world import (
 from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Verdict
-from skerry.history.records import Note, Stall
+from skerry.history.records import Note
 from skerry.report.model import RunReport
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.eyes import Eyes
 from skerry.worlds.kubernetes.faults import Faults
 from skerry.worlds.kubernetes.outbox import Outbox
 from skerry.worlds.kubernetes.own_samples import (
@@ -52,9 +52,8 @@ from skerry.worlds.kubernetes.own_samples import (
     queries_wanted,
 )
 from skerry.worlds.kubernetes.pods import Pods
-from skerry.worlds.kubernetes.process import Processes
-from skerry.worlds.kubernetes.recording import NotStarted, Recording
-from skerry.worlds.kubernetes.steps import FaultError, Images
+from skerry.worlds.kubernetes.recording import PACE, NotStarted, Pace, Recording
+from skerry.worlds.kubernetes.steps import FaultError, Images, to_the_end
 
 log = logging.getLogger("skerry.kubernetes.world")
 
@@ -104,6 +103,8 @@ class KubernetesWorld:
         journal: Journal,
         own_metrics: OwnMetrics = tuple,
         on_turn: OnTurn = lambda now_ns, observation, actions: None,
+        pace: Pace = PACE,
+        turn_s: float = TURN_S,
     ) -> None:
         """``experiment`` and ``document`` (its YAML) name the run's own topic. ``token``: for a workload pod that has
         to be made; one that is there keeps its own. ``journal`` is awaited with what `engine.journal.keeps`, before
@@ -111,6 +112,7 @@ class KubernetesWorld:
         self.capabilities = capabilities
         self._journal = journal
         self._on_turn = on_turn
+        self._turn_s = turn_s
         self._own_metrics = own_metrics
         self._own_names = names_wanted(experiment.spec)
         self._own_sampled_ns = -OWN_SAMPLES_EVERY_NS
@@ -128,12 +130,13 @@ class KubernetesWorld:
             token=token,
             clock_error_ns=capabilities.clock_error_ns,
             version=importlib.metadata.version("skerry"),
+            pace=pace,
         )
         self._outbox = Outbox(self._recording)
-        self._processes = Processes(brokers)
         self._reports: list[ActionReport] = []
-        self._stalls_taken: set[Stall] = set()
-        self._own_id = 0
+        self._own_id = -time.time_ns()
+        """Of the last record of our own. The conductor's ids are not negative, and an operator that takes the run over
+        begins lower: the pod passes over ids that it has seen."""
         self._faults = Faults(
             kube,
             resource,
@@ -145,6 +148,7 @@ class KubernetesWorld:
             self._note,
             self.abort,
         )
+        self._eyes = Eyes(self._recording, self._outbox, self._pods, brokers, self._faults)
         self._tasks: set[asyncio.Task[None]] = set()
         self._abort = ""
         self._finish: Finish | None = None
@@ -164,18 +168,18 @@ class KubernetesWorld:
             try:
                 await self._recording.start()
             except NotStarted as error:
-                await self._faults.lift_everything()
                 return RunEnd(Finish(0, Verdict.INCONCLUSIVE, error.reason, str(error)), None, {})
             self._outbox.start()
             while not conductor.finished:
                 await self._turn(conductor)
-                await asyncio.sleep(TURN_S)
+                await asyncio.sleep(self._turn_s)
             return await self._ended()
         finally:
-            await asyncio.shield(self._close())
+            await to_the_end(self._close())
 
     async def _turn(self, conductor: Steps) -> None:
-        now_ns, observation = self._recording.times.now_ns(), self._observe()
+        now_ns, observation = self._recording.times.now_ns(), self._eyes.observe(self._reports, self._abort)
+        self._reports.clear()
         actions = conductor.step(now_ns, observation)
         kept = [action for action in actions if keeps(action)]
         refused = ""
@@ -209,37 +213,6 @@ class KubernetesWorld:
                     self._finish = action
                 self._outbox.put(action)
 
-    def _observe(self) -> Observation:
-        view, looked_ns = self._recording.view, self._recording.times.lower_at_ns(self._pods.looked_ns)
-        lost = self._recording.lost or self._outbox.lost or view.failure
-        stalls = tuple(each for each in view.stalls if each not in self._stalls_taken)
-        self._stalls_taken.update(stalls)
-        reports = (*view.reports, *self._outbox.take_failures(), *self._reports)
-        self._reports.clear()
-        return Observation(
-            brokers=tuple(self._with_process(each, looked_ns) for each in view.brokers),
-            links=view.links,
-            workload=msgspec.structs.replace(view.workload, lost=view.workload.lost or lost) if lost else view.workload,
-            reports=reports,
-            injector=self._faults.injector,
-            stalls=stalls,
-            findings=view.findings,
-            abort=self._abort,
-        )
-
-    def _with_process(self, view: BrokerView, looked_ns: int) -> BrokerView:
-        """What the API server says of the process, beside what the broker says of itself. It is as old as the last
-        complete look at the pods, whatever the age of the broker's own words."""
-        known = self._processes.look(view.ordinal, self._pods.latest(view.ordinal), self._faults.touched)
-        if known.state is ProcessState.RUNNING:
-            self._faults.seen_running(view.ordinal, known.view.uid)
-        return msgspec.structs.replace(
-            view,
-            process=known.state,
-            process_sampled_ns=looked_ns,
-            exited=known.ended_by_itself,
-        )
-
     async def _ended(self) -> RunEnd:
         """After the last action: the report is written in the pod, and fetched."""
         assert self._finish is not None
@@ -247,8 +220,11 @@ class KubernetesWorld:
         if not (self._recording.lost or self._outbox.lost):
             await self._outbox.flushed(REPORT_TIMEOUT_S)
             files = await self._recording.report_files(REPORT_TIMEOUT_S)
-        content = files.get("report.json")
-        report = msgspec.json.decode(content, type=RunReport) if content is not None else None
+        try:
+            report = msgspec.json.decode(files["report.json"], type=RunReport) if files else None
+        except msgspec.DecodeError as error:
+            log.warning("the report cannot be read: %s", error)
+            report = None
         return RunEnd(self._finish, report, files)
 
     async def close_now(self) -> None:
@@ -292,7 +268,6 @@ class KubernetesWorld:
         self._record(Note(self._recording.times.now_ns(), text, broker))
 
     def _record(self, record: Recorded) -> None:
-        """Ids of our own are negative: those of the conductor are not."""
         self._own_id -= 1
         self._outbox.put(Record(self._own_id, record))
 

@@ -1,0 +1,57 @@
+"""One picture for the conductor, from what the workload pod, the API server and our own hands say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from skerry.engine.world import ActionReport, BrokerView, Observation, ProcessState
+from skerry.history.records import Stall
+from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.faults import Faults
+from skerry.worlds.kubernetes.outbox import Outbox
+from skerry.worlds.kubernetes.pods import Pods
+from skerry.worlds.kubernetes.process import Processes
+from skerry.worlds.kubernetes.recording import Recording
+
+
+class Eyes:
+    """Everything that is shown has an age of its own: what one of the three no longer says grows old, and is not made
+    young by what the others say."""
+
+    def __init__(self, recording: Recording, outbox: Outbox, pods: Pods, brokers: BrokerSet, faults: Faults) -> None:
+        self._recording = recording
+        self._outbox = outbox
+        self._pods = pods
+        self._faults = faults
+        self._processes = Processes(brokers)
+        self._stalls_taken: set[Stall] = set()
+
+    def observe(self, reports: Iterable[ActionReport], abort: str) -> Observation:
+        """``reports``: of our own actions, new ones. ``abort``: why the run is to be broken off; empty: it is not."""
+        view = self._recording.view
+        looked_ns = self._recording.times.lower_at_ns(self._pods.looked_ns)
+        lost = self._recording.lost or self._outbox.lost or view.failure
+        stalls = tuple(each for each in view.stalls if each not in self._stalls_taken)
+        self._stalls_taken.update(stalls)
+        return Observation(
+            brokers=tuple(self._with_process(each, looked_ns) for each in view.brokers),
+            links=view.links,
+            workload=msgspec.structs.replace(view.workload, lost=view.workload.lost or lost) if lost else view.workload,
+            reports=(*view.reports, *self._outbox.take_failures(), *reports),
+            injector=self._faults.injector,
+            stalls=stalls,
+            findings=view.findings,
+            abort=abort,
+        )
+
+    def _with_process(self, view: BrokerView, looked_ns: int) -> BrokerView:
+        """What the API server says of the process, beside what the broker says of itself. It is as old as the last
+        complete look at the pods, whatever the age of the broker's own words."""
+        known = self._processes.look(view.ordinal, self._pods.latest(view.ordinal), self._faults.touched)
+        if known.state is ProcessState.RUNNING:
+            self._faults.seen_running(view.ordinal, known.view.uid)
+        return msgspec.structs.replace(
+            view, process=known.state, process_sampled_ns=looked_ns, exited=known.ended_by_itself
+        )
