@@ -187,7 +187,7 @@ class KubernetesWorld:
             try:
                 await self._journal(kept)
             except KubeError as error:
-                refused = f"the journal could not be written: {error}"
+                refused = str(error)
         for action in actions:
             self._perform(action, refused)
         self._sample_own_metrics(now_ns)
