@@ -31,6 +31,7 @@ def not_loaded(wanted: Iterable[str], listed: str) -> list[str]:
 class Product:
     def __init__(self, root: Path, cache: Cache, console: Console) -> None:
         self._root = root
+        self._cache = cache
         self._kind = str(cache.bin / "kind")
         self._console = console
         self._inside = ["docker", "exec", versions.NODE, "ctr", "-n", "k8s.io", "images"]
@@ -42,16 +43,18 @@ class Product:
             Failure: a build fails.
         """
         tags = {}
+        # Not asked by name afterwards: another checkout may have built the same name meanwhile.
+        id_file = self._cache.root / "image-id"
         with self._console.step(f"building the images on {base_image}"):
             for target in TARGETS:
                 image = f"{REPOSITORY}/{target}:dev"
                 # The host's network: what reaches the package registries here reaches them in the build.
                 options = ["--network", "host", "--build-arg", f"BASE_IMAGE={base_image}", "--target", target]
+                options += ["--iidfile", str(id_file)]
                 self._console.run(["docker", "build", *options, "-t", image, str(self._root)])
-                tags[target] = content_tag(
-                    self._console.capture(["docker", "image", "inspect", "--format", "{{.Id}}", image])
-                )
-                self._console.run(["docker", "tag", image, f"{REPOSITORY}/{target}:{tags[target]}"])
+                image_id = id_file.read_text().strip()
+                tags[target] = content_tag(image_id)
+                self._console.run(["docker", "tag", image_id, f"{REPOSITORY}/{target}:{tags[target]}"])
         self._console.say(f"images: {' '.join(names(tags))}")
         return tags
 
