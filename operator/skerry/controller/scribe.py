@@ -66,11 +66,12 @@ class Scribe:
                 await self._sleep(self._after(error))
 
     async def journal(self, lines: Sequence[str]) -> None:
-        """Durable when it returns. Raises KubeError."""
+        """Durable when it returns. Raises KubeError; also when what took the lines is another of the same name."""
         self._wanted = {**self._wanted, "journal": list(lines)}
+        if not self.gone:
+            await self._write()
         if self.gone:
             raise KubeError(404, "NotFound", GONE)
-        await self._write()
 
     def _patch(self) -> JsonObject:
         """A merge patch: what differs from what was written last; null for what is to go."""

@@ -91,3 +91,11 @@ async def test_it_stops_when_the_experiment_is_gone(lab, scribe, replaced):
     assert scribe.gone
     with pytest.raises(KubeError):
         await scribe.journal(["one"])
+
+
+async def test_a_journal_that_another_of_the_same_name_took_is_not_durable(lab, scribe):
+    """What is injected after that nobody would ever undo: the write itself succeeds."""
+    del lab.kube.objects[EXPERIMENTS.plural, "story"]
+    lab.resource(uid="another")
+    with pytest.raises(KubeError, match="the experiment is gone"):
+        await scribe.journal(["one"])
