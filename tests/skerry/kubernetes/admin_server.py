@@ -18,6 +18,7 @@ class AdminServer:
         self.port = port
         self.requests: list[str] = []
         self.accepted = 0
+        self._dying = 0
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
 
@@ -31,6 +32,12 @@ class AdminServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        if self._dying:
+            self._dying -= 1
+            writer.close()
+            if not self._dying:
+                self.die()
+            return
         self._writers.append(writer)
         try:
             while True:
@@ -39,6 +46,12 @@ class AdminServer:
                 writer.write(self.answer)
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
+
+    def die_slowly(self, accepted: int) -> None:
+        """As the kernel closes the sockets of a process one by one: the connections first, and so many new ones are
+        accepted before nobody listens."""
+        self._dying = accepted
+        self.hang_up()
 
     def hang_up(self) -> None:
         """End the connections, and listen on."""

@@ -4,8 +4,9 @@ No status of Kubernetes is as fast: the kubelet looks at its containers once a s
 over the wire again and again; the last one that was answered says until when the process certainly lived. So a death is
 bracketed by what the process and the kernel say, tens of milliseconds apart.
 
-A server may close a connection and live on. Only when nobody listens either is it gone; who listens may be the same
-process or, after a while, its successor, so a wire that breaks while somebody listens proves nothing.
+A server may close a connection and live on. Only when nobody answers on a new one either is it gone; who answers may be
+the same process or, after a while, its successor, so a wire that breaks while somebody answers proves nothing. The kernel
+closes the sockets of the dead one by one: a new connection may be accepted for another moment, and get no answer.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from types import TracebackType
 from typing import Self
 
 CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 0.5
+"""Shorter than any container needs to be started again, so that no successor is taken for the dead."""
 ASK_EVERY_S = 0.02
 HEAD_BYTES_MAX = 4096
 
 
 class Tripwire:
     """``has_fallen`` turns true once, when the other side is gone, and ``stands`` turns false. A wire that could not be
-    laid, or that broke while somebody listens, neither stands nor falls."""
+    laid, or that broke while somebody answers, neither stands nor falls."""
 
     def __init__(self, host: str, port: int, path: str, clock: Callable[[], int]) -> None:
         """``path``: what is asked for, by HTTP. ``clock``: a lower bound of the run's clock, nanoseconds."""
@@ -58,7 +61,7 @@ class Tripwire:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     broke = await self._breaks(self._reader, self._writer)
-                    self.has_fallen = broke and not await self._listens()
+                    self.has_fallen = broke and not await self._answers_anew()
                     self.stands = False
         return self.has_fallen
 
@@ -79,13 +82,26 @@ class Tripwire:
         except (ValueError, asyncio.LimitOverrunError):
             return False
 
-    async def _listens(self) -> bool:
-        """Whether a new connection is accepted, now that the old one is gone."""
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, writer = await self._connect()
-                writer.close()
-                return True
+    async def _answers_anew(self) -> bool:
+        """Whether somebody answers on a new connection, now that the old one is gone. Silence is no: it lasts as long as
+        one may take to answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                while True:
+                    try:
+                        reader, writer = await self._connect()
+                    except OSError:
+                        return False
+                    try:
+                        writer.write(self._request)
+                        await _answer(reader)
+                        return True
+                    except (OSError, asyncio.IncompleteReadError):
+                        await asyncio.sleep(ASK_EVERY_S)  # accepted by what is being closed: ask once more
+                    except (ValueError, asyncio.LimitOverrunError):
+                        return True
+                    finally:
+                        writer.close()
         return False
 
 
