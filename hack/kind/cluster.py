@@ -220,6 +220,8 @@ class Cluster:
         current = json.loads(self.kubectl.capture("-n", "kube-system", "get", "configmap", "coredns", "-o", "json"))
         patch = {"data": {"Corefile": corefile(current["data"]["Corefile"], outside)}}
         self.kubectl.run("-n", "kube-system", "patch", "configmap", "coredns", "--type=merge", "-p", json.dumps(patch))
+        # One node has no use for a second, and two cores have little to give away.
+        self.kubectl.run("-n", "kube-system", "scale", DNS_DEPLOYMENT, "--replicas=1")
 
     def _install_calico(self) -> None:
         inside = ["docker", "exec", versions.NODE]

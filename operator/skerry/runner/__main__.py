@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,9 @@ def main() -> None:
     directory = Path(os.environ.get(DIRECTORY_VARIABLE, "/work"))
     if not os.access(directory, os.W_OK):
         sys.exit(_complain(f"{directory} cannot be written to; set {DIRECTORY_VARIABLE} to a directory that can"))
+    # What was imported stays; a full collection that walks it would stall the recording for nothing.
+    gc.collect()
+    gc.freeze()
     uvloop.run(_serve(Service(directory, token)))
 
 

@@ -5,8 +5,8 @@ over the wire again and again; the last one that was answered says until when th
 bracketed by what the process and the kernel say, tens of milliseconds apart.
 
 A server may close a connection and live on. Only when nobody answers on a new one either is it gone; who answers may be
-the same process or, after a while, its successor, so a wire that breaks while somebody answers proves nothing. The kernel
-closes the sockets of the dead one by one: a new connection may be accepted for another moment, and get no answer.
+the same process or, after a while, its successor, so a wire that breaks while somebody answers proves nothing. The
+kernel closes the sockets of the dead one by one: for another moment a new connection may be accepted, but not answered.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Tripwire:
             return False
 
     async def _answers_anew(self) -> bool:
-        """Whether somebody answers on a new connection, now that the old one is gone. Silence is no: it lasts as long as
-        one may take to answer."""
+        """Whether somebody answers on a new connection, now that the old one is gone; who says nothing for as long as
+        an answer may take does not."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 while True:
