@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from broker_kit import until
 from fake_api import FakeApi, Refused
@@ -65,6 +66,24 @@ async def test_healing_twice_and_healing_what_never_was_is_harmless(stage: Stage
     assert await stage.heal(CUT, LEADER_OFF) == "DONE"
     assert await stage.heal(CUT, LEADER_OFF) == "DONE"
     assert await stage.inject(CUT, LEADER_OFF) == "DONE", "and it can be injected again: the role had moved"
+
+
+async def test_a_heal_does_not_depend_on_a_list(stage: Stage) -> None:
+    """One may be older than what was created a moment ago."""
+    await stage.inject(CUT, HALVES)
+    stage.api.on("list", "networkpolicies", lambda listed: listed["items"].clear())
+    await stage.heal(CUT, HALVES)
+    assert [each for each in stage.api.writes if each.startswith("delete networkpolicies/")] != []
+    assert stage.left == []
+
+
+async def test_a_heal_takes_what_the_fuse_owns_whatever_its_name(stage: Stage) -> None:
+    """The document of a resumed run may say less than the one that was injected."""
+    await stage.inject(CUT, HALVES)
+    stage.api.seen.clear()
+    await stage.heal(CUT, msgspec.structs.replace(HALVES, links=()))
+    assert [each.split("/")[0] for each in stage.api.writes] == ["delete networkpolicies"] * 2 + ["delete jobs"]
+    assert stage.left == []
 
 
 async def test_a_cut_is_healed_alone(stage: Stage) -> None:

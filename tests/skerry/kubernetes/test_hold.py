@@ -74,10 +74,13 @@ async def test_two_at_once_lose_neither_keys_nor_owners(api: FakeApi, hold: Hold
     first, second = fuse(api, "first"), fuse(api, "second")
     await asyncio.gather(hold.set((0,), NOW_S + 20, first), hold.set((1,), NOW_S + 30, second))
     assert sorted(data(api)) == ["broker-0", "broker-1"]
-    assert len(api.find("configmaps", NAME)["metadata"]["ownerReferences"]) == 2
-    api.remove("jobs", "first")
-    assert api.find("configmaps", NAME) is not None
-    api.remove("jobs", "second")
+    third, fourth = fuse(api, "third"), fuse(api, "fourth")
+    await asyncio.gather(hold.set((2,), NOW_S + 20, third), hold.set((2,), NOW_S + 30, fourth))
+    assert len(api.find("configmaps", NAME)["metadata"]["ownerReferences"]) == 4
+    for name in ("first", "second", "third"):
+        api.remove("jobs", name)
+        assert api.find("configmaps", NAME) is not None
+    api.remove("jobs", "fourth")
     assert api.find("configmaps", NAME) is None
 
 

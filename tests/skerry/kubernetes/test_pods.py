@@ -49,6 +49,16 @@ async def test_what_is_there_is_known_at_once(start) -> None:
     assert pods.looked_ns > 0
 
 
+async def test_a_picture_is_as_old_as_the_question_for_it(api: FakeApi, kube: Kube) -> None:
+    moments = iter(range(10, 1000, 10))
+    asked: list[int] = []
+    pods = Pods(kube, BROKERS, now_ns=lambda: asked.append(next(moments)) or asked[-1])
+    api.on("list", "pods", lambda listed: next(moments))  # the answer takes its time
+    await pods._look()
+    await pods._look()
+    assert pods.looked_ns == asked[-1] == 30
+
+
 async def test_without_an_api_server_it_does_not_start(api: FakeApi, kube: Kube) -> None:
     api.refuse("list", "pods", 503, "ServiceUnavailable", "no etcd")
     with pytest.raises(KubeError, match="no etcd"):
@@ -74,6 +84,7 @@ async def test_a_pod_may_have_a_long_story(api: FakeApi, start) -> None:
     pods = await start(NEVER_S)
     api.put(broker_pod(1, "uid-of-broker-1", ip="10.0.0.99", annotations={"story": "x" * 500_000}))
     assert await pods.until(lambda: pods.ip(1) == "10.0.0.99", 5)
+    assert [each.verb for each in api.seen].count("watch") == 1, "in one piece, by the watch that was open"
 
 
 async def test_the_last_words_of_a_pod_outlive_it(api: FakeApi, start) -> None:

@@ -94,7 +94,6 @@ async def test_a_successor_at_the_same_address_is_not_taken_for_the_one_that_die
 
 @pytest.mark.parametrize("host", [HOST, ""], ids=["nobody listens", "the pod has no address yet"])
 async def test_a_wire_that_could_not_be_laid_never_falls(host: str) -> None:
-    """An empty host is this very machine to the socket library, and here somebody does listen at that port."""
     async with AdminServer() as server:
         port = server.port if not host else _free_port()
         async with wire_to(port, host) as wire:

@@ -42,7 +42,7 @@ class Tripwire:
         """When the last request was sent that was answered; -1: none was."""
 
     async def __aenter__(self) -> Self:
-        if self._host:  # an empty one would be this very machine
+        if self._host:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     self._reader, self._writer = await self._connect()
