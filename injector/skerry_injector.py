@@ -247,6 +247,9 @@ def kill(options: argparse.Namespace, log: Log) -> tuple[int, Report]:
         handle = os.pidfd_open(target.pid)  # from here on the number cannot come to mean somebody else
         if the_child_of_init(processes(proc)).pid != target.pid:
             raise Failure(NOT_DONE, f"process {target.pid} was replaced while it was looked at; try again")
+        late_s = time.time() - (options.not_after or time.time())
+        if late_s > 0:  # whoever asked has given it up, and healed: nobody would expect it any more
+            raise Failure(NOT_DONE, f"it was to be done {late_s:.1f} s ago; it started too late, or the clocks differ")
         report |= {"pid": target.pid, "command": target.command, "sent_wall_ns": time.time_ns()}
         log.write(report)
         signal.pidfd_send_signal(handle, signal.Signals[f"SIG{options.signal}"])
@@ -307,6 +310,12 @@ def _milliseconds(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        raise argparse.ArgumentTypeError(f"{text!r} must be whole seconds since 1970")
+    return int(text)
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Failure(REFUSED, f"{message}; see skerry-injector --help")
@@ -325,6 +334,7 @@ def argument_parser() -> argparse.ArgumentParser:
     reset_parser.set_defaults(act=reset)
     kill_parser = commands.add_parser("kill", help="signal the one child of the container's init")
     kill_parser.add_argument("--signal", choices=("KILL", "TERM", "STOP", "CONT"), required=True)
+    kill_parser.add_argument("--not-after", type=_seconds, metavar="SECONDS", help="of the wall clock; else do nothing")
     kill_parser.add_argument("--proc", default="/proc", metavar="DIR", help="where the kernel shows the processes")
     kill_parser.set_defaults(act=kill)
     return parser

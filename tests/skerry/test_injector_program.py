@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -324,6 +325,22 @@ def test_a_process_that_has_gone_is_not_done(tmp_path: Path, victim: "subprocess
     victim.wait()
     ended = run(tmp_path, "kill", "--signal", "KILL", "--proc", proc)
     assert (ended.exit_code, ended.logged["error"]) == (1, "the process had ended before the signal was sent")
+
+
+@pytest.mark.parametrize(("ahead_s", "exit_code"), [(60, 0), (-60, 1)])
+def test_one_that_starts_too_late_does_nothing(
+    tmp_path: Path, victim: "subprocess.Popen[bytes]", ahead_s: int, exit_code: int
+) -> None:
+    """Its image took minutes to come; whoever asked has healed since, and nobody could take it back."""
+    not_after = str(int(time.time()) + ahead_s)
+    ended = run(tmp_path, "kill", "--signal", "KILL", "--not-after", not_after, "--proc", proc_of(tmp_path, victim))
+    assert ended.exit_code == exit_code
+    if exit_code:
+        assert victim.poll() is None
+        assert ended.logged["sent_wall_ns"] == 0
+        assert ended.logged["error"].endswith(" s ago; it started too late, or the clocks differ")
+    else:
+        assert victim.wait() == -9
 
 
 def test_without_a_place_for_the_evidence_nobody_is_signalled(

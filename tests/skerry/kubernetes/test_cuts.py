@@ -54,8 +54,9 @@ async def test_a_heal_takes_the_policies_first(stage: Stage) -> None:
     await stage.inject(CUT, LEADER_OFF)
     stage.api.seen.clear()
     assert await stage.heal(CUT, LEADER_OFF) == "DONE"
-    verbs = [each.split("/")[0] for each in stage.api.writes]
-    assert verbs == ["delete networkpolicies", "delete jobs"]
+    assert [each.split("/")[0] for each in stage.api.writes] == ["delete networkpolicies", "delete jobs"]
+    asked = [f"{each.verb} {each.resource}" for each in stage.api.seen if each.resource != "pods"]
+    assert asked[0] == "delete networkpolicies", "nothing comes before it"
     assert {each.body["propagationPolicy"] for each in stage.api.seen if each.verb == "delete"} == {"Background"}
     assert stage.left == []
 

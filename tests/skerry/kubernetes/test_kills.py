@@ -68,7 +68,9 @@ async def test_its_container_is_in_the_pid_namespace_of_the_broker(stage: Stage)
     stage.on_injector(killer)
     await stage.inject(CRASH, crash_of(2))
     assert added[0]["targetContainerName"] == "broker"
-    assert added[0]["args"] == ["kill", "--signal", "KILL"]
+    *arguments, not_after_s = added[0]["args"]
+    assert arguments == ["kill", "--signal", "KILL", "--not-after"]
+    assert 0 <= int(not_after_s) - time.time() <= 6, "when it is not waited for any more it must do nothing"
     assert added[0]["securityContext"]["runAsUser"] == 10001
 
 

@@ -86,13 +86,12 @@ class Cuts:
     async def lift(self, occurrence: OccurrenceId, cut: Cut) -> None:
         """Its policies are no more, and what is not there is lifted already. Raises KubeError."""
         await self._forget(occurrence)
+        # By name first: that needs no list, which takes its time, and may be older than what was created a moment ago.
+        names = {policy_name(self._name, occurrence, self._brokers.pod_name(each)) for each in _guards(cut)}
+        await together(*(self._delete(name) for name in sorted(names)))
         fuse = fuse_name(self._name, occurrence)
         standing = await self._kube.list(NETWORK_POLICIES, selector(self._name, Artefact.POLICY))
-        names = {str(each["metadata"]["name"]) for each in standing if _owned_by(each, fuse)}
-        # A list may be older than what was created a moment ago; names are not.
-        names |= {policy_name(self._name, occurrence, self._brokers.pod_name(each)) for each in _guards(cut)}
-        for name in sorted(names):
-            await whole(self._kube.delete(NETWORK_POLICIES, name))
+        await together(*(self._delete(str(each["metadata"]["name"])) for each in standing if _owned_by(each, fuse)))
 
     def raise_failure(self) -> None:
         """Whoever looks after a cut has died: that must not look like a cut that stands."""
@@ -107,6 +106,9 @@ class Cuts:
 
     async def _create(self, manifest: JsonObject, stored: list[JsonObject]) -> None:
         stored.append(await whole(self._kube.create(NETWORK_POLICIES, manifest)))
+
+    async def _delete(self, name: str) -> None:
+        await whole(self._kube.delete(NETWORK_POLICIES, name))
 
     async def _standing(self) -> tuple[Sequence[JsonObject], JsonObject]:
         """All policies, and the labels of the namespace."""

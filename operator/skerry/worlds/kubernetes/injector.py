@@ -81,16 +81,20 @@ def kill_container(
     run_as_user: int | None,
     *,
     signal: str = "KILL",
+    not_after_s: int | None = None,
     pull_policy: str = "IfNotPresent",
 ) -> JsonObject:
     """Signals the broker's process from within its container's PID namespace. The same uid is all it needs.
 
+    :param not_after_s: of the wall clock; one that starts later does nothing. An image may take minutes to come, and
+        nobody can take an ephemeral container back.
     :param run_as_user: None: whatever the injector's image says; if that is not the broker's, it fails, and says so.
     """
     rights: JsonObject = {"runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
     if run_as_user is not None:
         rights["runAsUser"] = run_as_user
-    container = _container(name, image, pull_policy, ["kill", "--signal", signal], rights)
+    arguments = ["kill", "--signal", signal, *([] if not_after_s is None else ["--not-after", str(not_after_s)])]
+    container = _container(name, image, pull_policy, arguments, rights)
     return {**container, "targetContainerName": target_container}
 
 

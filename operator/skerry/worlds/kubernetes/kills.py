@@ -8,6 +8,7 @@ as a note, and when it says that something else ended the process, the run is br
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -111,6 +112,7 @@ class Kills:
             self._images.injector,
             self._brokers.container,
             self._brokers.run_as_user,
+            not_after_s=math.ceil(time.time() + self._injectors.timeout_s),
             pull_policy=self._images.pull_policy,
         )
         name = str(container["name"])
