@@ -250,6 +250,8 @@ def kill(options: argparse.Namespace, log: Log) -> tuple[int, Report]:
         late_s = time.time() - (options.not_after or time.time())
         if late_s > 0:  # whoever asked has given it up, and healed: nobody would expect it any more
             raise Failure(NOT_DONE, f"it was to be done {late_s:.1f} s ago; it started too late, or the clocks differ")
+        if options.hold_file:
+            hold(Path(options.hold_file), options.hold_until)
         report |= {"pid": target.pid, "command": target.command, "sent_wall_ns": time.time_ns()}
         log.write(report)
         signal.pidfd_send_signal(handle, signal.Signals[f"SIG{options.signal}"])
@@ -262,6 +264,14 @@ def kill(options: argparse.Namespace, log: Log) -> tuple[int, Report]:
     report["seen"] = seen
     log.write(report)
     return DONE if seen else NOT_DONE, report
+
+
+def hold(path: Path, until: str) -> None:
+    """Tell what is started in place of the dead one not to begin before that moment: the kubelet restarts a container
+    at once. The file lies in a volume of the pod, and goes with it. Raises OSError."""
+    new = path.with_suffix(".new")
+    new.write_text(until)
+    new.replace(path)
 
 
 def failure_of(error: OSError) -> Failure:
@@ -295,6 +305,14 @@ def _addresses(text: str) -> list[str]:
         return [str(ipaddress.ip_address(part)) for part in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}; give IP addresses, separated by commas") from None
+
+
+def _second(text: str) -> str:
+    try:
+        float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a wall-clock second, such as 1764259200.5") from None
+    return text
 
 
 def _ports(text: str) -> list[int]:
@@ -335,6 +353,8 @@ def argument_parser() -> argparse.ArgumentParser:
     kill_parser = commands.add_parser("kill", help="signal the one child of the container's init")
     kill_parser.add_argument("--signal", choices=("KILL", "TERM", "STOP", "CONT"), required=True)
     kill_parser.add_argument("--not-after", type=_seconds, metavar="SECONDS", help="of the wall clock; else do nothing")
+    kill_parser.add_argument("--hold-file", default="", metavar="FILE", help="gets --hold-until before the signal")
+    kill_parser.add_argument("--hold-until", type=_second, default="0", metavar="SECOND", help="wall clock, decimal")
     kill_parser.add_argument("--proc", default="/proc", metavar="DIR", help="where the kernel shows the processes")
     kill_parser.set_defaults(act=kill)
     return parser

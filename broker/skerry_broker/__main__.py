@@ -18,6 +18,7 @@ from skerry_broker.broker import Broker, broker_version
 from skerry_broker.config import PLANES, BrokerConfig, parse_config
 from skerry_broker.core.messages import StopNode
 from skerry_broker.errors import EXIT_CLEAN, EXIT_FAILED, EXIT_WRONG_START, StartError
+from skerry_broker.hold import wait_for
 
 log = logging.getLogger("skerry_broker")
 
@@ -40,6 +41,8 @@ def run(arguments: Sequence[str]) -> int:
         _say(f"broker {config.broker_id} of {len(config.voters)} voters: the configuration is right")
         return EXIT_CLEAN
     _configure_logging(config)
+    if config.hold_file is not None:
+        wait_for(config.hold_file)
     _prepare_process()
     try:
         return _loop_runner(config)

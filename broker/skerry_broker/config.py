@@ -65,6 +65,8 @@ class BrokerConfig(msgspec.Struct, frozen=True):
     unclean_wait_ms: int = 0
     lock_wait_ms: int = 30_000
     """How long to wait for a data directory that another process still holds."""
+    hold_file: Path | None = None
+    """Names the wall-clock second before which the broker does not start (`hold`)."""
     log_level: str = "info"
     log_format: str = "text"
 
@@ -114,6 +116,7 @@ def parse_config(arguments: Sequence[str], environment: Mapping[str, str] | None
         connections_max=_integer("--connections-max", given.get("connections-max", "2048"), 1, 1_000_000),
         unclean_wait_ms=_duration_ms("--unclean-wait", given.get("unclean-wait", "0ms"), 0),
         lock_wait_ms=_duration_ms("--lock-wait", given.get("lock-wait", "30s"), 0),
+        hold_file=Path(given["hold-file"]) if given.get("hold-file") else None,
         log_level=_one_of("--log-level", given.get("log-level", "info"), ("debug", "info", "warning", "error")),
         log_format=_one_of("--log-format", given.get("log-format", "text"), ("text", "json")),
     )
@@ -138,6 +141,7 @@ FLAGS: dict[str, str] = {
     "connections-max": "open connections per plane (default 2048)",
     "unclean-wait": "with no eligible leader left, elect the longest log after this long; 0ms: never (default 0ms)",
     "lock-wait": "how long to wait for a data directory that another process holds (default 30s)",
+    "hold-file": "a file that names the wall-clock second to wait for before starting; absent: none",
     "log-level": "debug, info, warning or error (default info)",
     "log-format": "text, or json (one object a line)",
 }

@@ -4,6 +4,9 @@ It is an init container of a broker's pod. The file (one key of an optional Conf
 wall-clock second, decimal, such as ``1764259200`` or ``1764259200.5``. The wait expires by itself: whoever wrote the
 file may be gone. A broker must never be kept away by a mistake, so whatever cannot be right is said and not waited for:
 a text that is no number, or a moment more than an hour ahead.
+
+The broker itself does the same with ``--hold-file``, for a container that is restarted in its pod: no init container
+runs again then.
 """
 
 from __future__ import annotations
@@ -85,7 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Always 0: the init container must let the broker start."""
     parser = argparse.ArgumentParser(prog="skerry-broker-hold", description="Waits until the moment a file names.")
     parser.add_argument("--file", type=Path, required=True, help="holds a wall-clock second; may be absent")
-    path: Path = parser.parse_args(arguments).file
+    wait_for(parser.parse_args(arguments).file)
+    return 0
+
+
+def wait_for(path: Path) -> None:
+    """Until the moment that the file names. Raises nothing: what is wrong with it is said, and not waited for."""
 
     def say(line: str) -> None:
         sys.stdout.write(f"skerry-broker-hold: {path}: {line}\n")
@@ -95,7 +103,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hold(lambda: _read(path), time.time, time.sleep, say)
     except WrongFile as problem:
         sys.stderr.write(f"skerry-broker-hold: {path}: {problem}\n")
-    return 0
 
 
 if __name__ == "__main__":

@@ -217,6 +217,7 @@ def test_an_image_without_ss_is_named(tmp_path: Path) -> None:
         (("reset", "--peer", "10.0.0.1"), "--port"),
         (("kill",), "--signal"),
         (("kill", "--signal", "HUP"), "invalid choice"),
+        (("kill", "--signal", "KILL", "--hold-until", "soon"), "'soon' must be a wall-clock second"),
         ((), "required"),
     ],
 )
@@ -305,6 +306,19 @@ def test_it_ends_the_process_and_sees_it_gone(tmp_path: Path, victim: "subproces
         "seen": "gone",
     }
     assert victim.wait(10) == (-9 if name == "KILL" else -15)
+
+
+def test_what_is_restarted_in_place_is_told_to_wait(tmp_path: Path, victim: "subprocess.Popen[bytes]") -> None:
+    hold = tmp_path / "hold"
+    options = ["--hold-file", str(hold), "--hold-until", "1764259200.500", "--proc", proc_of(tmp_path, victim)]
+    assert run(tmp_path, "kill", "--signal", "KILL", *options).exit_code == 0
+    assert hold.read_text() == "1764259200.500"
+
+
+def test_without_a_place_for_the_hold_nobody_is_signalled(tmp_path: Path, victim: "subprocess.Popen[bytes]") -> None:
+    options = ["--hold-file", str(tmp_path / "no" / "hold"), "--hold-until", "1", "--proc", proc_of(tmp_path, victim)]
+    assert run(tmp_path, "kill", "--signal", "KILL", *options).exit_code == 2
+    assert victim.poll() is None
 
 
 def test_it_stops_a_process(tmp_path: Path, victim: "subprocess.Popen[bytes]") -> None:

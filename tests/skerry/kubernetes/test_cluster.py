@@ -129,3 +129,27 @@ def test_what_is_refused_and_why(stateful_set, change, sentence):
     change(stateful_set)
     with pytest.raises(ClusterProblem, match=sentence):
         broker_set(stateful_set)
+
+
+def test_a_container_that_is_restarted_in_place_can_be_held_only_with_file_and_volume(stateful_set):
+    """The planted bug: a hold that nobody reads, because one of the three parts is missing."""
+    pod = pod_of(stateful_set)
+    container = pod["containers"][0]
+    told = {"name": "SKERRY_BROKER_HOLD_FILE", "value": "/run/skerry/hold"}
+    mount = {"name": "hold-restart", "mountPath": "/run/skerry"}
+    volume = {"name": "hold-restart", "emptyDir": {}}
+    plain = copy.deepcopy(stateful_set)
+    container.setdefault("env", []).append(told)
+    container.setdefault("volumeMounts", []).append(mount)
+    pod.setdefault("volumes", []).append(volume)
+    assert broker_set(stateful_set).restart_hold
+    assert not broker_set(plain).restart_hold
+    for lacking in (
+        lambda: container["env"].remove(told),
+        lambda: container["volumeMounts"].remove(mount),
+        lambda: pod["volumes"].remove(volume),
+    ):
+        kept = copy.deepcopy((container["env"], container["volumeMounts"], pod["volumes"]))
+        lacking()
+        assert not broker_set(stateful_set).restart_hold
+        container["env"], container["volumeMounts"], pod["volumes"] = kept

@@ -14,7 +14,7 @@ from fault_stage import CRASH, OTHER, Stage, crash_of, deletion_of
 from skerry.engine.world import Heal
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.injector import InjectorEnd
-from skerry.worlds.kubernetes.kills import objection
+from skerry.worlds.kubernetes.kills import last_end, objection
 
 HOLD = "broker-hold"
 
@@ -414,3 +414,28 @@ async def test_a_broker_is_touched_until_another_pod_of_its_runs(stage: Stage) -
     assert stage.faults.touched == {0}, "old news"
     stage.faults.seen_running(0, "newcomer")
     assert stage.faults.touched == set()
+
+
+def ended_with(exit_code: int) -> dict[str, object]:
+    return {"terminated": {"exitCode": exit_code}}
+
+
+@pytest.mark.parametrize(
+    ("restarts", "state", "last_state", "exit_code"),
+    [
+        (2, ended_with(137), {}, 137),
+        (3, ended_with(143), ended_with(137), 137),  # restarted in place, held, and ended with its pod
+        (2, ended_with(0), ended_with(137), 0),  # that one was killed long ago, by somebody else
+        (3, {"running": {}}, ended_with(137), 137),
+        (2, {"running": {}}, {}, None),
+    ],
+)
+def test_whose_end_it_was(
+    restarts: int, state: dict[str, object], last_state: dict[str, object], exit_code: int | None
+) -> None:
+    pod = {
+        "status": {
+            "containerStatuses": [{"name": "broker", "restartCount": restarts, "state": state, "lastState": last_state}]
+        }
+    }
+    assert last_end(pod, "broker", restarts_before=2).get("exitCode") == exit_code

@@ -11,6 +11,10 @@ from skerry.experiment.vocabulary import Plane
 from skerry.worlds.kubernetes.names import hold_name
 
 CONTAINER = "broker"
+RESTART_HOLD_VOLUME = "hold-restart"
+RESTART_HOLD_PATH = "/run/skerry"
+RESTART_HOLD_FILE = f"{RESTART_HOLD_PATH}/hold"
+"""What a broker's container that is restarted in place reads before it starts; in an emptyDir of its pod."""
 HOLD_CONTAINER = "hold"
 """The init container that keeps a broker down until the second that the hold ConfigMap names."""
 ADMIN_PORT = "admin"
@@ -40,6 +44,8 @@ class BrokerSet(msgspec.Struct, frozen=True):
     """The label selector of its pods, as the API writes it."""
     hold: bool = False
     """Its pods have the init container that can keep a broker down."""
+    restart_hold: bool = False
+    """A container that is restarted in place can be kept down, too."""
     pod_labels: dict[str, str] = {}
     """Of the pod template."""
 
@@ -106,6 +112,7 @@ def broker_set(stateful_set: JsonObject) -> BrokerSet:
         run_as_user=of_container.get("runAsUser", of_pod.get("runAsUser")),
         selector=",".join(f"{key}={value}" for key, value in sorted(match_labels.items())),
         hold=_can_hold(name, pod),
+        restart_hold=_can_hold_restart(pod, container),
         pod_labels=dict((spec["template"].get("metadata") or {}).get("labels") or {}),
     )
 
@@ -135,6 +142,17 @@ def _port(name: str, container: dict[str, Any], port_name: str) -> int:
 def _listed(container: dict[str, Any]) -> str:
     ports = [f"`{port.get('name', '')}` {port['containerPort']}" for port in container.get("ports") or []]
     return ", ".join(ports) or "none"
+
+
+def _can_hold_restart(pod: JsonObject, container: dict[str, Any]) -> bool:
+    """The broker is told of the file, and it lies in a volume of the pod that an ephemeral container can write to."""
+    empty = {volume["name"] for volume in pod.get("volumes") or [] if volume.get("emptyDir") is not None}
+    mounted = any(
+        mount["name"] == RESTART_HOLD_VOLUME and mount["mountPath"] == RESTART_HOLD_PATH
+        for mount in container.get("volumeMounts") or []
+    )
+    told = any(each.get("value") == RESTART_HOLD_FILE for each in container.get("env") or [])
+    return RESTART_HOLD_VOLUME in empty and mounted and told
 
 
 def _can_hold(name: str, pod: JsonObject) -> bool:

@@ -14,6 +14,7 @@ import msgspec
 
 from skerry.engine.faults import OccurrenceId
 from skerry.experiment.base import JsonObject
+from skerry.worlds.kubernetes.cluster import RESTART_HOLD_FILE, RESTART_HOLD_PATH, RESTART_HOLD_VOLUME
 from skerry.worlds.kubernetes.names import NAME_MAX
 from skerry.worlds.kubernetes.wall import wall_ns
 
@@ -82,20 +83,27 @@ def kill_container(
     *,
     signal: str = "KILL",
     not_after_s: int | None = None,
+    hold_until_s: float | None = None,
     pull_policy: str = "IfNotPresent",
 ) -> JsonObject:
     """Signals the broker's process from within its container's PID namespace. The same uid is all it needs.
 
     :param not_after_s: of the wall clock; one that starts later does nothing. An image may take minutes to come, and
         nobody can take an ephemeral container back.
+    :param hold_until_s: until which wall-clock second a container that the kubelet restarts in place is to wait; the
+        pod must have the volume for it (`BrokerSet.restart_hold`). None: it is not kept down.
     :param run_as_user: None: whatever the injector's image says; if that is not the broker's, it fails, and says so.
     """
     rights: JsonObject = {"runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
     if run_as_user is not None:
         rights["runAsUser"] = run_as_user
     arguments = ["kill", "--signal", signal, *([] if not_after_s is None else ["--not-after", str(not_after_s)])]
+    mounts = []
+    if hold_until_s is not None:
+        arguments += ["--hold-file", RESTART_HOLD_FILE, "--hold-until", f"{hold_until_s:.3f}"]
+        mounts = [{"name": RESTART_HOLD_VOLUME, "mountPath": RESTART_HOLD_PATH}]
     container = _container(name, image, pull_policy, arguments, rights)
-    return {**container, "targetContainerName": target_container}
+    return {**container, "targetContainerName": target_container, "volumeMounts": mounts}
 
 
 def _container(name: str, image: str, pull_policy: str, arguments: list[str], rights: JsonObject) -> JsonObject:

@@ -24,6 +24,8 @@ from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.steps import NS, FaultError, Images, Times, either, together, whole
 from skerry.worlds.kubernetes.tripwire import Tripwire
 
+RESTART_HOLD_S = 30.0
+"""How long a container that the kubelet restarts in place waits: until its pod is gone, and with it this."""
 KILLED = 137
 """The exit code of a container whose process, under its init, was ended by SIGKILL."""
 Fuse = Callable[[Inject], Awaitable[JsonObject]]
@@ -60,6 +62,8 @@ class Kills:
         self.touched: set[int] = set()
         """Whose process a fault of ours may have ended, until another pod of theirs runs."""
         self._killed_uids: dict[int, str] = {}
+        self._restarts: dict[int, int] = {}
+        """Of each victim's container, when it was chosen."""
         self._returning: set[int] = set()
         self._alive_ns: dict[int, int] = {}
         """Action -> until when all its victims certainly lived; -1: that is not known of one of them."""
@@ -104,8 +108,8 @@ class Kills:
         await asyncio.gather(*self._background, return_exceptions=True)
 
     async def _crash(self, action: Inject, kill: Kill, ordinal: int) -> None:
-        """SIGKILL; the moment the kernel closes the process's sockets, delete the pod: before the kubelet restarts the
-        container in place, and slowly enough (grace 1 s) that its last words are still told."""
+        """SIGKILL; the moment the kernel closes the process's sockets, delete the pod, slowly enough (grace 1 s) that
+        its last words are still told. Should the kubelet be faster, what it restarts in place is kept from starting."""
         where, uid = self._brokers.pod_name(ordinal), self._victim(ordinal)
         container = kill_container(
             self._injectors.name(action),
@@ -113,6 +117,7 @@ class Kills:
             self._brokers.container,
             self._brokers.run_as_user,
             not_after_s=math.ceil(time.time() + self._injectors.timeout_s),
+            hold_until_s=time.time() + RESTART_HOLD_S if self._brokers.restart_hold else None,
             pull_policy=self._images.pull_policy,
         )
         name = str(container["name"])
@@ -174,6 +179,7 @@ class Kills:
             raise FaultError(f"pod {where} is being deleted already, by somebody else")
         if "running" not in _state(pod, self._brokers.container):
             raise FaultError(f"the process of {where} does not run, so it cannot be killed")
+        self._restarts[ordinal] = int(_status(pod, self._brokers.container).get("restartCount") or 0)
         return str(pod["metadata"]["uid"])
 
     def _wire(self, ordinal: int) -> Tripwire:
@@ -191,7 +197,7 @@ class Kills:
 
     async def _last_words(self, ordinal: int, uid: str, said: str, injector: str) -> None:
         await self._pods.until(lambda: self._pods.gone(uid), self._gone_timeout_s)
-        done = _state(self._pods.by_uid(uid), self._brokers.container).get("terminated") or {}
+        done = last_end(self._pods.by_uid(uid), self._brokers.container, self._restarts.get(ordinal, 0))
         told = f"its container ended with exit code {done.get('exitCode')} ({done.get('reason', 'no reason')})"
         words = [said, told if done else "how its container ended was not told"]
         if injector:
@@ -216,9 +222,24 @@ def objection(end: InjectorEnd | None, done: JsonObject) -> str:
     return ""
 
 
+def last_end(pod: JsonObject | None, container: str, restarts_before: int) -> JsonObject:
+    """How the process ended that was killed; empty: it was not told.
+
+    :param restarts_before: of its container when it was chosen. If there was one more since, the end of what was
+        restarted in place is its own, and that of the victim is the one before.
+    """
+    status = _status(pod, container)
+    restarted = int(status.get("restartCount") or 0) > restarts_before
+    return dict((status.get("lastState" if restarted else "state") or {}).get("terminated") or {})
+
+
 def _state(pod: JsonObject | None, container: str) -> JsonObject:
     """Of the broker's container; empty: nobody has said."""
+    return dict(_status(pod, container).get("state") or {})
+
+
+def _status(pod: JsonObject | None, container: str) -> JsonObject:
     for each in ((pod or {}).get("status") or {}).get("containerStatuses") or []:
         if each["name"] == container:
-            return dict(each.get("state") or {})
+            return dict(each)
     return {}
