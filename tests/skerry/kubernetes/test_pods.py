@@ -171,6 +171,27 @@ async def test_a_list_that_was_overtaken_by_the_watch_does_not_bring_the_past_ba
     assert pods.ip(2) == "10.0.0.99"
 
 
+async def test_a_list_that_is_quicker_than_the_watch_does_not_cut_off_last_words(api: FakeApi, kube: Kube) -> None:
+    """The planted bug: it is gone, says the list, and how it ended, says the watch a moment later, is not heard."""
+    api.put(broker_pod(0))
+    pods = Pods(kube, BROKERS)
+    await pods._look()
+    looked_ns = pods.looked_ns
+    api.remove("pods", "broker-0")
+    await pods._look()
+    assert not pods.gone("uid-of-broker-0"), "the watch is given a moment"
+    assert pods.looked_ns == looked_ns, "meanwhile the picture grows old"
+    pods._note("MODIFIED", broker_pod(0, state=terminated(137)))
+    await pods._look()
+    assert pods.gone("uid-of-broker-0")
+    assert pods.latest(0) is None
+    assert pods.looked_ns > looked_ns
+    pods._note("MODIFIED", broker_pod(0, state=terminated(1)))
+    assert pods.latest(0) is None
+    words = pods.by_uid("uid-of-broker-0")["status"]["containerStatuses"][0]["state"]["terminated"]
+    assert words["exitCode"] == 1, "however late they come"
+
+
 async def test_who_lives_is_remembered_however_many_died(api: FakeApi, start) -> None:
     pods = await start(NEVER_S)
     for number in range(2 * REMEMBERED_MAX):

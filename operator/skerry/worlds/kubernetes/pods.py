@@ -54,6 +54,8 @@ class Pods:
         self._latest: dict[int, JsonObject] = {}
         self._by_uid: OrderedDict[str, JsonObject] = OrderedDict()
         self._gone: set[str] = set()
+        self._missed: set[str] = set()
+        """Which were not in the last list, and nobody has said yet that they are gone."""
         self._changed = asyncio.Condition()
         self._stirred = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -138,9 +140,14 @@ class Pods:
                 known = self._by_uid.get(uid)
                 if known is None or _version(known) == before.get(uid):
                     self._note("MODIFIED", pod)
-            for uid in before.keys() - found.keys():
+            missing = before.keys() - found.keys() - self._gone
+            for uid in missing & self._missed:
                 self._note("DELETED", self._by_uid[uid])
-            self.looked_ns = asked_ns
+            if missing <= self._missed:
+                self.looked_ns = asked_ns
+            else:  # the watch may be about to say so, and with its last words: once more, soon
+                self._stirred.set()
+            self._missed = missing
             self._changed.notify_all()
 
     def _note(self, event: str, pod: JsonObject) -> None:
@@ -148,14 +155,13 @@ class Pods:
         if ordinal is None:
             return
         uid = _uid(pod)
-        if event != "DELETED" and uid in self._gone:
-            return  # old news
         self._by_uid[uid] = pod
         self._by_uid.move_to_end(uid)
         while len(self._by_uid) > REMEMBERED_MAX:
             self._by_uid.popitem(last=False)
         if event != "DELETED":
-            self._latest[ordinal] = pod
+            if uid not in self._gone:  # else they are last words that a list had overtaken
+                self._latest[ordinal] = pod
             return
         self._gone.add(uid)
         known = self._latest.get(ordinal)
