@@ -71,6 +71,7 @@ images: ## build the images of broker, operator and injector
 	@PYTHONPATH=hack $(PYTHON) -m kind images
 
 e2e-smoke: $(STAMP) kind-up ## the end-to-end tests of continuous integration, on that cluster
+	$(BIN)/pytest tests/chart tests/e2e/crd -n 0
 	$(BIN)/pytest -m "e2e and smoke" -n 0
 
 e2e: $(STAMP) kind-up ## every end-to-end test, on that cluster
