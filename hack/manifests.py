@@ -54,7 +54,8 @@ def template_arguments(extra: Sequence[str] = (), chart: Path = CHART) -> list[s
 
 def manifests(environment: Mapping[str, str], extra: Sequence[str]) -> str:
     """The whole file. The namespace is not opted in: `kubectl label` is a step of its own on purpose."""
-    rendered = helm(environment, template_arguments(["--include-crds", "--skip-tests", *extra]))
+    # Hooks are Helm's: its test, and what it runs when it uninstalls.
+    rendered = helm(environment, template_arguments(["--include-crds", "--no-hooks", *extra]))
     head = (
         "# Skerry without Helm: kubectl apply --server-side -f skerry.yaml\n"
         f"# Then say yes:        kubectl label namespace {NAMESPACE} skerry.dev/enabled=true\n"

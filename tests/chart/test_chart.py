@@ -58,6 +58,8 @@ OPERATOR = {
     "Service/skerry-operator",
     "Pod/skerry-test",
 }
+CLEANUP = {f"{kind}/skerry-cleanup" for kind in ("ServiceAccount", "Role", "RoleBinding", "Job")}
+"""Only while the release is uninstalled."""
 BROKERS = {"StatefulSet/broker", "Service/broker", "Service/broker-client", "PodDisruptionBudget/broker"}
 
 
@@ -67,12 +69,12 @@ def test_helm_has_nothing_to_object() -> None:
 
 
 def test_which_objects_there_are() -> None:
-    assert names(rendered()) == OPERATOR | BROKERS
-    assert names(rendered("injector.enabled=true")) == OPERATOR | BROKERS | {
+    assert names(rendered()) == OPERATOR | BROKERS | CLEANUP
+    assert names(rendered("injector.enabled=true")) == OPERATOR | BROKERS | CLEANUP | {
         "Role/skerry-injector",
         "RoleBinding/skerry-injector",
     }
-    assert names(rendered("brokers.enabled=false")) == OPERATOR
+    assert names(rendered("brokers.enabled=false")) == OPERATOR | CLEANUP
     assert names(rendered("rbac.create=false", "serviceAccount.create=false", "serviceAccount.name=mine")) == (
         OPERATOR | BROKERS
     ) - {"ServiceAccount/skerry-operator", "Role/skerry-operator", "RoleBinding/skerry-operator"}
@@ -118,9 +120,9 @@ def test_nothing_is_of_the_whole_cluster(values: tuple[str, ...]) -> None:
 
 
 @EVERY
-def test_only_the_operator_has_a_token(values: tuple[str, ...]) -> None:
+def test_only_the_operator_and_the_cleanup_have_a_token(values: tuple[str, ...]) -> None:
     tokens = {name: spec["automountServiceAccountToken"] for name, spec in pod_specs(rendered(*values)).items()}
-    assert [name.split("/")[0] for name, has in tokens.items() if has] == ["Deployment"]
+    assert {name.split("/")[0] for name, has in tokens.items() if has} == {"Deployment", "Job"}
     assert all(spec["enableServiceLinks"] is False for spec in pod_specs(rendered(*values)).values())
 
 
@@ -133,7 +135,7 @@ def granted(role: Object) -> dict[tuple[str, str], set[str]]:
     return rights
 
 
-@pytest.mark.parametrize(("name", "rules"), [("operator", 10), ("injector", 1)])
+@pytest.mark.parametrize(("name", "rules"), [("operator", 10), ("injector", 1), ("cleanup", 6)])
 def test_the_rights_are_the_documented_ones(name: str, rules: int) -> None:
     objects = rendered("injector.enabled=true")
     role = only(objects, "Role", f"skerry-{name}")
@@ -141,20 +143,35 @@ def test_the_rights_are_the_documented_ones(name: str, rules: int) -> None:
     assert len(documented(name)) == rules
     binding = only(objects, "RoleBinding", f"skerry-{name}")
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "skerry-operator", "namespace": "skerry"}]
+    account = "skerry-cleanup" if name == "cleanup" else "skerry-operator"
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": "skerry"}]
 
 
 def test_a_right_too_many_would_be_found() -> None:
-    role = {
-        "rules": [*only(rendered(), "Role")["rules"], {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
-    }
+    secrets = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+    role = {"rules": [*only(rendered(), "Role", "skerry-operator")["rules"], secrets]}
     assert granted(role) != documented("operator")
 
 
 def test_it_reads_its_own_namespace_only() -> None:
-    rules = [rule for rule in only(rendered(), "Role")["rules"] if "namespaces" in rule["resources"]]
+    roles = [each for each in rendered("injector.enabled=true") if each["kind"] == "Role"]
+    rules = [rule for role in roles for rule in role["rules"] if "namespaces" in rule["resources"]]
     assert [rule["resourceNames"] for rule in rules] == [["skerry"]]
-    assert not [rule for rule in only(rendered(), "Role")["rules"] if "*" in str(rule)]
+    assert not [rule for role in roles for rule in role["rules"] if "*" in str(rule)]
+
+
+def test_the_cleanup_exists_only_while_the_release_is_uninstalled() -> None:
+    hooks = [each for each in rendered() if each["metadata"]["name"] == "skerry-cleanup"]
+    annotations = [each["metadata"]["annotations"] for each in hooks]
+    assert {each["helm.sh/hook"] for each in annotations} == {"post-delete"}, "operator and its rights are gone then"
+    policies = {policy for each in annotations for policy in each["helm.sh/hook-delete-policy"].split(",")}
+    assert policies == {"before-hook-creation", "hook-succeeded", "hook-failed"}
+    weights = {each["kind"]: each["metadata"]["annotations"]["helm.sh/hook-weight"] for each in hooks}
+    assert weights == {"ServiceAccount": "0", "Role": "0", "RoleBinding": "0", "Job": "1"}, "its rights come first"
+    job = only(rendered(), "Job")["spec"]
+    assert job["activeDeadlineSeconds"] <= 60, "an image that cannot be had does not hang the command"
+    (container,) = job["template"]["spec"]["containers"]
+    assert container["command"][2:] + container["args"] == ["/opt/venv/bin/skerry", "clean", "--namespace", "skerry"]
 
 
 # --- the operator

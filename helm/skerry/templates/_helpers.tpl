@@ -88,3 +88,11 @@ topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
+
+{{/* Of what exists only while `helm uninstall` removes what runs left behind. Argument: its place in the order. */}}
+{{- define "skerry.cleanup.hook" -}}
+helm.sh/hook: post-delete
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded,hook-failed
+helm.sh/hook-output-log-policy: hook-failed
+{{- end }}
