@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from e2e_cluster import Cluster
-from e2e_lab import Lab, install, remove
+from e2e_lab import Lab, install, remove, until_collected
 
 NAMESPACE_DEFAULT = "skerry"
 
@@ -32,6 +32,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def ordinary(cluster: Cluster) -> Lab:
     """What `make kind-up` installed."""
+    until_collected(cluster)
     return Lab(cluster, os.environ.get("SKERRY_E2E_NAMESPACE", NAMESPACE_DEFAULT))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import yaml
-from e2e_cluster import Cluster, JsonObject, Seen, until
-from e2e_documents import ROOT
+from e2e_cluster import Cluster, JsonObject, until
+from e2e_documents import ROOT, deletion, experiment
 
 RELEASE = "skerry"
 OPERATOR = "skerry-operator"
@@ -19,10 +20,16 @@ MADE = ("networkpolicies", "jobs", "pods", "configmaps", "leases")
 """The kinds that an experiment's objects can have; what it stands on (statefulsets, deployments) it never makes."""
 ENABLED, INJECTOR = "skerry.dev/enabled", "skerry.dev/allow-injector"
 READY_S = 120
+COLLECTED_S = 3
 ENDED_S = 120
 LOG_LINES = 60
-SMALL = {"brokers.resources.requests.cpu": "10m", "operator.resources.requests.cpu": "10m"}
-"""A second release has to fit beside the first one."""
+VALUES = {
+    "injector.enabled": "true",
+    "brokers.persistence.whenDeleted": "Delete",
+    "brokers.resources.requests.cpu": "10m",
+    "operator.resources.requests.cpu": "10m",
+}
+"""Of a second release; it has to fit beside the first one."""
 
 
 class Ended(NamedTuple):
@@ -291,6 +298,39 @@ class Lab:
             self.cluster.must("label", "namespace", self.namespace, f"{label}={value}", "--overwrite")
 
 
+def until_collected(cluster: Cluster) -> None:
+    """Until the garbage collector watches experiments.
+
+    It looks for new kinds every half a minute; what a CRD younger than that owns, it collects late. In a namespace
+    without an operator, experiments come and go until what one owned goes with it.
+    """
+
+    def collected() -> bool:
+        owner = experiment("collected", deletion())
+        name = owner["metadata"]["name"]
+        cluster.must("--namespace=default", "create", "--filename=-", stdin=json.dumps(owner))
+        found = cluster.get("chaosexperiments", "default", name)
+        assert found is not None
+        reference = {key: found[key] for key in ("apiVersion", "kind")}
+        reference |= {key: found["metadata"][key] for key in ("name", "uid")}
+        owned = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "ownerReferences": [reference]},
+        }
+        cluster.must("--namespace=default", "create", "--filename=-", stdin=json.dumps(owned))
+        cluster.must("--namespace=default", "delete", "skx", name)
+        deadline_s = time.monotonic() + COLLECTED_S
+        while cluster.get("configmaps", "default", name) is not None:
+            if time.monotonic() > deadline_s:
+                cluster.must("--namespace=default", "delete", "configmap", name, "--ignore-not-found")
+                return False
+            time.sleep(0.2)
+        return True
+
+    until("the garbage collector watches experiments", 120, collected, every_s=5)
+
+
 def install(lab: Lab, like: Lab) -> None:
     """A release in a new namespace, with the images of the one that is there, and ready."""
     cluster = lab.cluster
@@ -298,12 +338,13 @@ def install(lab: Lab, like: Lab) -> None:
     found: Any = yaml.safe_load(settings) or {}
     cluster.must("create", "namespace", lab.namespace)
     cluster.must("label", "namespace", lab.namespace, f"{ENABLED}=true", f"{INJECTOR}=true")
-    chosen = {**SMALL, "injector.enabled": "true", "brokers.persistence.whenDeleted": "Delete"} | {
+    images = {
         f"{part}.image.tag": found[part]["image"]["tag"]
         for part in ("brokers", "operator", "injector")
         if "tag" in found.get(part, {}).get("image", {})
     }
-    options = [word for key, value in chosen.items() for word in ("--set-string", f"{key}={value}")]
+    options = [word for key, value in VALUES.items() for word in ("--set", f"{key}={value}")]
+    options += [word for key, tag in images.items() for word in ("--set-string", f"{key}={tag}")]
     chart = str(ROOT / "helm" / "skerry")
     cluster.helm("install", RELEASE, chart, "--namespace", lab.namespace, "--skip-crds", *options)
     lab.ready()
@@ -312,11 +353,6 @@ def install(lab: Lab, like: Lab) -> None:
 def remove(lab: Lab) -> None:
     """The throw-away namespace, with all that is in it."""
     lab.must("delete", "namespace", lab.namespace, "--ignore-not-found", "--timeout=110s")
-
-
-def gone_s(events: list[Seen]) -> float:
-    """When the last of what was deleted went."""
-    return max(each.at_s for each in events if each.type == "DELETED")
 
 
 def _kept(pod: JsonObject) -> tuple[str, ...]:

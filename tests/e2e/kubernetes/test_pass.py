@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,15 @@ def run_through_the_cli(lab: Lab, file: str, out: Path) -> Told:
 
 
 @pytest.fixture
-def unrecorded(lab: Lab) -> Lab:
-    """The lab, in which no record of the shipped experiments' names stands in the way."""
-    for file in (ISOLATION, CRASH, DELETION):
-        name = yaml.safe_load((EXPERIMENTS / f"{file}.yaml").read_text())["metadata"]["name"]
-        lab.must("delete", "skx", name, "--ignore-not-found")
-    return lab
+def unrecorded(lab: Lab) -> Iterator[Lab]:
+    """The lab, in which no record has the names of the experiments that we ship; nor afterwards."""
+    names = [
+        yaml.safe_load((EXPERIMENTS / f"{file}.yaml").read_text())["metadata"]["name"]
+        for file in (ISOLATION, CRASH, DELETION)
+    ]
+    lab.must("delete", "skx", "--ignore-not-found", *names)
+    yield lab
+    lab.must("delete", "skx", "--ignore-not-found", *names)
 
 
 def test_leader_isolation_passes_and_shows_the_cut_on_the_wire(unrecorded: Lab, tmp_path: Path) -> None:
