@@ -161,7 +161,7 @@ class Conductor:
         if self._desk.observation.abort:
             self._aborted = True
             self._end("Aborted", f"The run was aborted: {self._desk.observation.abort}.")
-        elif self._desk.observation.workload.lost and self._workload_id is not None:
+        elif self._desk.observation.workload.lost:
             self._end("WorkloadLost", f"The workload is gone: {self._desk.observation.workload.lost}.")
         elif (injector := self._desk.observation.injector).essential and not injector.alive:
             self._end("InjectorLost", f"What carries the traffic between the brokers is lost: {injector.detail}.")
@@ -218,14 +218,9 @@ class Conductor:
         observation, age_ns = desk.observation, self._bounds.sample_age_ns
         placed = placement_missing(self.spec, picture_of(observation, self.spec.topic.name, now_ns - age_ns))
         cluster = cluster_missing(self.spec, observation, now_ns, age_ns)
-        if (
-            self._prepare_id is None
-            or desk.failed(self._prepare_id)
-            or (
-                (placed or cluster)
-                and now_ns >= self._prepare_sent_ns + PREPARE_AGAIN_NS * self.spec.cluster.timing.factor
-            )
-        ):
+        unfinished = bool(placed or cluster or desk.failed(self._prepare_id))
+        again_ns = self._prepare_sent_ns + PREPARE_AGAIN_NS * self.spec.cluster.timing.factor
+        if self._prepare_id is None or (unfinished and now_ns >= again_ns):
             self._prepare()
         if self._workload_id is None and not placed and not cluster and desk.done(self._prepare_id):
             self._workload_id = desk.send(StartWorkload(desk.new_id()))

@@ -60,7 +60,12 @@ async def _fetch_dump(
     place = partition_directory(directory, topic, partition)
     place.mkdir(parents=True, exist_ok=True)
     for name in names:
-        if not await admin.fetch_replica_file(ordinal, topic, partition, name, place / name):
+        # The broker chose the name: it must not lead out of the directory.
+        if (
+            "/" in name
+            or name.startswith(".")
+            or not await admin.fetch_replica_file(ordinal, topic, partition, name, place / name)
+        ):
             error = f"{name} of {topic}-{partition} could not be fetched from broker {ordinal}"
             return ReplicaDump(topic, partition, ordinal, 0, 0, high_watermark, (), (), error)
     return await asyncio.to_thread(dump_replica, directory, ordinal, topic, partition, high_watermark)

@@ -79,7 +79,7 @@ def test_leader_crash_passes_and_tells_of_sigkill(unrecorded: Lab, tmp_path: Pat
     assert crash["verified"]
     note = next(line for line in run.notes() if "SIGKILL" in line)
     assert re.search(
-        r"SIGKILL was sent to process \d+ \([^)]+\), its connections were closed at \d+\.\d+ s; "
+        r"SIGKILL was sent to process \d+ \([^)]+\); its connections were closed at \d+\.\d+ s; "
         r"its container ended with exit code 137",
         note,
     ), note
