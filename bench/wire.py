@@ -36,7 +36,12 @@ class WirePing:
 
     async def __aenter__(self) -> Self:
         self._proxy = await asyncio.create_subprocess_exec(
-            "kubectl", "proxy", "--port=0", "--reject-methods=^$", stdout=asyncio.subprocess.PIPE
+            "kubectl",
+            "proxy",
+            "--port=0",
+            "--reject-methods=^$",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,  # one line for each question that is broken off at the end
         )
         assert self._proxy.stdout is not None
         line = (await self._proxy.stdout.readline()).decode()
