@@ -259,11 +259,11 @@ class Life:
             self._measure_heal(desk, self._heal_done, active)
         if self.stage is not Stage.HEALING:
             return
-        if desk.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
+        if self._heal_done is not None and self._nobody_measures(desk):
+            self._leave_unhealed(desk, "was lifted, and nobody is left to measure that it is gone")
+        elif desk.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
             why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
-            desk.inconclusive("NotHealed", f"`{self.occurrence.fault.name}` was not healed: {why}", self._name)
-            self._settle(desk)
-            self.stage = Stage.OVER
+            self._leave_unhealed(desk, f"was not healed: {why}")
         elif desk.failed(self._heal_id) or desk.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
             self._heal(desk, None)
 
@@ -311,6 +311,17 @@ class Life:
             self._heal_first_ns = self._unregistered_ns = desk.now_ns
             self._heal_done = None
         self.stage = Stage.HEALING
+
+    def _nobody_measures(self, desk: Desk) -> bool:
+        """Where the samples come with the workload, they end with it: what was healed cannot be seen to be gone."""
+        newest_ns = max((view.sampled_ns for view in desk.observation.brokers), default=0)
+        lost = bool(desk.observation.workload.lost)
+        return lost and desk.now_ns > newest_ns + self._bounds.sample_age_ns
+
+    def _leave_unhealed(self, desk: Desk, why: str) -> None:
+        desk.inconclusive("NotHealed", f"`{self.occurrence.fault.name}` {why}", self._name)
+        self._settle(desk)
+        self.stage = Stage.OVER
 
     def _give_up(self, desk: Desk, reason: str, message: str) -> None:
         """It never began; the run cannot be what the document asked for."""

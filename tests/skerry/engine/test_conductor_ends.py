@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from skerry.engine.world import Drain, Heal, Inject, InjectorView, Observation, ProcessState, StartWorkload
+from skerry.engine.world import Drain, Heal, HealAll, Inject, InjectorView, Observation, ProcessState, StartWorkload
 from skerry.experiment import Verdict
 
 SAID = "it exited with code 3; its log ends with: the address is in use"
@@ -28,6 +28,29 @@ def test_a_broker_that_does_not_start_is_named_with_its_last_words_at_once(condu
     assert (world.finish.verdict, world.finish.reason) == (Verdict.INCONCLUSIVE, "BrokersNotReady")
     assert world.finish.message == f"Broker 1 did not start: {SAID}."
     assert not world.of(StartWorkload)
+
+
+@pytest.mark.parametrize("phase", ["Injecting", "Verifying", "Holding", "Healing"])
+def test_nobody_waits_for_a_measurement_that_cannot_come(conductor, toy, phase):
+    """The samples come with the workload, and it is gone: what is shown is the last that it saw."""
+    world = toy(report_delay_ns=200_000_000)
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == phase)
+    honest, last = world.observe, world.observe()
+    lost = msgspec.structs.replace(last.workload, lost="its pod was deleted")
+
+    def spoiled() -> Observation:
+        seen = honest()
+        return msgspec.structs.replace(last, workload=lost, reports=seen.reports, findings=seen.findings)
+
+    world.observe = spoiled
+    world.run(conduct, seconds=30)  # again: far less than the 60 s
+    assert (world.finish.verdict, world.finish.reason) == (Verdict.INCONCLUSIVE, "WorkloadLost")
+    assert world.finish.message == "The workload is gone: its pod was deleted."
+    assert world.standing == {}
+    said = [finding.message for finding in world.finish.findings if finding.reason == "NotHealed"]
+    assert said == ["`cut` was lifted, and nobody is left to measure that it is gone"]
+    assert world.of(HealAll), "so the broom comes too"
 
 
 @pytest.mark.parametrize("phase", ["SteadyState", "Injecting", "Verifying", "Holding", "Healing", "Recovering"])
