@@ -55,6 +55,11 @@ def throwaway(cluster: Cluster, ordinary: Lab) -> Iterator[Lab]:
         remove(lab)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes the CRD from the whole cluster comes last."""
+    items.sort(key=lambda item: getattr(item, "originalname", "") == "test_the_crd_is_deleted")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield

@@ -77,6 +77,16 @@ def test_a_namespace_that_did_not_say_yes_is_left_alone(lab: Lab) -> None:
     assert f"kubectl label namespace {lab.namespace} skerry.dev/enabled=true" in ended.message
 
 
+def test_a_label_with_another_value_is_no_yes(lab: Lab) -> None:
+    lab.cluster.must("label", "namespace", lab.namespace, f"{ENABLED}=yes", "--overwrite")
+    try:
+        ended = refused(lab, experiment("not-enabled", deletion()))
+    finally:
+        lab.cluster.must("label", "namespace", lab.namespace, f"{ENABLED}=true", "--overwrite")
+    assert ended.reason == "NamespaceNotEnabled"
+    assert f"namespace {lab.namespace} says `yes` in its label `{ENABLED}`" in ended.message.lower()
+
+
 @pytest.mark.smoke
 def test_a_standing_policy_that_would_void_the_cut_is_named(lab: Lab) -> None:
     policy = {
