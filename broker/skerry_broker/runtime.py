@@ -142,7 +142,7 @@ class Runtime:
         self._peers = peers
         self._gateway = gateway
         self._beats = beats
-        self._tell_wall_clock(self.clock.boot_ns())  # before any event whose record might be stamped with it
+        self._tell_wall_clock()  # before any event whose record might be stamped with it
 
     def start(self, retention_every_ms: int = 0) -> None:
         now = self.clock.boot_ns()
@@ -314,14 +314,19 @@ class Runtime:
         self._beat_timer = self._loop.call_later(BEAT_S, self._beat)
         for beat in self._beats:
             beat(lag_ns > STALL_NS)
-        self._tell_wall_clock(now)
+        self._tell_wall_clock()
         if self._retention_every_ns and now >= self._retention_due_ns:
             self._retention_due_ns = now + self._retention_every_ns
             self._apply_retention()
 
-    def _tell_wall_clock(self, now: int) -> None:
-        """Metrics quote the wall clock; no rule reads it."""
-        offset_ns = self.clock.wall_ns() - now
+    def _tell_wall_clock(self) -> None:
+        """Metrics quote the wall clock; no rule reads it. Two clocks are compared only if no time went by between the
+        readings: a process that had to wait for its turn there would date everything by that much too late."""
+        before_ns = self.clock.boot_ns()
+        wall_ns = self.clock.wall_ns()
+        if self._wall_offset_ns and self.clock.boot_ns() - before_ns > WALL_STEP_NS:
+            return  # the next beat will tell
+        offset_ns = wall_ns - before_ns
         if abs(offset_ns - self._wall_offset_ns) > WALL_STEP_NS:
             self._wall_offset_ns = offset_ns
             self.deliver(WallClock(offset_ns))
