@@ -232,8 +232,14 @@ class Lab:
         try:
             yield
         finally:
-            if self.cluster.get("deployments", self.namespace, OPERATOR) is not None:
+            if self._may_have_an_operator():
                 self.scale_operator(1)
+
+    def _may_have_an_operator(self) -> bool:
+        """Neither the release nor its namespace was removed."""
+        namespace = self.cluster.look(f"api/v1/namespaces/{self.namespace}")
+        stays = namespace is not None and not namespace["metadata"].get("deletionTimestamp")
+        return stays and self.cluster.get("deployments", self.namespace, OPERATOR) is not None
 
     @contextlib.contextmanager
     def without_rights(self) -> Iterator[None]:
