@@ -1,7 +1,7 @@
 """An API server in this process: a generic store behind the real paths, with just enough of the real one's habits.
 
 What it has: get, list, create, delete (preconditions, propagation, cascades by owner reference), update with optimistic
-locking, merge and strategic patches, `status` and `ephemeralcontainers`, label and name selectors, dry run, watch,
+locking, merge and strategic patches, `status` and `ephemeralcontainers`, label selectors, dry run, watch,
 access reviews from a table, refusals on demand, and pods that serve HTTP through `pods/proxy`.
 
 What it has not: admission, defaults, schemas, graceful deletion, controllers. `on` lets a test play those.
@@ -84,6 +84,7 @@ class FakeApi:
         self._callbacks: list[tuple[str, str, Callable[[Object], None]]] = []
         self._refusals: list[tuple[str, str, Refused]] = []
         self._versions = itertools.count(1)
+        self._oldest = 0
         self._uids = itertools.count(1)
         self._events: list[tuple[int, str, Key, Object]] = []
         self._watchers: list[tuple[Callable[[Key, Object], bool], asyncio.Queue[tuple[str, Object] | None]]] = []
@@ -141,6 +142,10 @@ class FakeApi:
     def refuse(self, verb: str, resource: str, status: int, reason: str, message: str) -> None:
         """Answer this from now on."""
         self._refusals.append((verb, resource, Refused(status, reason, message)))
+
+    def expire_versions(self) -> None:
+        """A watch may begin at the newest one only."""
+        self._oldest = next(self._versions)
 
     def end_watches(self) -> None:
         for _, queue in self._watchers:
@@ -250,7 +255,9 @@ class FakeApi:
             return key[:3] == (group, plural, namespace) and takes(item)
 
         queue: asyncio.Queue[tuple[str, Object] | None] = asyncio.Queue()
-        since = int(request.query.get("resourceVersion", "0"))
+        since = int(request.query["resourceVersion"])
+        if since < self._oldest:
+            raise Refused(410, "Expired", "too old resource version")
         for version, event, key, item in self._events:
             if version > since and concerns(key, item):
                 queue.put_nowait((event, item))
@@ -384,12 +391,11 @@ def _parts(path: str) -> tuple[str, str, str, str, str, str, str]:
 
 
 def _selector(request: web.Request) -> Callable[[Object], bool]:
-    name = request.query.get("fieldSelector", "").removeprefix("metadata.name=")
     requirements = _requirements(request.query.get("labelSelector", ""))
 
     def takes(item: Object) -> bool:
         labels = item["metadata"].get("labels") or {}
-        return name in ("", item["metadata"]["name"]) and all(holds(labels) for holds in requirements)
+        return all(holds(labels) for holds in requirements)
 
     return takes
 

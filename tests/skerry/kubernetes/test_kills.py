@@ -291,6 +291,29 @@ async def test_a_deletion_is_done_when_the_process_is_gone_and_its_last_words_co
     assert stage.notes[0].endswith("; its container ended with exit code 0 (Error)")
 
 
+async def test_last_words_may_come_later_than_the_news_that_the_pod_is_gone(stage: Stage) -> None:
+    """The planted bug: two lists were quicker than the watch, and how the process ended "was not told"."""
+    stage.servers[1].die()
+    note, held_back = stage.pods._note, []
+
+    def quick_list_slow_watch(event: str, pod: dict) -> None:
+        if "terminated" not in pod["status"]["containerStatuses"][0]["state"]:
+            note(event, pod)
+        elif event == "DELETED":
+            note(event, broker_pod(1))
+        else:
+            held_back.append(pod)
+
+    stage.pods._note = quick_list_slow_watch
+    stage.process_dies(1, exit_code=0)
+    assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
+    await until(lambda: held_back and stage.pods.gone("uid-of-broker-1"))
+    assert stage.notes == []
+    note("MODIFIED", held_back[0])
+    await until(lambda: stage.notes)
+    assert stage.notes[0].endswith("; its container ended with exit code 0 (Error)")
+
+
 async def test_a_deletion_is_not_done_before_the_process_is_gone(stage: Stage) -> None:
     """The API server forgets a pod that is deleted by force at once, and its process lives on."""
     injecting = asyncio.create_task(stage.inject(CRASH, deletion_of(1)))

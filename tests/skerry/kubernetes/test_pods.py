@@ -37,6 +37,10 @@ def uids(pods: Pods) -> list[str]:
     return [pod["metadata"]["uid"] for pod in pods.all()]
 
 
+def last_words(pods: Pods, uid: str) -> dict:
+    return pods.by_uid(uid)["status"]["containerStatuses"][0]["state"]["terminated"]
+
+
 def replace(api: FakeApi, ordinal: int, uid: str) -> None:
     api.remove("pods", f"broker-{ordinal}")
     api.put(broker_pod(ordinal, uid))
@@ -93,8 +97,7 @@ async def test_the_last_words_of_a_pod_outlive_it(api: FakeApi, start) -> None:
     replace(api, 1, "newcomer")
     assert await pods.until(lambda: pods.gone("uid-of-broker-1"), 5)
     await until(lambda: pods.latest(1) and pods.latest(1)["metadata"]["uid"] == "newcomer")
-    words = pods.by_uid("uid-of-broker-1")["status"]["containerStatuses"][0]["state"]["terminated"]
-    assert words["exitCode"] == 137
+    assert last_words(pods, "uid-of-broker-1")["exitCode"] == 137
     assert not pods.gone("newcomer")
 
 
@@ -130,6 +133,41 @@ async def test_a_watch_that_ended_is_opened_again(api: FakeApi, start) -> None:
     await until(lambda: [each.verb for each in api.seen].count("watch") == 2)
     replace(api, 1, "newcomer")
     assert await pods.until(lambda: uids(pods)[1:2] == ["newcomer"], 5)
+
+
+async def test_between_the_first_list_and_the_watch_nothing_is_missed(api: FakeApi, kube: Kube) -> None:
+    """The planted bug: a watch that begins with a list of its own never heard of a pod that was gone by then."""
+    api.put(broker_pod(1))
+    pods = Pods(kube, BROKERS, look_every_s=NEVER_S)
+    await pods.start()
+    api.put(broker_pod(1, state=terminated(137)))
+    api.remove("pods", "broker-1")
+    assert await pods.until(lambda: pods.gone("uid-of-broker-1"), 5)
+    assert last_words(pods, "uid-of-broker-1")["exitCode"] == 137
+    await pods.stop()
+
+
+async def test_a_watch_that_ended_is_taken_up_where_it_stopped(api: FakeApi, start) -> None:
+    pods = await start(NEVER_S)
+    api.put(broker_pod(0, ip="10.0.0.99"))
+    assert await pods.until(lambda: pods.ip(0) == "10.0.0.99", 5)
+    api.end_watches()
+    api.put(broker_pod(1, state=terminated(137)))
+    replace(api, 1, "newcomer")
+    assert await pods.until(lambda: pods.gone("uid-of-broker-1"), 5)
+    assert last_words(pods, "uid-of-broker-1")["exitCode"] == 137
+
+
+async def test_a_watch_that_is_too_old_begins_where_the_last_list_ended(api: FakeApi, start) -> None:
+    pods = await start(NEVER_S)
+    api.put(broker_pod(0, ip="10.0.0.99"))
+    assert await pods.until(lambda: pods.ip(0) == "10.0.0.99", 5)
+    api.expire_versions()
+    await pods._look()
+    api.end_watches()
+    await until(lambda: [each.verb for each in api.seen].count("watch") == 3)
+    api.put(broker_pod(2, ip="10.0.0.98"))
+    assert await pods.until(lambda: pods.ip(2) == "10.0.0.98", 5)
 
 
 async def test_what_was_deleted_while_nobody_watched_is_gone(api: FakeApi, start) -> None:
@@ -188,8 +226,7 @@ async def test_a_list_that_is_quicker_than_the_watch_does_not_cut_off_last_words
     assert pods.looked_ns > looked_ns
     pods._note("MODIFIED", broker_pod(0, state=terminated(1)))
     assert pods.latest(0) is None
-    words = pods.by_uid("uid-of-broker-0")["status"]["containerStatuses"][0]["state"]["terminated"]
-    assert words["exitCode"] == 1, "however late they come"
+    assert last_words(pods, "uid-of-broker-0")["exitCode"] == 1, "however late they come"
 
 
 async def test_who_lives_is_remembered_however_many_died(api: FakeApi, start) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -94,8 +94,15 @@ class Kube:
 
     async def list(self, kind: Kind, labels: str = "") -> Objects:
         """All of them, or those that the label selector ``labels`` takes. Each says what kind it is."""
-        items, _ = await self._listed(kind, _selection(labels, ""))
+        items, _ = await self.listed(kind, labels)
         return items
+
+    async def listed(self, kind: Kind, labels: str = "") -> tuple[Objects, str]:
+        """The same, and the version at which it was so: where a watch may begin."""
+        answer = await self._transport.json("GET", self._path(kind), self._asked("list", kind, ""), _selection(labels))
+        # Items of a list do not say what they are; owner references need it.
+        says = {"apiVersion": answer["apiVersion"], "kind": str(answer["kind"]).removesuffix("List")}
+        return [says | item for item in answer.get("items") or []], str(answer["metadata"]["resourceVersion"])
 
     async def create(self, kind: Kind, manifest: JsonObject, *, dry_run: bool = False) -> JsonObject:
         """``dry_run``: the server only says whether it would."""
@@ -160,20 +167,14 @@ class Kube:
         }
         return await self._reviewed(REVIEWS, "SubjectAccessReview", spec)
 
-    async def watch(self, kind: Kind, labels: str = "", *, name: str = "") -> AsyncIterator[tuple[str, JsonObject]]:
-        """(ADDED | MODIFIED | DELETED, object): what is there, then what happens. Ends when the server ends it.
-
-        ``name``: only the object of that name.
-        """
-        selection = _selection(labels, name)
-        items, version = await self._listed(kind, selection)
-        for item in items:
-            yield "ADDED", item
-        query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(WATCH_S), **selection}
-        asked = self._asked("watch", kind, name)
+    async def watch(self, kind: Kind, labels: str, since: str) -> AsyncIterator[tuple[str, JsonObject]]:
+        """(ADDED | MODIFIED | DELETED, object): what happened after the version ``since``, in order and without a gap.
+        Ends when the server ends it. Raises KubeError; its status is 410 when that version is too old by now."""
+        query = {"watch": "1", "resourceVersion": since, "timeoutSeconds": str(WATCH_S), **_selection(labels)}
+        asked = self._asked("watch", kind, "")
         async for line in self._transport.lines(self._path(kind), asked, query, WATCH_S + TIMEOUT_S):
             event = json.loads(line)
-            if event["type"] == "ERROR":  # 410: the version is too old by now
+            if event["type"] == "ERROR":
                 raise refusal(int(event["object"].get("code", 500)), event["object"], asked)
             yield event["type"], event["object"]
 
@@ -200,16 +201,9 @@ class Kube:
         what = "/".join(part for part in (kind.plural, name, subresource) if part)
         return f"{verb} {what}" + (f" in namespace {self.namespace}" if kind.namespaced else "")
 
-    async def _listed(self, kind: Kind, selection: Mapping[str, str]) -> tuple[Objects, str]:
-        answer = await self._transport.json("GET", self._path(kind), self._asked("list", kind, ""), selection)
-        # Items of a list do not say what they are; owner references need it.
-        says = {"apiVersion": answer["apiVersion"], "kind": str(answer["kind"]).removesuffix("List")}
-        return [says | item for item in answer.get("items") or []], str(answer["metadata"]["resourceVersion"])
 
-
-def _selection(labels: str, name: str) -> dict[str, str]:
-    selection = {"labelSelector": labels} if labels else {}
-    return selection | ({"fieldSelector": f"metadata.name={name}"} if name else {})
+def _selection(labels: str) -> dict[str, str]:
+    return {"labelSelector": labels} if labels else {}
 
 
 __all__ = [

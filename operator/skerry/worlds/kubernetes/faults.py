@@ -70,7 +70,7 @@ class Faults:
         self._hold = Hold(kube, self._name, brokers, pods)
         self._cuts = Cuts(kube, self._name, brokers, pods, images, injectors, self._fuse, note, waits.look_s)
         self._kills = Kills(
-            kube, brokers, pods, images, injectors, self._hold, times, self._fuse, note, break_off, waits.gone_s
+            kube, brokers, pods, images, injectors, self._hold, times, self._fuse, note, break_off, waits
         )
         self._injections: dict[OccurrenceId, asyncio.Task[None]] = {}
 

@@ -21,7 +21,7 @@ from skerry.worlds.kubernetes.hold import Hold
 from skerry.worlds.kubernetes.injector import InjectorEnd, kill_container
 from skerry.worlds.kubernetes.injectors import Injectors
 from skerry.worlds.kubernetes.pods import Pods
-from skerry.worlds.kubernetes.steps import NS, FaultError, Images, Times, either, together, whole
+from skerry.worlds.kubernetes.steps import NS, FaultError, Images, Times, Waits, either, together, whole
 from skerry.worlds.kubernetes.tripwire import Tripwire
 
 RESTART_HOLD_S = 30.0
@@ -44,10 +44,10 @@ class Kills:
         fuse: Fuse,
         note: Callable[[str, int], None],
         break_off: Callable[[str], None],
-        gone_timeout_s: float,
+        waits: Waits,
     ) -> None:
         """``fuse`` lights the one of an injection. ``note``: a line for the history, and of which broker.
-        ``break_off`` ends the run, with the sentence why. ``gone_timeout_s``: see `Waits`."""
+        ``break_off`` ends the run, with the sentence why."""
         self._kube = kube
         self._brokers = brokers
         self._pods = pods
@@ -58,7 +58,7 @@ class Kills:
         self._fuse = fuse
         self._note = note
         self._break_off = break_off
-        self._gone_timeout_s = gone_timeout_s
+        self._waits = waits
         self.touched: set[int] = set()
         """Whose process a fault of ours may have ended, until another pod of theirs runs."""
         self._killed_uids: dict[int, str] = {}
@@ -148,7 +148,7 @@ class Kills:
         is forgotten by the API server before it is done, so that nobody would know when the process ended."""
         where, uid = self._brokers.pod_name(ordinal), self._victim(ordinal)
         grace_s = max(1, -(-kill.grace_ns // NS))
-        timeout_s = grace_s + self._gone_timeout_s
+        timeout_s = grace_s + self._waits.gone_s
         asked_ns = self._times.lower_ns()
         async with self._wire(ordinal) as wire:
             self._killed_uids[ordinal] = uid
@@ -159,7 +159,7 @@ class Kills:
                 await wire.fell(timeout_s)
             at_ns = self._times.upper_ns()
         if wire.stands or not (wire.has_fallen or self._pods.gone(uid)):
-            raise FaultError(f"the process of {where} was still there {self._gone_timeout_s:g} s after its grace")
+            raise FaultError(f"the process of {where} was still there {self._waits.gone_s:g} s after its grace")
         said = f"SIGTERM was asked for at {asked_ns / NS:.3f} s (grace {grace_s} s)"
         said += f", its connections were closed at {at_ns / NS:.3f} s" if wire.has_fallen else ""
         await self._gone(kill, ordinal, uid, said, "")
@@ -196,8 +196,9 @@ class Kills:
         self._background.append(asyncio.create_task(self._last_words(ordinal, uid, said, injector)))
 
     async def _last_words(self, ordinal: int, uid: str, said: str, injector: str) -> None:
-        await self._pods.until(lambda: self._pods.gone(uid), self._gone_timeout_s)
-        done = last_end(self._pods.by_uid(uid), self._brokers.container, self._restarts.get(ordinal, 0))
+        await self._pods.until(lambda: self._pods.gone(uid), self._waits.gone_s)
+        await self._pods.until(lambda: bool(self._end_of(ordinal, uid)), self._waits.words_s)
+        done = self._end_of(ordinal, uid)
         told = f"its container ended with exit code {done.get('exitCode')} ({done.get('reason', 'no reason')})"
         words = [said, told if done else "how its container ended was not told"]
         if injector:
@@ -208,6 +209,9 @@ class Kills:
                 words.append(f"but it was not our signal that ended it: {why}")
                 self._break_off(f"broker {ordinal} ended while it was to be killed, and not by that: {why}")
         self._note("; ".join(filter(None, words)), ordinal)
+
+    def _end_of(self, ordinal: int, uid: str) -> JsonObject:
+        return last_end(self._pods.by_uid(uid), self._brokers.container, self._restarts.get(ordinal, 0))
 
 
 def objection(end: InjectorEnd | None, done: JsonObject) -> str:

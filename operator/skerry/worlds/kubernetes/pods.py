@@ -3,6 +3,7 @@
 A watch tells quickly, and may fall silent without anybody noticing (a connection of which the other end is gone looks
 like a cluster in which nothing happens). So all pods are listed twice a second as well, and at once when the watch says
 something: ``looked_ns`` is how old the picture can be at most, whatever became of the watch.
+The watch begins where the first list ended, and one that ended is taken up where it stopped: nothing is missed between.
 
 A pod that was deleted keeps speaking until the kubelet has confirmed its end: only then is it known how its process
 ended. Such last words are kept by uid.
@@ -26,6 +27,8 @@ log = logging.getLogger("skerry.kubernetes.pods")
 LOOK_EVERY_S = 0.5
 LOOK_PAUSE_S = 0.05
 """Between two looks at least, however much the watch has to say."""
+EXPIRED = 410
+"""What the API server says of a version that is too old for a watch."""
 AGAIN_S = 0.5
 """After a watch that ended, or a list that failed."""
 REMEMBERED_MAX = 64
@@ -56,6 +59,8 @@ class Pods:
         self._gone: set[str] = set()
         self._missed: set[str] = set()
         """Which were not in the last list, and nobody has said yet that they are gone."""
+        self._listed_at = ""
+        """The version of the last list that was answered."""
         self._changed = asyncio.Condition()
         self._stirred = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -106,15 +111,19 @@ class Pods:
         return condition()
 
     async def _keep_watching(self) -> None:
+        since = self._listed_at
         while True:
             try:
-                async for event, pod in self._kube.watch(PODS, self._brokers.selector):
+                async for event, pod in self._kube.watch(PODS, self._brokers.selector, since):
+                    since = _version(pod)
                     async with self._changed:
                         self._note(event, pod)
                         self._changed.notify_all()
                     self._stirred.set()
             except (KubeError, ValueError) as error:  # or a line that broke off
                 log.warning("the watch of the brokers' pods ended: %s", error)
+                if isinstance(error, KubeError) and error.status == EXPIRED:
+                    since = self._listed_at
             await asyncio.sleep(self._again_s)
 
     async def _keep_looking(self) -> None:
@@ -134,7 +143,8 @@ class Pods:
         """A list holds at least what was there when it was asked for. What the watch says meanwhile is newer."""
         asked_ns = self._now_ns()
         before = {uid: _version(pod) for uid, pod in self._by_uid.items() if uid not in self._gone}
-        found = {_uid(pod): pod for pod in await self._kube.list(PODS, self._brokers.selector)}
+        pods, self._listed_at = await self._kube.listed(PODS, self._brokers.selector)
+        found = {_uid(pod): pod for pod in pods}
         async with self._changed:
             for uid, pod in found.items():
                 known = self._by_uid.get(uid)

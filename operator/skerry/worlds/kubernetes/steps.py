@@ -37,6 +37,8 @@ class Waits(NamedTuple):
     that it hears the reason."""
     gone_s: float = 15.0
     """... a process may live on after its grace, and the kubelet may take to tell how it ended."""
+    words_s: float = 2.0
+    """... what a pod said last may come later than the news that it is gone: by the watch, when a list was quicker."""
     look_s: float = 1.0
     """... goes by between two looks at the policies of a cut that stands."""
 
