@@ -8,7 +8,7 @@
 Several faults may be in effect at once; the phase is then the furthest of theirs. Each part has a bound (`bounds`), so
 that the end is reached whatever the world does; ``timeout``, an abort, a lost workload or a fault that could not be
 injected lead to *ending*: every fault is healed, the history is drained and checked, and the verdict is Inconclusive at
-best. Safety findings stand even then.
+best. Safety findings stand even then. So does a fault that proves not to have been the world's doing, however late.
 
 Invariants:
   1. Nothing is injected before the steady state, nor after the ending began.
@@ -156,9 +156,13 @@ class Conductor:
 
     def _watch_for_an_end(self) -> None:
         assert self._began_ns is not None
-        if self._ending or self.phase in (Phase.DRAINING, Phase.CHECKING, Phase.COMPLETE):
+        if self._ending:
             return
-        if self._desk.observation.abort:
+        if objection := self._desk.observation.objection:  # in every phase: else another's deed would pass as ours
+            self._end("InjectionFailed", f"{objection[:1].upper()}{objection[1:]}.")
+        elif self.phase in (Phase.DRAINING, Phase.CHECKING, Phase.COMPLETE):
+            return
+        elif self._desk.observation.abort:
             self._aborted = True
             self._end("Aborted", f"The run was aborted: {self._desk.observation.abort}.")
         elif self._desk.observation.workload.lost:

@@ -148,6 +148,9 @@ class Observation(msgspec.Struct, frozen=True):
     """The answer to ``Check``."""
     abort: str = ""
     """Why the run is to be aborted (Ctrl-C, deletion, annotation); once set it stays set."""
+    objection: str = ""
+    """Why a fault that was reported as done was not this world's doing, as was found out later; once set it stays set.
+    All that is known of that fault by then is worth nothing, however far the run has come."""
 
     def broker(self, ordinal: int) -> BrokerView | None:
         return next((view for view in self.brokers if view.ordinal == ordinal), None)

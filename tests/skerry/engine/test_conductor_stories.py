@@ -304,6 +304,24 @@ def test_an_abort_in_any_phase_heals_drains_and_is_inconclusive(conductor, toy, 
     assert bool(world.of(Drain)) == bool(world.of(StartWorkload))
 
 
+@pytest.mark.parametrize("phase", ["Holding", "Healing", "Recovering", "Draining", "Checking"])
+def test_a_kill_that_was_not_ours_never_passes_however_late_it_is_known(conductor, toy, phase):
+    """The planted bug: the objection came while the history was drained, and the run passed."""
+    world = toy(silent=(Check,), report_delay_ns=200_000_000)
+    conduct = conductor(KILL)
+    world.run(conduct, until=lambda: conduct.phase == phase)
+    world.objection = "broker 1 ended while it was to be killed, and not by that: it exited with 0"
+    world.run(conduct, until=lambda: conduct.phase == "Checking")
+    world.run(conduct, until=lambda: conduct.findings)
+    world.checked = True
+    world.run(conduct)
+    assert world.standing == {}
+    assert world.finish.verdict is Verdict.INCONCLUSIVE
+    assert world.finish.reason == "InjectionFailed"
+    assert world.finish.message.startswith("Broker 1 ended while it was to be killed, and not by that")
+    assert [finding.reason for finding in world.finish.findings].count("InjectionFailed") == 1
+
+
 def test_an_aborted_run_that_lost_a_write_is_a_fail(conductor, toy):
     lost = Finding(FindingKind.SAFETY, "lost-write", Verdict.FAIL, "orders-0 offset 7 is gone.", reason="LostWrite")
     world = toy(findings=(lost,))

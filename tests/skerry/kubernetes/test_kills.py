@@ -55,7 +55,7 @@ async def test_a_crash_is_a_signal_and_then_the_deletion_of_that_very_pod(stage:
     [note] = stage.notes
     assert note.startswith("0: SIGKILL was sent to process 7 (python); its connections were closed at 1000.")
     assert note.endswith("; its container ended with exit code 137 (Error)")
-    assert stage.broken_off == []
+    assert stage.objections == []
 
 
 async def test_its_container_is_in_the_pid_namespace_of_the_broker(stage: Stage) -> None:
@@ -173,9 +173,7 @@ async def test_a_successor_that_came_after_the_death_survives_the_deletion(stage
     ],
     ids=["the injector came too late", "it stopped in order"],
 )
-async def test_a_death_that_was_not_ours_breaks_the_run_off(
-    stage: Stage, kube: Kube, end: dict | None, why: str
-) -> None:
+async def test_a_death_that_was_not_ours_is_objected_to(stage: Stage, kube: Kube, end: dict | None, why: str) -> None:
     """A broker that dies by itself at that moment must not pass as one that was killed."""
     injectors: list[dict] = []
 
@@ -195,7 +193,7 @@ async def test_a_death_that_was_not_ours_breaks_the_run_off(
     assert await stage.inject(CRASH, crash_of(0)) == "DONE", "its connections were closed: more is not known yet"
     await until(lambda: stage.notes)
     assert "but it was not our signal that ended it" in stage.notes[0]
-    [said] = stage.broken_off
+    [said] = stage.objections
     assert said.startswith("broker 0 ended while it was to be killed, and not by that: ")
     assert why in said
 
@@ -267,7 +265,7 @@ async def test_a_deletion_has_the_grace_that_was_asked_for(stage: Stage, grace_s
     await until(lambda: stage.notes)
     assert stage.notes[0].startswith("1: SIGTERM was asked for at 999.")
     assert f"(grace {asked_s} s)" in stage.notes[0]
-    assert stage.broken_off == []
+    assert stage.objections == []
 
 
 async def test_a_deletion_is_done_when_the_process_is_gone_and_its_last_words_come_later(

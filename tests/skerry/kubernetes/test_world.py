@@ -228,6 +228,34 @@ async def test_an_abort_reaches_the_conductor_and_the_pod(theatre: Theatre) -> N
     assert set(theatre.pod.aborts) == {"the user asked for it"}
 
 
+async def test_nothing_is_judged_before_it_is_known_how_the_victims_ended(theatre: Theatre) -> None:
+    """The planted bug: a kubelet that takes its time lets another's deed pass as our kill."""
+    heard = asyncio.Event()
+
+    async def last_words() -> None:
+        await heard.wait()
+        theatre.world._object("broker 1 ended while it was to be killed, and not by that")
+        theatre.world._object("and so did broker 2")
+
+    def plot() -> Plot:
+        yield [Drain(4)]
+        yield from until_reported(4)
+        observation = yield [Check(5)]
+        for _ in range(5):
+            observation = yield []
+        assert not observation.objection
+        assert "/check" not in theatre.pod.paths
+        heard.set()
+        yield from until_reported(5)
+        yield [FINISH]
+
+    running = theatre.open(plot)
+    theatre.world._faults.last_words = last_words
+    await running
+    assert theatre.script.seen[-1].objection == "broker 1 ended while it was to be killed, and not by that"
+    assert "/check" in theatre.pod.paths
+
+
 async def test_records_of_our_own_never_meet_those_of_a_later_operator(theatre: Theatre) -> None:
     """The pod passes over ids that it has seen, whoever sent them."""
     ids: list[int] = []

@@ -55,11 +55,11 @@ class Faults:
         times: Times,
         report: Callable[[ActionReport], None],
         note: Callable[[str, int], None],
-        break_off: Callable[[str], None],
+        objects: Callable[[str], None],
         waits: Waits = WAITS,
     ) -> None:
         """``experiment``: the resource; it owns the fuses. ``note``: a line for the history, and of which broker.
-        ``break_off`` ends the run, with the sentence why."""
+        ``objects`` is told why a kill that was reported as done was not ours, when that is found out later."""
         self._kube = kube
         self._experiment = experiment
         self._name = str(experiment["metadata"]["name"])
@@ -69,9 +69,7 @@ class Faults:
         injectors = Injectors(kube, experiment, brokers, pods, waits.injector_s)
         self._hold = Hold(kube, self._name, brokers, pods)
         self._cuts = Cuts(kube, self._name, brokers, pods, images, injectors, self._fuse, note, waits.look_s)
-        self._kills = Kills(
-            kube, brokers, pods, images, injectors, self._hold, times, self._fuse, note, break_off, waits
-        )
+        self._kills = Kills(kube, brokers, pods, images, injectors, self._hold, times, self._fuse, note, objects, waits)
         self._injections: dict[OccurrenceId, asyncio.Task[None]] = {}
 
     @property
@@ -107,6 +105,10 @@ class Faults:
 
     async def heal_all(self, action: HealAll) -> None:
         await self._bracket(action.id, self.lift_everything)
+
+    async def last_words(self) -> None:
+        """Until it is known, or will not be told any more, how everybody ended who was killed."""
+        await self._kills.last_words()
 
     async def close(self) -> None:
         """Break off whatever is under way; heals nothing."""

@@ -2,7 +2,7 @@
 
 After a crash the pod is deleted at once, so that its replacement knows no crash back-off and can be held. What counts
 as its moment is when the kernel closed the victim's connections; what the kubelet tells of the end comes seconds later,
-as a note, and when it says that something else ended the process, the run is broken off: that was not our fault.
+as a note, and when it says that something else ended the process, that is an objection: it was not our fault.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Kills:
         times: Times,
         fuse: Fuse,
         note: Callable[[str, int], None],
-        break_off: Callable[[str], None],
+        objects: Callable[[str], None],
         waits: Waits,
     ) -> None:
         """``fuse`` lights the one of an injection. ``note``: a line for the history, and of which broker.
-        ``break_off`` ends the run, with the sentence why."""
+        ``objects`` is told why a kill that was reported as done was not ours."""
         self._kube = kube
         self._brokers = brokers
         self._pods = pods
@@ -57,7 +57,7 @@ class Kills:
         self._times = times
         self._fuse = fuse
         self._note = note
-        self._break_off = break_off
+        self._objects = objects
         self._waits = waits
         self.touched: set[int] = set()
         """Whose process a fault of ours may have ended, until another pod of theirs runs."""
@@ -100,6 +100,11 @@ class Kills:
         for task in self._background:
             if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
                 raise failure
+
+    async def last_words(self) -> None:
+        """Of all victims. Bounded: it ends soon after `Waits.gone_s`."""
+        if self._background:
+            await asyncio.wait(self._background)
 
     async def close(self) -> None:
         """Wait for nobody's last words any more."""
@@ -207,7 +212,7 @@ class Kills:
                 words.insert(0, f"SIGKILL was sent to process {end.message.get('pid')} ({end.message.get('command')})")
             if why := objection(end, done):
                 words.append(f"but it was not our signal that ended it: {why}")
-                self._break_off(f"broker {ordinal} ended while it was to be killed, and not by that: {why}")
+                self._objects(f"broker {ordinal} ended while it was to be killed, and not by that: {why}")
         self._note("; ".join(filter(None, words)), ordinal)
 
     def _end_of(self, ordinal: int, uid: str) -> JsonObject:

@@ -146,11 +146,12 @@ class KubernetesWorld:
             self._recording.times,
             self._reports.append,
             self._note,
-            self.abort,
+            self._object,
         )
         self._eyes = Eyes(self._recording, self._outbox, self._pods, brokers, self._faults)
         self._tasks: set[asyncio.Task[None]] = set()
         self._abort = ""
+        self._objection = ""
         self._finish: Finish | None = None
 
     def abort(self, reason: str) -> None:
@@ -178,7 +179,7 @@ class KubernetesWorld:
             await to_the_end(self._close())
 
     async def _turn(self, conductor: Steps) -> None:
-        now_ns, observation = self._recording.times.now_ns(), self._eyes.observe(self._reports, self._abort)
+        now_ns, observation = self._recording.times.now_ns(), self._observe()
         self._reports.clear()
         actions = conductor.step(now_ns, observation)
         kept = [action for action in actions if keeps(action)]
@@ -244,7 +245,8 @@ class KubernetesWorld:
         await self._pods.stop()
 
     async def _check(self, action: Check) -> None:
-        """The workload has ended: ask Prometheus what the document asks, then judge."""
+        """The workload has ended: hear how the victims ended, ask Prometheus what the document asks, then judge."""
+        await self._faults.last_words()
         url = self._experiment.spec.prometheus_url
         for query in queries_wanted(self._experiment.spec) if url else ():
             try:
@@ -263,6 +265,12 @@ class KubernetesWorld:
                 self._record(sample)
 
     # --- small things -----------------------------------------------------------------------------------
+
+    def _observe(self) -> Observation:
+        return self._eyes.observe(self._reports, self._abort, self._objection)
+
+    def _object(self, why: str) -> None:
+        self._objection = self._objection or why
 
     def _note(self, text: str, broker: int) -> None:
         self._record(Note(self._recording.times.now_ns(), text, broker))
