@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import os
 import socket
@@ -49,7 +50,7 @@ class Resolver:
         if lookup is None:
             lookup = asyncio.get_running_loop().create_task(self._look_up(host))
             self._lookups[host] = lookup
-            lookup.add_done_callback(lambda _: self._lookups.pop(host, None))
+            lookup.add_done_callback(functools.partial(self._looked_up, host))
         known = self._known.get(host)
         if known is None:
             return await asyncio.shield(lookup)
@@ -57,6 +58,11 @@ class Resolver:
             return await asyncio.wait_for(asyncio.shield(lookup), STALE_NAME_AFTER_S)
         except (TimeoutError, OSError):
             return known
+
+    def _looked_up(self, host: str, lookup: asyncio.Task[str]) -> None:
+        self._lookups.pop(host, None)
+        if not lookup.cancelled():
+            lookup.exception()  # whoever asked may have left; a failure that nobody hears is no news
 
     async def _look_up(self, host: str) -> str:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
