@@ -19,26 +19,33 @@ class AdminServer:
         self.requests: list[str] = []
         self.accepted = 0
         self._dying = 0
+        self._dead = False
         self._writers: list[asyncio.StreamWriter] = []
+        self._serving: list[asyncio.Task[None]] = []
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> AdminServer:
-        self._server = await asyncio.start_server(self._serve, self.host, self.port)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.die()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        if self._dying:
+        if self._dead:  # accepted before it died
+            writer.close()
+        elif self._dying:
             self._dying -= 1
             writer.close()
             if not self._dying:
                 self.die()
-            return
-        self._writers.append(writer)
+        else:
+            self._writers.append(writer)
+            self._serving.append(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -62,8 +69,13 @@ class AdminServer:
     def stop_listening(self) -> None:
         """The connections stay."""
         assert self._server is not None
-        self._server.close()
+        loop = asyncio.get_running_loop()
+        for listener in self._server.sockets:
+            loop.remove_reader(listener.fileno())
+        # Not at once: a connection that was accepted in this turn would be lost (python/cpython#109564).
+        loop.call_soon(self._server.close)
 
     def die(self) -> None:
+        self._dead = True
         self.stop_listening()
         self.hang_up()

@@ -105,7 +105,7 @@ class Stage:
             self.reports.append,
             lambda text, broker: self.notes.append(f"{broker}: {text}"),
             self.objections.append,
-            Waits(injector_s, gone_s=0.5, words_s=0.5, look_s=0.01),
+            Waits(injector_s, gone_s=0.5, words_s=60, look_s=0.01),
         )
 
     async def fall(self) -> None:

@@ -250,10 +250,13 @@ async def test_who_is_dead_or_dying_cannot_be_killed(stage: Stage, kill, make, t
 
 
 def dies_when_deleted(stage: Stage) -> None:
-    def deleted(pod: dict) -> None:
-        stage.servers[int(pod["metadata"]["name"][-1])].die()
+    delete = stage.kube.delete
 
-    stage.api.on("delete", "pods", deleted)
+    async def graceful(kind, name, **options):
+        stage.process_dies(int(name[-1]), exit_code=0)
+        return await delete(kind, name, **options)
+
+    stage.kube.delete = graceful
 
 
 @pytest.mark.parametrize(("grace_s", "asked_s"), [(10, 10), (1.2, 2), (0, 1)])
@@ -330,9 +333,19 @@ async def test_a_deletion_that_ends_nobody_is_no_kill(stage: Stage) -> None:
 
 async def test_without_a_wire_the_end_of_the_pod_counts(stage: Stage) -> None:
     stage.servers[1].die()
+    dies_when_deleted(stage)
     assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
     await until(lambda: stage.notes)
     assert "its connections" not in stage.notes[0]
+
+
+async def test_last_words_that_never_come_are_not_waited_for_for_ever(stage: Stage) -> None:
+    stage.faults._kills._waits = stage.faults._kills._waits._replace(words_s=0.01)
+    stage.servers[1].die()
+    assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
+    await stage.faults.last_words()
+    assert stage.notes[0].endswith("; how its container ended was not told")
+    assert stage.objections == []
 
 
 async def test_somebody_else_deleted_it_first(stage: Stage, kube: Kube) -> None:

@@ -19,7 +19,9 @@ from skerry.worlds.kubernetes.recording import NotStarted, Pace, Recording
 from skerry.worlds.kubernetes.workload import WorkloadError
 
 DOCUMENT = (Path(__file__).parents[3] / "experiments" / "04b-leader-pod-deletion.yaml").read_text()
-PACE = Pace(look_every_s=0.002, silent_s=0.05, pod_timeout_s=0.2, pod_poll_s=0.002, finish_poll_s=0.002)
+PATIENT = Pace(look_every_s=0.002, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.002)
+"""A busy machine loses no pod in a test that is not about it."""
+IMPATIENT = PATIENT._replace(silent_s=0.05, pod_timeout_s=0.2)
 MS = 1_000_000
 
 Make = Callable[..., Recording]
@@ -36,7 +38,7 @@ async def pod(api: FakeApi) -> AsyncIterator[ScriptedPod]:
 async def make(kube: Kube) -> AsyncIterator[Make]:
     made: list[Recording] = []
 
-    def recording(token: str = "a-token-of-sixteen", status: dict | None = None) -> Recording:
+    def recording(token: str = "a-token-of-sixteen", status: dict | None = None, pace: Pace = PATIENT) -> Recording:
         made.append(
             Recording(
                 kube,
@@ -50,7 +52,7 @@ async def make(kube: Kube) -> AsyncIterator[Make]:
                 token=token,
                 clock_error_ns=20 * MS,
                 version="test",
-                pace=PACE,
+                pace=pace,
             )
         )
         return made[-1]
@@ -144,7 +146,7 @@ async def test_a_pod_that_never_comes(api: FakeApi, make: Make, status: dict, to
     async with ScriptedPod(api, comes_up=False) as pod:
         api.on("create", "jobs", lambda job: pod.appear(job["metadata"]["uid"], **status))
         with pytest.raises(NotStarted) as caught:
-            await make().start()
+            await make(pace=IMPATIENT).start()
     assert caught.value.reason == "WorkloadNotStarted"
     assert told in str(caught.value)
 
@@ -198,9 +200,9 @@ async def test_the_picture_follows_the_pod(pod: ScriptedPod, make: Make) -> None
     ids=["deleted", "evicted", "silent"],
 )
 async def test_a_pod_that_is_lost(pod: ScriptedPod, make: Make, happens, told: str, monkeypatch) -> None:
-    monkeypatch.setattr("skerry.worlds.kubernetes.workload.VIEW_TIMEOUT_S", 0.01)
-    recording = make()
+    recording = make(pace=IMPATIENT)
     await recording.start()
+    monkeypatch.setattr("skerry.worlds.kubernetes.workload.VIEW_TIMEOUT_S", 0.01)
     pod.silent = True
     happens(pod)
     await until(lambda: recording.lost)
@@ -211,14 +213,15 @@ async def test_a_pod_that_is_lost(pod: ScriptedPod, make: Make, happens, told: s
 
 
 async def test_a_short_silence_loses_nothing(pod: ScriptedPod, make: Make, monkeypatch) -> None:
-    monkeypatch.setattr("skerry.worlds.kubernetes.workload.VIEW_TIMEOUT_S", 0.01)
     recording = make()
     await recording.start()
+    monkeypatch.setattr("skerry.worlds.kubernetes.workload.VIEW_TIMEOUT_S", 0.01)
     pod.silent = True
     before_ns = recording.view.now_ns
     await until(lambda: recording.times.now_ns() > before_ns + 20 * MS)
     assert recording.view.now_ns - before_ns < 20 * MS, "an old picture stays as old as it is"
     pod.silent = False
+    monkeypatch.undo()
     await until(lambda: recording.view.now_ns > before_ns + 20 * MS)
     assert not recording.lost
 
@@ -233,7 +236,7 @@ async def test_an_api_server_that_is_away_does_not_lose_a_pod(api: FakeApi, pod:
 
 
 async def test_an_answer_that_is_none_is_silence_and_no_dead_task(pod: ScriptedPod, make: Make) -> None:
-    recording = make()
+    recording = make(pace=IMPATIENT)
     await recording.start()
     pod.raw_view = b"<html>"
     await until(lambda: recording.lost)

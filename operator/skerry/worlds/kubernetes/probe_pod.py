@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -26,24 +27,40 @@ ASKED = b"?"
 
 
 async def serve(ports: Sequence[int]) -> None:
-    """Echo until cancelled. Raises OSError."""
-    open_ones: set[asyncio.StreamWriter] = set()
+    """Echo until cancelled. Raises OSError. On plain sockets: asyncio's `Server` loses a connection that was accepted
+    at the moment it is closed (python/cpython#109564), and so does `sock_accept`."""
+    loop = asyncio.get_running_loop()
 
-    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_ones.add(writer)
+    async def echo(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while asked := await loop.sock_recv(connection, 1):
+                await loop.sock_sendall(connection, asked)
+
+    def accept(listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            while asked := await reader.read(1):
-                writer.write(asked)
-                await writer.drain()
-        open_ones.discard(writer)
-        writer.close()
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            sockets.enter_context(connection)
+            group.create_task(echo(connection))
 
-    servers = [await asyncio.start_server(echo, None, port) for port in ports]
-    try:
-        await asyncio.gather(*(server.serve_forever() for server in servers))
-    finally:
-        for writer in open_ones:
-            writer.close()
+    with contextlib.ExitStack() as sockets:
+        listeners = [sockets.enter_context(_listen(port)) for port in ports]
+        async with asyncio.TaskGroup() as group:
+            for listener in listeners:
+                loop.add_reader(listener, accept, listener)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for listener in listeners:
+                    loop.remove_reader(listener)
+
+
+def _listen(port: int) -> socket.socket:
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    listener = socket.create_server(("", port), family=family, backlog=100, dualstack_ipv6=both)
+    listener.setblocking(False)
+    return listener
 
 
 class Port:
