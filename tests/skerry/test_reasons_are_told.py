@@ -1,0 +1,38 @@
+"""Every reason of an Inconclusive run is in `docs/inconclusive.md`: a word that nobody explains helps nobody."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "operator" / "skerry"
+CAMEL = re.compile(r"([A-Z][a-z]+){2,}|Aborted|Interrupted|Timeout|Stalled|Unresolved")
+SAYS_WHY = {"_end", "_finish_now", "inconclusive", "_fail", "_give_up", "unknown", "undecided"}
+"""What is called with the reason of an Inconclusive finding."""
+
+
+def reasons() -> Iterator[str]:
+    for path in [*(PACKAGE / "engine").rglob("*.py"), *(PACKAGE / "checker").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _name(node.func) in SAYS_WHY:
+                yield from (each for each in _texts(node.args) if CAMEL.fullmatch(each))
+            elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and path.stem == "recording":
+                yield from (each for each in _texts(node.value.elts) if CAMEL.fullmatch(each))
+
+
+def _name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _texts(nodes: list[ast.expr]) -> Iterator[str]:
+    return (each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+def test_every_reason_is_explained() -> None:
+    found = set(reasons())
+    assert {"InjectionFailed", "NoSteadyState", "HistoryCutOff", "NeverShrank"} <= found, "the search still finds them"
+    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "inconclusive.md").read_text()))
+    assert sorted(found - told) == []
