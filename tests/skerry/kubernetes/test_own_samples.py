@@ -73,7 +73,16 @@ def test_anything_else_is_an_error_in_one_sentence(body: bytes, sentence: str) -
         samples_of(body, QUERY, 7)
 
 
-async def test_the_query_is_sent_as_it_was_written() -> None:
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ('rate(x{a="b"}[1m]) > 0', 'rate(x{a="b"}[1m]) > 0'),
+        ('max(lag{topic="$topic"})', 'max(lag{topic="orders-skx-1a2b3c4d"})'),
+        ('x{a="$topics", b="cost$"}', 'x{a="$topics", b="cost$"}'),
+    ],
+    ids=["as it was written", "but for the topic", "and nothing else"],
+)
+async def test_what_prometheus_is_asked(query: str, sent: str) -> None:
     asked = []
 
     async def respond(request: web.Request) -> web.Response:
@@ -83,13 +92,14 @@ async def test_the_query_is_sent_as_it_was_written() -> None:
     app = web.Application()
     app.add_routes([web.get("/api/v1/query", respond)])
     async with TestServer(app) as server:
-        (sample,) = await prometheus_samples(str(server.make_url("/")), 'rate(x{a="b"}[1m]) > 0', 7)
-    assert (asked, sample.value) == (['rate(x{a="b"}[1m]) > 0'], 3)
+        (sample,) = await prometheus_samples(str(server.make_url("/")), query, "orders-skx-1a2b3c4d", 7)
+    assert (asked, sample.value) == ([sent], 3)
+    assert sample.labels["query"] == query, "by this the document's query is found again"
 
 
 async def test_a_prometheus_that_is_not_there_is_named() -> None:
     with pytest.raises(PrometheusError, match=r"Prometheus at http://127.0.0.1:9 did not answer the query .*: max"):
-        await prometheus_samples("http://127.0.0.1:9", QUERY, 7)
+        await prometheus_samples("http://127.0.0.1:9", QUERY, "orders", 7)
 
 
 def test_only_what_the_document_asks_for_is_taken() -> None:

@@ -6,6 +6,7 @@ They go into the history like everybody else's, with -1 as their broker.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import aiohttp
@@ -20,6 +21,7 @@ PROMQL = "promql"
 QUERY_LABEL = "query"
 QUERY_TIMEOUT_S = 5.0
 SERIES_MAX = 200
+TOPIC_PLACE = re.compile(r"\$topic\b")
 
 OwnMetrics = Callable[[], Iterable[tuple[str, dict[str, str], float]]]
 """(name, labels, value) of every series that the operator exports now."""
@@ -62,17 +64,23 @@ def own_samples(metrics: OwnMetrics, names: frozenset[str], at_ns: int) -> Itera
 
 
 def queries_wanted(spec: Spec) -> list[str]:
-    """Each once, in the order of the document."""
+    """Each once, in the order of the document, as it is written there."""
     return list(dict.fromkeys(each.promql.query for each in spec.expect if each.promql is not None))
 
 
-async def prometheus_samples(url: str, query: str, at_ns: int) -> list[MetricSample]:
-    """The instant query's values now. Raises PrometheusError."""
+def asked_text(query: str, topic: str) -> str:
+    """What Prometheus is asked: `$topic`, which is nothing in PromQL, is the run's own topic."""
+    return TOPIC_PLACE.sub(topic, query)
+
+
+async def prometheus_samples(url: str, query: str, topic: str, at_ns: int) -> list[MetricSample]:
+    """The instant query's values now; ``query`` is the document's. Raises PrometheusError."""
+    asked = asked_text(query, topic)
     timeout = aiohttp.ClientTimeout(total=QUERY_TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/api/v1/query", params={"query": query}) as response,
+            session.get(f"{url.rstrip('/')}/api/v1/query", params={"query": asked}) as response,
         ):
             body = await response.read()
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

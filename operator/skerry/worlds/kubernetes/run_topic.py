@@ -29,7 +29,7 @@ def own_topic_name(name: str, uid: str) -> str:
 def own_topic(experiment: Experiment, uid: str) -> Experiment:
     """The document as it is run: its topic, and the metrics that are asked about that topic, have the run's own name.
 
-    The text of a `promql` query is left as it is.
+    A `promql` query says `$topic` for it; that is replaced when it is asked.
 
     :param uid: of the resource.
     """

@@ -247,10 +247,11 @@ class KubernetesWorld:
     async def _check(self, action: Check) -> None:
         """The workload has ended: hear how the victims ended, ask Prometheus what the document asks, then judge."""
         await self._faults.last_words()
-        url = self._experiment.spec.prometheus_url
-        for query in queries_wanted(self._experiment.spec) if url else ():
+        spec = self._experiment.spec
+        url = spec.prometheus_url or ""
+        for query in queries_wanted(spec) if url else ():
             try:
-                samples = await prometheus_samples(url or "", query, self._recording.times.now_ns())
+                samples = await prometheus_samples(url, query, spec.topic.name, self._recording.times.now_ns())
             except PrometheusError as error:
                 self._note(str(error), -1)
             else:
