@@ -2,6 +2,10 @@
 
 There is one writer per experiment, so what was written last is known and nothing is read back. The journal goes by its
 own way: it must be durable before anything is done, so it is awaited, and takes along whatever else had changed.
+
+Invariant: nothing is written into another experiment of the same name. A patch of a status takes no uid for a
+condition, so each names the version that it was made for; when that is not the present one, whose it is now is looked
+up first.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ class Scribe:
         self._kube = kube
         self._name = str(resource["metadata"]["name"])
         self._uid = str(resource["metadata"]["uid"])
+        self._version = str(resource["metadata"]["resourceVersion"])
         self._sleep = sleep
         self._written: JsonObject = dict(resource.get("status") or {})
         self._wanted: JsonObject = dict(self._written)
@@ -66,7 +71,7 @@ class Scribe:
                 await self._sleep(self._after(error))
 
     async def journal(self, lines: Sequence[str]) -> None:
-        """Durable when it returns. Raises KubeError; also when what took the lines is another of the same name."""
+        """Durable when it returns. Raises KubeError; also when there is only another of the same name."""
         self._wanted = {**self._wanted, "journal": list(lines)}
         if not self.gone:
             await self._write()
@@ -87,12 +92,28 @@ class Scribe:
                 return
             wanted = self._wanted
             try:
-                answer = await self._kube.patch(EXPERIMENTS, self._name, {"status": patch}, subresource="status")
+                await self._apply(patch)
             except KubeError as error:
                 self.gone = self.gone or error.not_found
                 raise
             self._written, self._complaint = wanted, ""
-            self.gone = answer["metadata"].get("uid") != self._uid
+
+    async def _apply(self, patch: JsonObject) -> None:
+        """Raises KubeError; 404 also when there is only another of the same name."""
+        while True:
+            versioned = {"metadata": {"resourceVersion": self._version}, "status": patch}
+            try:
+                found = await self._kube.patch(EXPERIMENTS, self._name, versioned, subresource="status")
+            except KubeError as error:
+                if not error.conflict:
+                    raise
+            else:
+                self._version = str(found["metadata"]["resourceVersion"])
+                return
+            present = await self._kube.get(EXPERIMENTS, self._name)  # somebody annotated it, or it is another
+            if present is None or present["metadata"]["uid"] != self._uid:
+                raise KubeError(404, "NotFound", GONE)
+            self._version = str(present["metadata"]["resourceVersion"])
 
     def _after(self, error: KubeError) -> float:
         """How long to wait after a failed write."""

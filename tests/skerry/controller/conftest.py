@@ -198,6 +198,8 @@ class FakeKube:
         if standing is None:
             raise KubeError(404, "NotFound", f"{name} is gone")
         assert (kind, subresource) == (EXPERIMENTS, "status"), "nothing else is patched"
+        if patch["metadata"]["resourceVersion"] != standing["metadata"]["resourceVersion"]:
+            raise KubeError(409, "Conflict", f"{name} was modified")
         status = standing.setdefault("status", {})
         for key, value in copy.deepcopy(patch["status"]).items():
             if value is None:

@@ -93,9 +93,34 @@ async def test_it_stops_when_the_experiment_is_gone(lab, scribe, replaced):
         await scribe.journal(["one"])
 
 
-async def test_a_journal_that_another_of_the_same_name_took_is_not_durable(lab, scribe):
-    """What is injected after that nobody would ever undo: the write itself succeeds."""
+async def test_a_journal_that_another_of_the_same_name_would_take_is_not_durable(lab, scribe):
+    """What is injected after that nobody would ever undo."""
     del lab.kube.objects[EXPERIMENTS.plural, "story"]
     lab.resource(uid="another")
     with pytest.raises(KubeError, match="the experiment is gone"):
         await scribe.journal(["one"])
+
+
+async def test_a_verdict_is_never_written_into_another_of_the_same_name(lab, scribe):
+    """The planted bug: deleted and applied again, and whoever waited for the new one saw the verdict of the old."""
+    del lab.kube.objects[EXPERIMENTS.plural, "story"]
+    lab.resource(uid="another")
+    scribe.tell({"phase": "Complete", "verdict": "Pass"})
+    await lab.run(scribe.settle())
+    assert lab.kube.status() == {}
+
+
+async def test_one_that_was_annotated_meanwhile_is_still_ours(lab, scribe):
+    resource = lab.kube.find(EXPERIMENTS, "story")
+    lab.kube.put(EXPERIMENTS, {**resource, "metadata": {**resource["metadata"], "annotations": {"a": "b"}}})
+    scribe.tell({"seed": 1})
+    await scribe.settle()
+    assert lab.kube.status()["seed"] == 1
+    scribe.tell({"seed": 2})
+    await scribe.settle()
+    assert [verb for verb, plural, _ in lab.kube.calls if plural == "chaosexperiments"] == [
+        "patch",
+        "get",
+        "patch",
+        "patch",
+    ]
