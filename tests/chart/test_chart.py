@@ -217,6 +217,9 @@ def test_every_pod_of_the_chart_can_pull_its_image() -> None:
     wanted = [{"name": "first"}, {"name": "second"}]
     specs = pod_specs(rendered(*VALUES["everything else"]))
     assert {name: spec.get("imagePullSecrets") for name, spec in specs.items()} == {name: wanted for name in specs}
+    [operator] = [spec for name, spec in specs.items() if name.startswith("Deployment/")]
+    told = environment(operator["containers"][0])
+    assert told["SKERRY_IMAGE_PULL_SECRETS"] == "first,second", "for the pods that the operator makes"
 
 
 def test_no_policy_selects_a_broker() -> None:

@@ -13,6 +13,7 @@ NAMESPACE = "SKERRY_NAMESPACE"
 RUNNER_IMAGE = "SKERRY_RUNNER_IMAGE"
 INJECTOR_IMAGE = "SKERRY_INJECTOR_IMAGE"
 PULL_POLICY = "SKERRY_IMAGE_PULL_POLICY"
+PULL_SECRETS = "SKERRY_IMAGE_PULL_SECRETS"
 PORT_VARIABLE = "SKERRY_PORT"
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -29,15 +30,15 @@ class Environment(NamedTuple):
     injector_image: str
     pull_policy: str
     port: int
+    pull_secrets: tuple[str, ...] = ()
 
     def settings(self, namespace: str) -> Settings:
-        return Settings(namespace, self.runner_image, self.injector_image, self.pull_policy)
+        return Settings(namespace, self.runner_image, self.injector_image, self.pull_policy, self.pull_secrets)
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
     """:raises WrongEnvironment: something is missing or wrong."""
-    named = [each.strip() for each in variables.get(NAMESPACE, "").split(",")]
-    namespaces = tuple(dict.fromkeys(each for each in named if each))
+    namespaces = _listed(variables.get(NAMESPACE, ""))
     for namespace in namespaces:
         if not _LABEL.fullmatch(namespace):
             raise WrongEnvironment(f"{NAMESPACE} names `{namespace}`, which is no namespace: list them with commas")
@@ -50,4 +51,12 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     port = variables.get(PORT_VARIABLE) or str(PORT)
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise WrongEnvironment(f"{PORT_VARIABLE} is `{port}`: set a port number")
-    return Environment(namespaces, runner_image, variables.get(INJECTOR_IMAGE, ""), pull_policy, int(port))
+    pull_secrets = _listed(variables.get(PULL_SECRETS, ""))
+    return Environment(
+        namespaces, runner_image, variables.get(INJECTOR_IMAGE, ""), pull_policy, int(port), pull_secrets
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between commas, each once."""
+    return tuple(dict.fromkeys(filter(None, (each.strip() for each in text.split(",")))))

@@ -58,3 +58,22 @@ def test_one_at_a_time_on_the_same_brokers(lab: Lab) -> None:
     assert second.ended().verdict == "Pass", second.status["message"]
     begun, over = second.status["conditions"][0], first.status["completionTime"]
     assert begun["lastTransitionTime"] >= over, "accepted only after the first was over"
+
+
+def test_the_same_name_applied_again_is_another_experiment(lab: Lab) -> None:
+    """However late a word of the first one comes, it is never one of the second's."""
+    version = lab.cluster.version("chaosexperiments", lab.namespace)
+    documents = [experiment("again", cut("60s")), experiment("again", deletion())]
+    for seed, document in enumerate(documents):
+        document["spec"]["seed"] = seed
+    first = lab.apply(documents[0])
+    first.until_phase("Holding")
+    first.delete()
+    second = lab.apply(documents[1])
+    assert second.ended().verdict == "Pass", second.status["message"]
+    uid = second.resource["metadata"]["uid"]
+    changes = lab.cluster.since("chaosexperiments", lab.namespace, version)
+    statuses = [each.object.get("status") or {} for each in changes if each.object["metadata"]["uid"] == uid]
+    assert len(statuses) > 5
+    assert {status["seed"] for status in statuses if "seed" in status} == {1}
+    assert {status["phase"] for status in statuses if "verdict" in status} == {"Complete"}

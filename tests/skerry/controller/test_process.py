@@ -23,6 +23,7 @@ ENVIRONMENT = {"SKERRY_NAMESPACE": "skerry", "SKERRY_RUNNER_IMAGE": "skerry/oper
 
 def test_settings():
     variables = ENVIRONMENT | {"SKERRY_NAMESPACE": "a, b,a", "SKERRY_INJECTOR_IMAGE": "skerry/injector:1"}
+    variables["SKERRY_IMAGE_PULL_SECRETS"] = "one, two"
     environment = read_environment(variables)
     assert environment.namespaces == ("a", "b")
     assert environment.port == 8080
@@ -33,6 +34,8 @@ def test_settings():
         "skerry/injector:1",
         "IfNotPresent",
     )
+    assert found.image_pull_secrets == ("one", "two")
+    assert read_environment(ENVIRONMENT).settings("b").image_pull_secrets == ()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from skerry.experiment import load_document
 from skerry.runner.messages import Events
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.recording import NotStarted, Pace, Recording
-from skerry.worlds.kubernetes.workload import WorkloadError
+from skerry.worlds.kubernetes.workload import PulledImage, WorkloadError
 
 DOCUMENT = (Path(__file__).parents[3] / "experiments" / "04b-leader-pod-deletion.yaml").read_text()
 PATIENT = Pace(look_every_s=0.002, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.002)
@@ -47,8 +47,7 @@ async def make(kube: Kube) -> AsyncIterator[Make]:
                 DOCUMENT,
                 7,
                 BROKERS,
-                image="skerry/operator:dev",
-                pull_policy="IfNotPresent",
+                image=PulledImage("skerry/operator:dev"),
                 token=token,
                 clock_error_ns=20 * MS,
                 version="test",

@@ -11,6 +11,7 @@ from scripted_pod import ScriptedPod
 from skerry.engine.world import Drain
 from skerry.runner.messages import Begin, Events
 from skerry.worlds.kubernetes.workload import (
+    PulledImage,
     Trouble,
     WorkloadError,
     WorkloadPod,
@@ -30,7 +31,8 @@ TOKEN = "a-token-of-sixteen"
 
 
 def job() -> dict:
-    return job_manifest("skerry-demo-workload", EXPERIMENT, "skerry/operator:dev", "Never", TOKEN, 300_500_000_000)
+    image = PulledImage("skerry/operator:dev", "Never", ("one", "two"))
+    return job_manifest("skerry-demo-workload", EXPERIMENT, image, TOKEN, 300_500_000_000)
 
 
 # --- the Job --------------------------------------------------------------------------------------------------
@@ -56,6 +58,12 @@ def test_it_has_no_rights_at_all() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     assert "-c" not in container["command"], "no shell"
+
+
+def test_its_image_can_be_pulled() -> None:
+    pod = job()["spec"]["template"]["spec"]
+    assert (pod["containers"][0]["image"], pod["containers"][0]["imagePullPolicy"]) == ("skerry/operator:dev", "Never")
+    assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
 
 
 def test_it_belongs_to_its_experiment() -> None:

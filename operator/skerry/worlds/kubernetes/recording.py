@@ -19,6 +19,7 @@ from skerry.worlds.kubernetes.clock import BracketClock
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import workload_name
 from skerry.worlds.kubernetes.workload import (
+    PulledImage,
     Trouble,
     WorkloadError,
     WorkloadPod,
@@ -87,8 +88,7 @@ class Recording:
         seed: int,
         brokers: BrokerSet,
         *,
-        image: str,
-        pull_policy: str,
+        image: PulledImage,
         token: str,
         clock_error_ns: int,
         version: str,
@@ -101,7 +101,6 @@ class Recording:
         self._resource = resource
         self._name = workload_name(str(resource["metadata"]["name"]))
         self._image = image
-        self._pull_policy = pull_policy
         self._token = token
         spec = experiment.spec
         self._deadline_ns = spec.timeout_ns + 2 * spec.retain_ns
@@ -185,7 +184,7 @@ class Recording:
             raise NotStarted("WorkloadLost", "the workload pod of the run is gone, and its recording with it")
         return await self._kube.create(
             JOBS,
-            job_manifest(self._name, self._resource, self._image, self._pull_policy, self._token, self._deadline_ns),
+            job_manifest(self._name, self._resource, self._image, self._token, self._deadline_ns),
         )
 
     async def _pod_address(self) -> str:

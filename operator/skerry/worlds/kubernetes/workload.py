@@ -39,9 +39,14 @@ class WorkloadRefused(WorkloadError):
     """It did not take what it was sent, and will not take the same again."""
 
 
-def job_manifest(
-    name: str, experiment: JsonObject, image: str, pull_policy: str, token: str, deadline_ns: int
-) -> JsonObject:
+class PulledImage(NamedTuple):
+    name: str
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    """Names of secrets in the namespace; without any, those of its default account."""
+
+
+def job_manifest(name: str, experiment: JsonObject, image: PulledImage, token: str, deadline_ns: int) -> JsonObject:
     """The Job of one run. It never starts a second pod: a lost recorder is a lost recording.
 
     :param experiment: the resource, as the API server returned it; it owns the Job.
@@ -50,8 +55,8 @@ def job_manifest(
     own = labels(str(experiment["metadata"]["name"]), Artefact.WORKLOAD)
     container: JsonObject = {
         "name": CONTAINER,
-        "image": image,
-        "imagePullPolicy": pull_policy,
+        "image": image.name,
+        "imagePullPolicy": image.pull_policy,
         "command": ["/usr/bin/tini", "--", COMMAND],
         "env": [
             {"name": TOKEN_VARIABLE, "value": token},
@@ -81,6 +86,7 @@ def job_manifest(
             "fsGroup": 10001,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "imagePullSecrets": [{"name": secret} for secret in image.pull_secrets],
         "containers": [container],
         "volumes": [{"name": "work", "emptyDir": {"sizeLimit": DISK_LIMIT}}],
     }

@@ -54,6 +54,7 @@ from skerry.worlds.kubernetes.own_samples import (
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.recording import PACE, NotStarted, Pace, Recording
 from skerry.worlds.kubernetes.steps import FaultError, Images, to_the_end
+from skerry.worlds.kubernetes.workload import PulledImage
 
 log = logging.getLogger("skerry.kubernetes.world")
 
@@ -73,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True):
     runner_image: str
     injector_image: str
     image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    """For the workload pod; an injector uses those of the pod that it enters."""
 
 
 class RunEnd(NamedTuple):
@@ -125,8 +128,7 @@ class KubernetesWorld:
             document,
             seed,
             brokers,
-            image=settings.runner_image,
-            pull_policy=settings.image_pull_policy,
+            image=PulledImage(settings.runner_image, settings.image_pull_policy, settings.image_pull_secrets),
             token=token,
             clock_error_ns=capabilities.clock_error_ns,
             version=importlib.metadata.version("skerry"),
