@@ -8,7 +8,8 @@
 Several faults may be in effect at once; the phase is then the furthest of theirs. Each part has a bound (`bounds`), so
 that the end is reached whatever the world does; ``timeout``, an abort, a lost workload or a fault that could not be
 injected lead to *ending*: every fault is healed, the history is drained and checked, and the verdict is Inconclusive at
-best. Safety findings stand even then. So does a fault that proves not to have been the world's doing, however late.
+best. Safety findings stand even then. A kill that proves to have been another's deed makes it Inconclusive however late
+that is known.
 
 Invariants:
   1. Nothing is injected before the steady state, nor after the ending began.
