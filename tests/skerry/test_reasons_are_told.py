@@ -19,6 +19,8 @@ def reasons() -> Iterator[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and _name(node.func) in SAYS_WHY:
                 yield from (each for each in _texts(node.args) if CAMEL.fullmatch(each))
+            elif isinstance(node, ast.Call) and _says_inconclusive(node):
+                yield from _texts([each.value for each in node.keywords if each.arg == "reason"])
             elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and path.stem == "recording":
                 yield from (each for each in _texts(node.value.elts) if CAMEL.fullmatch(each))
 
@@ -27,12 +29,18 @@ def _name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
+def _says_inconclusive(call: ast.Call) -> bool:
+    return any(each.arg == "verdict" and _name(each.value) == "INCONCLUSIVE" for each in call.keywords)
+
+
 def _texts(nodes: list[ast.expr]) -> Iterator[str]:
     return (each.value for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str))
 
 
 def test_every_reason_is_explained() -> None:
     found = set(reasons())
-    assert {"InjectionFailed", "NoSteadyState", "HistoryCutOff", "NeverShrank"} <= found, "the search still finds them"
+    assert {"InjectionFailed", "NoSteadyState", "HistoryCutOff", "NeverShrank", "RunEnded", "Stalled"} <= found, (
+        "the search still finds them"
+    )
     told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "inconclusive.md").read_text()))
     assert sorted(found - told) == []

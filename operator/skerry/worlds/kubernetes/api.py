@@ -169,7 +169,7 @@ class Kube:
 
     async def watch(self, kind: Kind, labels: str, since: str) -> AsyncIterator[tuple[str, JsonObject]]:
         """(ADDED | MODIFIED | DELETED, object): what happened after the version ``since``, in order and without a gap.
-        Ends when the server ends it. Raises KubeError; its status is 410 when that version is too old by now."""
+        Ends when the server ends it. Raises KubeError; it is `expired` when that version is too old by now."""
         query = {"watch": "1", "resourceVersion": since, "timeoutSeconds": str(WATCH_S), **_selection(labels)}
         asked = self._asked("watch", kind, "")
         async for line in self._transport.lines(self._path(kind), asked, query, WATCH_S + TIMEOUT_S):

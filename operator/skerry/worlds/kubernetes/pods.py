@@ -27,8 +27,6 @@ log = logging.getLogger("skerry.kubernetes.pods")
 LOOK_EVERY_S = 0.5
 LOOK_PAUSE_S = 0.05
 """Between two looks at least, however much the watch has to say."""
-EXPIRED = 410
-"""What the API server says of a version that is too old for a watch."""
 AGAIN_S = 0.5
 """After a watch that ended, or a list that failed."""
 REMEMBERED_MAX = 64
@@ -122,7 +120,7 @@ class Pods:
                     self._stirred.set()
             except (KubeError, ValueError) as error:  # or a line that broke off
                 log.warning("the watch of the brokers' pods ended: %s", error)
-                if isinstance(error, KubeError) and error.status == EXPIRED:
+                if isinstance(error, KubeError) and error.expired:
                     since = self._listed_at
             await asyncio.sleep(self._again_s)
 

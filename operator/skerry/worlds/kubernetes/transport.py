@@ -42,6 +42,11 @@ class KubeError(Exception):
         return self.status == 409
 
     @property
+    def expired(self) -> bool:
+        """The version from which a watch was to begin is too old by now."""
+        return self.status == 410
+
+    @property
     def forbidden(self) -> bool:
         return self.status == 403
 
