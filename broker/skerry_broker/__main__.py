@@ -92,10 +92,10 @@ async def _serve(config: BrokerConfig) -> int:
         await broker.close(None)
         return EXIT_FAILED
     await broker.close(stop)
-    return _last_words(broker, stop)
+    return _exit_status(broker, stop)
 
 
-def _last_words(broker: Broker, stop: StopNode) -> int:
+def _exit_status(broker: Broker, stop: StopNode) -> int:
     """Say in one line how it ended. Stopping when told to, before there was anything to mark, is no failure."""
     runtime = broker.runtime
     if stop.clean_broker_epoch is not None and not runtime.disk_error:

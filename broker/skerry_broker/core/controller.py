@@ -34,7 +34,7 @@ from skerry_broker.core.api import (
     InitProducerRequest,
 )
 from skerry_broker.core.contacts import MS, Contact
-from skerry_broker.core.ledger import Ledger
+from skerry_broker.core.controller_state import ControllerState
 from skerry_broker.core.messages import (
     AlterPartition,
     AlterPartitionReply,
@@ -114,12 +114,12 @@ class Controller:
         self._heartbeat_ns = config.timing.broker_heartbeat_ms * MS
         self._proposals = Proposals(metadata, out, term, propose, send)
         elected_ns = now if elected_ns is None else elected_ns
-        self._ledger = Ledger(config, metadata, self._proposals, wall_ns, now, elected_ns, previous)
-        self._view = self._ledger.view
-        self._contacts = self._ledger.contacts
-        self._vacancies = self._ledger.vacancies
-        self._known = self._ledger.known
-        self._commit = self._ledger.commit
+        self._state = ControllerState(config, metadata, self._proposals, wall_ns, now, elected_ns, previous)
+        self._view = self._state.view
+        self._contacts = self._state.contacts
+        self._vacancies = self._state.vacancies
+        self._known = self._state.known
+        self._commit = self._state.commit
         self._waiting: deque[_Waiting] = deque()
         self.next_deadline = now + self._heartbeat_ns
         """Every heartbeat interval: a late tick is how this controller notices its own stall."""
@@ -252,7 +252,7 @@ class Controller:
         if contact.unreachable:
             self._replace_isolated(now, contact)
         if self._vacancies:
-            self._ledger.fill_vacancies(now)
+            self._state.fill_vacancies(now)
 
     def _fence(self, now: int, causes: dict[int, str], reason: str) -> None:
         """Fence these brokers and elect for all their partitions, in one entry (one Raft commit per failure)."""
@@ -324,18 +324,18 @@ class Controller:
     # --- clients ----------------------------------------------------------------------------------------
 
     def create_topic(self, now: int, request_id: int, request: CreateTopicRequest) -> None:
-        client_requests.create_topic(self._ledger, self._rng, now, request_id, request)
+        client_requests.create_topic(self._state, self._rng, now, request_id, request)
 
     def delete_topic(self, now: int, request_id: int, request: DeleteTopicRequest) -> None:
-        client_requests.delete_topic(self._ledger, now, request_id, request)
+        client_requests.delete_topic(self._state, now, request_id, request)
 
     def init_producer(self, now: int, request_id: int, request: InitProducerRequest) -> None:
-        client_requests.init_producer(self._ledger, now, request_id, request)
+        client_requests.init_producer(self._state, now, request_id, request)
 
     def elect_leader(self, now: int, request_id: int, request: ElectLeaderRequest) -> None:
         """Move leadership to an in-sync replica, in two steps; answered when the successor is committed."""
         self._notice_stall(now)
-        client_requests.elect_leader(self._ledger, now, request_id, request)
+        client_requests.elect_leader(self._state, now, request_id, request)
 
     def client_gone(self, request_id: int) -> None:
         """Nobody waits for this answer any more."""
@@ -372,7 +372,7 @@ class Controller:
         self._notice_stall(now)
         if now < self.next_deadline:
             return
-        self.next_deadline = self._ledger.next_expiry(now, now + self._heartbeat_ns)
+        self.next_deadline = self._state.next_expiry(now, now + self._heartbeat_ns)
         silent = [
             broker_id
             for broker_id, contact in sorted(self._contacts.items())
@@ -383,7 +383,7 @@ class Controller:
             self._fence(now, causes, "session")
         if self._vacancies:
             self._vacancies.withhold(now)
-            self._ledger.fill_vacancies(now)
+            self._state.fill_vacancies(now)
         self._proposals.tick(now)
 
     def step_down(self, now: int) -> None:

@@ -18,6 +18,7 @@ from skerry_broker.core.api import (
     MetadataRequest,
     ProduceRequest,
 )
+from skerry_broker.core.controller_host import ControllerHost
 from skerry_broker.core.describe import metadata_response, partition_statuses, partition_view
 from skerry_broker.core.messages import (
     AlterPartition,
@@ -58,7 +59,6 @@ from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.partitions import Partitions
 from skerry_broker.core.raft import Raft
 from skerry_broker.core.replica import BrokerView, ReplicaPorts
-from skerry_broker.core.seat import ControllerSeat
 from skerry_broker.core.session import BrokerSession, ReplicaReport
 from skerry_broker.core.shutdown import Shutdown
 from skerry_broker.core.status import BrokerStatus, NodeStatus
@@ -106,12 +106,12 @@ class Node:
         """The metadata of this process's own registration is applied; what came before was a replay."""
         self._raft = Raft(config, recovered, rng, self._out, now)
         self._metadata = ClusterMetadata()
-        self._seat = ControllerSeat(config, self._raft, self._metadata, self._out, rng, self._wall_ns, now)
+        self._controller_host = ControllerHost(config, self._raft, self._metadata, self._out, rng, self._wall_ns, now)
         self._brokers: dict[int, BrokerView] = {}
         self._shutdown: Shutdown | None = None
         self._lease_held = False
         self._raft_deadline = 0
-        """Raft's deadline when it was last followed; it stays the same until Raft is stirred."""
+        """Raft's deadline when it was last followed; it stays the same until Raft is dirty."""
         ports = ReplicaPorts(
             out=self._out,
             lease=lambda at: self._session.lease_valid(at),
@@ -146,9 +146,9 @@ class Node:
         self._peer_handlers: dict[type, Callable[[int, Voter, Any], None]] = {
             **dict.fromkeys(CONSENSUS, self._raft.step),
             AppendRequest: self._on_append,
-            RegisterRequest: self._seat.register,
-            BrokerHeartbeat: self._seat.heartbeat,
-            AlterPartition: self._seat.alter_partition,
+            RegisterRequest: self._controller_host.register,
+            BrokerHeartbeat: self._controller_host.heartbeat,
+            AlterPartition: self._controller_host.alter_partition,
             RegisterReply: lambda at, source, reply: self._session.on_registered(at, reply),
             HeartbeatReply: lambda at, source, reply: self._session.on_heartbeat_reply(at, reply),
             AlterPartitionReply: lambda at, source, reply: self._partitions.altered(at, reply),
@@ -185,9 +185,9 @@ class Node:
         soonest = self._partitions.next_deadline
         # Asked after every step: four comparisons are cheaper than a call of min().
         raft = self._raft
-        if (deadline := raft.next_deadline if raft.stirred else self._raft_deadline) < soonest:
+        if (deadline := raft.next_deadline if raft.dirty else self._raft_deadline) < soonest:
             soonest = deadline
-        if (deadline := self._seat.next_deadline) < soonest:
+        if (deadline := self._controller_host.next_deadline) < soonest:
             soonest = deadline
         if session.next_deadline < soonest:
             soonest = session.next_deadline
@@ -209,7 +209,7 @@ class Node:
             self._raft.tick(now)
         if self._session.next_deadline <= now:
             self._session.tick(now)
-        self._seat.tick(now)
+        self._controller_host.tick(now)
         self._partitions.tick(now)
 
     def _on_peer(self, now: int, event: FromPeer) -> None:
@@ -220,13 +220,15 @@ class Node:
         if isinstance(request, OF_A_PARTITION):
             self._partitions.serve(now, request_id, request, self._metadata.partitions)
         elif isinstance(request, MetadataRequest):
-            self._out.put_reply(request_id, metadata_response(self._metadata, self._seat.known, request.topics))
+            self._out.put_reply(
+                request_id, metadata_response(self._metadata, self._controller_host.known, request.topics)
+            )
         else:
-            self._seat.request(now, request_id, request)
+            self._controller_host.request(now, request_id, request)
 
     def _on_client_gone(self, now: int, event: ClientGone) -> None:
         self._partitions.client_gone(event.request_id)
-        self._seat.client_gone(event.request_id)
+        self._controller_host.client_gone(event.request_id)
 
     def _on_flushed(self, now: int, event: Flushed) -> None:
         self._raft.flushed(now, event.write_id)
@@ -242,7 +244,7 @@ class Node:
 
     def _on_refused(self, now: int, event: PeerRefused) -> None:
         self._raft.suspect(now, event.broker_id)
-        self._seat.peer_refused(now, event.broker_id)
+        self._controller_host.peer_refused(now, event.broker_id)
 
     def _on_wall_clock(self, now: int, event: WallClock) -> None:
         self._wall_offset_ns = event.offset_ns
@@ -257,7 +259,7 @@ class Node:
 
     def _on_append(self, now: int, source: Voter, message: AppendRequest) -> None:
         self._raft.step(now, source, message)
-        self._seat.contacted(now, source, message.term)
+        self._controller_host.contacted(now, source, message.term)
 
     # --- settling -----------------------------------------------------------------------------------------------
 
@@ -265,7 +267,7 @@ class Node:
         """Tell every part what follows, until nothing follows any more (invariant 2)."""
         raft, out, session = self._raft, self._out, self._session
         while True:
-            changed = raft.stirred and self._follow_raft(now)
+            changed = raft.dirty and self._follow_raft(now)
             lease_held = now < session.lease_until  # `lease_valid`, without a call for every step
             if self._lease_held and not lease_held:
                 self._partitions.lease_lost(now)
@@ -276,16 +278,16 @@ class Node:
                     self._peer_handlers[type(message)](now, self.self_voter, message)
             elif not changed:
                 break
-        if self._seat.transfers:
-            self._seat.answer_transfers(now)
+        if self._controller_host.transfers:
+            self._controller_host.answer_transfers(now)
         if self._shutdown is not None:
             self._go_on_shutting_down(now)
 
     def _follow_raft(self, now: int) -> bool:
         """Apply what was committed, and tell who leads the cluster now; True when anything changed."""
         raft = self._raft
-        raft.stirred = False
-        changed = self._seat.vacate(now)
+        raft.dirty = False
+        changed = self._controller_host.vacate(now)
         snapshot = raft.take_installed_snapshot()
         if snapshot is not None:
             self._metadata.load(snapshot.image)
@@ -295,14 +297,14 @@ class Node:
             changes = self._metadata.apply(entry)
             self._tell(now, changes)
             self._session.on_applied(now, self._metadata, changes)
-            self._seat.applied(now, entry, changes)
+            self._controller_host.applied(now, entry, changes)
             changed = True
         if self._metadata.applied_index - raft.snapshot_index >= self.config.raft_entries_max_before_snapshot:
             raft.compact(now, self._metadata.applied_index, self._metadata.image())
-        if self._seat.moved(now):
-            self._session.controller_changed(now, self._seat.known)
+        if self._controller_host.moved(now):
+            self._session.controller_changed(now, self._controller_host.known)
             changed = True
-        changed = self._seat.take(now) or changed
+        changed = self._controller_host.take(now) or changed
         self._raft_deadline = raft.next_deadline
         return changed
 
@@ -381,8 +383,8 @@ class Node:
     # --- what the parts ask of the node ---------------------------------------------------------------------------
 
     def _send_alter(self, message: AlterPartition) -> None:
-        if self._seat.known != NO_BROKER:
-            self._out.send(self._seat.known, message)
+        if self._controller_host.known != NO_BROKER:
+            self._out.send(self._controller_host.known, message)
 
     def _wall_ns(self, now: int) -> int:
         return now + self._wall_offset_ns
@@ -404,7 +406,7 @@ class Node:
             cluster_id=self._raft.cluster_id,
             incarnation=self._incarnation,
             broker_epoch=self._session.broker_epoch,
-            controller=self._seat.known,
+            controller=self._controller_host.known,
             lease_remaining_ns=self._session.lease_until - now if self._session.broker_epoch >= 0 else 0,
             fenced=self._session.fenced,
             shutting_down=self._shutdown is not None,

@@ -36,7 +36,7 @@ class Partitions:
     creation before it tells that the topic was deleted and made anew, and only the last of the three is what the disk
     holds. And a log that was found lost must be found lost again by the next process, if this one dies before the
     controller has heard of it.
-    Invariant 4: unless ``_stirred``, no fetcher would find anything to do before ``_quiet_until``. Only what happens to
+    Invariant 4: unless ``_dirty``, no fetcher would find anything to do before ``_quiet_until``. Only what happens to
     a replica that follows is a fetcher's business, and most steps of a broker are not: asking every fetcher after each
     of them was a fifth of the whole core's time. (`FetchWaits` knows by itself when it is woken.)
     Invariant 5: ``_soonest`` is the least of ``_deadlines``, or `UNKNOWN` until somebody asks.
@@ -55,7 +55,7 @@ class Partitions:
         self._deadlines: dict[TopicPartition, int] = {}
         self._soonest = FOREVER
         self._disk_failed = False
-        self._stirred = True
+        self._dirty = True
         self._quiet_until = 0
         self.waits = FetchWaits(self.replicas, ports.out)
         self.intact = all(log.intact for log in self._recovered.values())
@@ -130,7 +130,7 @@ class Partitions:
         self._leader_epochs[partition] = view.leader_epoch
 
     def _stop_following(self, now: int, partition: TopicPartition) -> None:
-        self._stirred = True
+        self._dirty = True
         leader = self._leaders.pop(partition, None)
         if leader is not None:
             self._leader_epochs.pop(partition)
@@ -185,7 +185,7 @@ class Partitions:
     def fetched(self, now: int, leader: int, message: ReplicaFetched) -> None:
         fetcher = self._fetchers.get(leader)
         if fetcher is not None:
-            self._stirred = True
+            self._dirty = True
             fetcher.answered(now, message)
             for answer in message.partitions:
                 self.touched(answer.partition)
@@ -228,15 +228,15 @@ class Partitions:
         waits = self.waits
         if waits.woken or now >= waits.next_deadline:
             waits.poll(now)
-        if self._stirred or now >= self._quiet_until:
-            self._stirred = False
+        if self._dirty or now >= self._quiet_until:
+            self._dirty = False
             for fetcher in self._fetchers.values():
                 fetcher.poll(now, broker_epoch)
             self._quiet_until = self._fetch_deadline
 
     @property
     def next_deadline(self) -> int:
-        soonest = self._fetch_deadline if self._stirred else self._quiet_until
+        soonest = self._fetch_deadline if self._dirty else self._quiet_until
         if self.waits.next_deadline < soonest:
             soonest = self.waits.next_deadline
         if self._soonest == UNKNOWN:
@@ -255,7 +255,7 @@ class Partitions:
     def touched(self, partition: TopicPartition) -> None:
         """Keep invariants 2, 4 and 5."""
         if partition in self._leaders:
-            self._stirred = True
+            self._dirty = True
         replica = self.replicas.get(partition)
         if replica is not None:
             deadline = replica.next_deadline

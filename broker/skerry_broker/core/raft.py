@@ -106,7 +106,7 @@ class Raft(RaftRoles):
 
     def propose(self, now: int, records: tuple[Record, ...]) -> int | None:
         """Append one entry; its index, or None: not leader, transferring, or too many entries uncommitted."""
-        self.stirred = True
+        self.dirty = True
         return self._leadership.propose(now, records) if self._leadership is not None else None
 
     def begin_round(self, now: int) -> int:
@@ -116,12 +116,12 @@ class Raft(RaftRoles):
         """
         if self._leadership is None:
             raise RaftInvariantError("only a leader begins a round")
-        self.stirred = True
+        self.dirty = True
         return self._leadership.begin_round(now)
 
     def transfer(self, now: int, broker_id: int) -> bool:
         """Hand leadership over; False when not leader or ``broker_id`` is no other voter."""
-        self.stirred = True
+        self.dirty = True
         return self._leadership is not None and self._leadership.transfer(now, broker_id)
 
     def suspect(self, now: int, broker_id: int) -> None:
@@ -133,7 +133,7 @@ class Raft(RaftRoles):
         if self.leader is None or self.leader.broker_id != broker_id or self._leadership is not None:
             return
         if not self._suspected:
-            self.stirred = True
+            self.dirty = True
             self._suspected = True
             early = self._contact_at + 2 * self._state.heartbeat_ns
             spread = self._state.rng.randrange(0, self._state.heartbeat_ns)
@@ -149,5 +149,5 @@ class Raft(RaftRoles):
 
     def compact(self, now: int, index: int, image: bytes) -> None:
         """``image`` is the metadata state at ``index`` (applied): drop the log up to it."""
-        self.stirred = True
+        self.dirty = True
         self._state.compact(index, image)

@@ -48,7 +48,7 @@ class RaftRoles:
         self._state = RaftState(config, recovered, rng, out)
         self._formation = Formation(self._state, recovered.cluster_id)
         self._out = out
-        self.stirred = True
+        self.dirty = True
         """Something was asked of this replica since the node last looked at it. Invariant: while False, nothing that
         the node follows (leader, term, what is committed or installed, the confirmed round, the next deadline) has
         changed."""
@@ -87,7 +87,7 @@ class RaftRoles:
     # --- events -----------------------------------------------------------------------------------------
 
     def tick(self, now: int) -> None:
-        self.stirred = True
+        self.dirty = True
         leadership = self._leadership
         if leadership is not None:
             if now >= leadership.deadline and not leadership.tick(now):
@@ -107,7 +107,7 @@ class RaftRoles:
 
     def step(self, now: int, source: Voter, message: PeerMessage) -> None:
         """One consensus or formation message (VoteRequest .. JoinRequest) from ``source``."""
-        self.stirred = True
+        self.dirty = True
         kind = type(message)
         if self._formation.cluster_id is not None:
             handler = self._handlers.get(kind)
@@ -126,13 +126,13 @@ class RaftRoles:
         state = self._state
         state.flushed(write_id)
         if self._formation.flushed():
-            self.stirred = True
+            self.dirty = True
             self._formatted(now)
         if self._leadership is not None:
             before = state.commit_index
             self._leadership.flushed(now)
             if state.commit_index != before:
-                self.stirred = True
+                self.dirty = True
         elif self._following is not None:
             self._following.flushed()
         if self._vote_owed is not None and state.term_is_durable:
@@ -140,7 +140,7 @@ class RaftRoles:
             self._vote_owed = None
             self._out.send(candidate.broker_id, VoteReply(state.term, granted, False))
         if self.role is _CANDIDATE and not self._soliciting and state.term_is_durable:
-            self.stirred = True
+            self.dirty = True
             self._ask_for_votes(now)
 
     # --- roles ------------------------------------------------------------------------------------------

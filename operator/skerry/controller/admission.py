@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from skerry.controller.admission_queue import place_of
 from skerry.controller.lease import TargetLease
 from skerry.controller.tools import Tools
-from skerry.controller.turns import place_of
 from skerry.engine.plan import guard_refusals
 from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
@@ -49,7 +49,7 @@ async def admit(
     lease: TargetLease | None = None
     if stateful_set is not None and not experiment.spec.dry_run:
         lease = TargetLease(kube, stateful_set, resource, tools.now, tools.sleep)
-        tools.turns.wait(namespace, stateful_set, place)
+        tools.admission_queue.wait(namespace, stateful_set, place)
     not_ready_since_s: float | None = None
     try:
         while not (why := aborted()):
@@ -74,7 +74,7 @@ async def admit(
         return Refusal("Aborted", f"The run was aborted before it began: {why}.")
     finally:
         if stateful_set is not None:
-            tools.turns.leave(namespace, stateful_set, place)
+            tools.admission_queue.leave(namespace, stateful_set, place)
 
 
 async def _try(
@@ -86,7 +86,9 @@ async def _try(
     if refusal is not None:
         return refusal
     if lease is not None:
-        other = await lease.held_by_another() or tools.turns.before(kube.namespace, stateful_set, place_of(resource))
+        other = await lease.held_by_another() or tools.admission_queue.before(
+            kube.namespace, stateful_set, place_of(resource)
+        )
         if other:
             return _busy(stateful_set, other)
     answer = await tools.preflight(kube, experiment, tools.settings(kube.namespace))

@@ -10,9 +10,9 @@ import asyncio
 from typing import NamedTuple
 
 from skerry.engine import guard
+from skerry.engine.cluster_view import ClusterView, cluster_view_of
 from skerry.engine.observation import BrokerView, Observation, ProcessState
-from skerry.engine.picture import Picture, picture_of
-from skerry.engine.plan import assumed_picture
+from skerry.engine.plan import assumed_view
 from skerry.engine.steady import brokers_missing, timing_mismatch
 from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import timeline_of
@@ -45,7 +45,7 @@ _PROCESS = ProcessState.UNKNOWN
 def dry_run(experiment: Experiment, seed: int, observation: Observation) -> DryRun:
     """Pure. Faults that repeat are told once."""
     spec = experiment.spec
-    picture = _picture(experiment, observation)
+    picture = _assumed_where_unknown(experiment, observation)
     replicas = {partition: each.isr for partition, each in picture.partitions.items()}
     targets = []
     for occurrence in timeline_of(experiment, seed):
@@ -66,11 +66,11 @@ def dry_run(experiment: Experiment, seed: int, observation: Observation) -> DryR
     return DryRun(tuple(targets), f"Dry run: nothing was touched. {found}".rstrip())
 
 
-def _picture(experiment: Experiment, observation: Observation) -> Picture:
+def _assumed_where_unknown(experiment: Experiment, observation: Observation) -> ClusterView:
     spec = experiment.spec
-    assumed, seen = assumed_picture(spec), picture_of(observation, spec.topic.name)
+    assumed, seen = assumed_view(spec), cluster_view_of(observation, spec.topic.name)
     moved = spec.prepare is not None and spec.prepare.controller is not None
-    return Picture(assumed.partitions, assumed.controller if moved else seen.controller, seen.term, seen.sampled_ns)
+    return ClusterView(assumed.partitions, assumed.controller if moved else seen.controller, seen.term, seen.sampled_ns)
 
 
 def _sides(groups: tuple[tuple[int, ...], ...]) -> str:

@@ -84,7 +84,7 @@ def event_manifest(resource: JsonObject, reason: EventReason, message: str, now_
     }
 
 
-class Herald:
+class EventRecorder:
     """Posts the Events of one experiment, in the background. That one is lost never matters to a run."""
 
     def __init__(self, kube: Kube, resource: JsonObject) -> None:

@@ -64,7 +64,7 @@ class Ended(NamedTuple):
     """The run came to its end; else it was refused, broken off or crashed."""
 
 
-class Told:
+class StatusModel:
     """What is known of one experiment, and the status that says it.
 
     Invariants:
@@ -249,12 +249,12 @@ class Told:
 
     def _fault_verified(self) -> State:
         steps = self._steps.values()
-        objections = [
+        disproofs = [
             each for found in steps for step in (FaultStep.UNVERIFIED, FaultStep.LOST) if (each := found.get(step))
         ]
-        if objections:
-            reason = "FaultLost" if objections[0].step is FaultStep.LOST else "NotVerified"
-            return State(FALSE, reason, f"{_name(objections[0])}: {objections[0].detail or 'no reason was given'}")
+        if disproofs:
+            reason = "FaultLost" if disproofs[0].step is FaultStep.LOST else "NotVerified"
+            return State(FALSE, reason, f"{_name(disproofs[0])}: {disproofs[0].detail or 'no reason was given'}")
         proven = [each for found in steps if (each := found.get(FaultStep.VERIFIED))]
         if proven:
             return State(TRUE, "Verified", f"{_name(proven[-1])}: {proven[-1].detail}")

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from skerry.controller.conduct import Conduct
+from skerry.controller.experiment_run import ExperimentRun
 from skerry.controller.logs import about
 from skerry.controller.status import is_complete
 from skerry.controller.tools import Tools
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Supervised:
-    conduct: Conduct
+    run: ExperimentRun
     namespace: str
     task: asyncio.Task[None]
     deleted: bool = False
@@ -43,12 +43,12 @@ class Supervisor:
         self,
         kubes: Mapping[str, Kube],
         tools: Tools,
-        conduct: Callable[[Kube, JsonObject, Tools], Conduct] = Conduct,
+        run: Callable[[Kube, JsonObject, Tools], ExperimentRun] = ExperimentRun,
     ) -> None:
         """``kubes``: by namespace; experiments elsewhere are passed over."""
         self._kubes = dict(kubes)
         self._tools = tools
-        self._conduct = conduct
+        self._run = run
         self._running: dict[str, _Supervised] = {}
         """By uid."""
         self._over: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Supervisor:
         if event_type == DELETED or metadata.get("deletionTimestamp"):
             self._gone(uid)
         elif uid in self._running:
-            self._running[uid].conduct.seen(resource)
+            self._running[uid].run.seen(resource)
         elif namespace in self._kubes and uid not in self._over and not is_complete(resource) and not self._stopping:
             self._begin(uid, namespace, resource)
 
@@ -95,7 +95,7 @@ class Supervisor:
         for task in self._retained:
             task.cancel()
         for each in self._running.values():
-            each.conduct.stopping = not each.deleted
+            each.run.stopping = not each.deleted
             if not each.deleted:
                 each.task.cancel()
         tasks = [each.task for each in self._running.values()]
@@ -107,10 +107,10 @@ class Supervisor:
 
     def _begin(self, uid: str, namespace: str, resource: JsonObject) -> None:
         with about(namespace, str(resource["metadata"]["name"])):
-            conduct = self._conduct(self._kubes[namespace], resource, self._tools)
-            task = asyncio.create_task(self._supervise(uid, conduct))
+            run = self._run(self._kubes[namespace], resource, self._tools)
+            task = asyncio.create_task(self._supervise(uid, run))
         self._over[uid] = namespace
-        self._running[uid] = _Supervised(conduct, namespace, task)
+        self._running[uid] = _Supervised(run, namespace, task)
 
     def _gone(self, uid: str) -> None:
         self._over.pop(uid, None)
@@ -120,30 +120,30 @@ class Supervisor:
         supervised.deleted = True
         supervised.task.cancel()
 
-    async def _supervise(self, uid: str, conduct: Conduct) -> None:
+    async def _supervise(self, uid: str, run: ExperimentRun) -> None:
         try:
             log.info("taken up")
-            await self._to_its_end(conduct)
+            await self._to_its_end(run)
         finally:
             ended = self._running.pop(uid)
             if ended.deleted:
                 log.info("the experiment was deleted; everything of it is absent, or goes with it")
-                conduct.forget()
+                run.forget()
             elif not self._stopping:
-                retained = asyncio.create_task(self._forget_later(conduct))
+                retained = asyncio.create_task(self._forget_later(run))
                 self._retained.add(retained)
                 retained.add_done_callback(self._retained.discard)
 
-    async def _to_its_end(self, conduct: Conduct) -> None:
+    async def _to_its_end(self, run: ExperimentRun) -> None:
         try:
-            await conduct.run()
+            await run.run()
         except Exception as error:
             log.exception("a bug of the operator's")
             try:
-                await conduct.crashed(error)
+                await run.crashed(error)
             except Exception:
                 log.exception("and the verdict could not be written")
 
-    async def _forget_later(self, conduct: Conduct) -> None:
-        await self._tools.sleep(conduct.retain_ns / NS)
-        conduct.forget()
+    async def _forget_later(self, run: ExperimentRun) -> None:
+        await self._tools.sleep(run.retain_ns / NS)
+        run.forget()

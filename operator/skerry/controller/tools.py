@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from skerry.controller.admission_queue import AdmissionQueue
 from skerry.controller.metrics import Metrics
-from skerry.controller.turns import Turns
 from skerry.engine.observation import Observation
 from skerry.engine.world import Steps
 from skerry.experiment.document import Experiment
@@ -52,7 +52,7 @@ class Tools:
     look: Callable[[BrokerSet], Awaitable[Observation]]
     """Asks every broker for its status, for a dry run."""
     metrics: Metrics = field(default_factory=Metrics)
-    turns: Turns = field(default_factory=Turns)
+    admission_queue: AdmissionQueue = field(default_factory=AdmissionQueue)
     now: Callable[[], float] = time.time
     """The wall clock, seconds since 1970."""
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep

@@ -26,7 +26,8 @@ What a world promises (numbered, because the conductor's argument rests on them)
    own records (fault steps, phases, notes) come as ``Record`` actions.
 
 Modules: `world` (the port; re-exports the vocabulary), `faults` (what is injected, with concrete ordinals), `actions`,
-`observation`, `capabilities`, `timeline` (occurrences), `targets` (roles to ordinals), `guard` (quorum and ISR),
-`verification` (did it bite? is it gone? with `proof`, `link_proofs`, `broker_proofs`), `life` (one occurrence),
-`steady`, `probes`, `conductor`, `bounds`, `desk`, `journal`, `needs`, `plan`.
+`observation`, `cluster_view` (one view of many samples), `capabilities`, `timeline` (occurrences), `targets` (roles to
+ordinals), `guard` (quorum and ISR), `verification` (did it bite? is it gone? with `proof`, `link_proofs`,
+`broker_proofs`), `fault_instance` (one occurrence), `steady`, `probes`, `conductor`, `bounds`, `step_context`,
+`journal`, `needs`, `plan`.
 """

@@ -25,14 +25,14 @@ from enum import StrEnum
 from skerry.engine.actions import Action, Check, CheckLinks, Drain, Finish, HealAll, Prepare, StartWorkload
 from skerry.engine.bounds import SECOND_NS, Bounds
 from skerry.engine.capabilities import Capabilities
-from skerry.engine.desk import Desk
-from skerry.engine.life import Life, Stage
+from skerry.engine.cluster_view import cluster_view_of
+from skerry.engine.fault_instance import FaultInstance, Stage
 from skerry.engine.needs import needed_features
 from skerry.engine.observation import Observation
-from skerry.engine.picture import picture_of
 from skerry.engine.plan import guard_refusals
 from skerry.engine.probes import Probes
 from skerry.engine.steady import brokers_missing, cluster_missing, placement_missing, timing_mismatch, writes_missing
+from skerry.engine.step_context import StepContext
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
 from skerry.experiment.verdict import Finding, Verdict, worst
@@ -92,8 +92,8 @@ class Conductor:
         self._capabilities = capabilities
         self._seed = seed
         self._interrupted = interrupted
-        self._desk = Desk(last_action_id)
-        self.lives = tuple(Life(each, self.spec, self._bounds) for each in timeline_of(experiment, seed))
+        self._context = StepContext(last_action_id)
+        self.instances = tuple(FaultInstance(each, self.spec, self._bounds) for each in timeline_of(experiment, seed))
         self._probes = Probes(self.spec)
         self._began_ns: int | None = None
         self._phase_ns = 0
@@ -120,21 +120,21 @@ class Conductor:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        return tuple(self._desk.findings)
+        return tuple(self._context.findings)
 
     def step(self, now_ns: int, observation: Observation) -> list[Action]:
         """Decide. ``now_ns`` never decreases; a smaller one counts as no time passed."""
-        desk = self._desk
-        desk.begin(now_ns, observation)
+        context = self._context
+        context.begin(now_ns, observation)
         if self.finished:
             return []
         if self._began_ns is None:
-            self._began_ns = self._phase_ns = desk.now_ns
+            self._began_ns = self._phase_ns = context.now_ns
             self._announce()
             self._preflight()
         self._watch_for_an_end()
         self._handle()
-        return desk.take()
+        return context.take()
 
     def _handle(self) -> None:
         match self.phase:
@@ -159,31 +159,31 @@ class Conductor:
         assert self._began_ns is not None
         if self._ending:
             return
-        if objection := self._desk.observation.objection:  # in every phase: else another's deed would pass as ours
-            self._end("InjectionFailed", f"{objection[:1].upper()}{objection[1:]}.")
+        if disproof := self._context.observation.disproof:  # in every phase: else another's deed would pass as ours
+            self._end("InjectionFailed", f"{disproof[:1].upper()}{disproof[1:]}.")
         elif self.phase in (Phase.DRAINING, Phase.CHECKING, Phase.COMPLETE):
             return
-        elif self._desk.observation.abort:
+        elif self._context.observation.abort:
             self._aborted = True
-            self._end("Aborted", f"The run was aborted: {self._desk.observation.abort}.")
-        elif self._desk.observation.workload.lost:
-            self._end("WorkloadLost", f"The workload is gone: {self._desk.observation.workload.lost}.")
-        elif (injector := self._desk.observation.injector).essential and not injector.alive:
+            self._end("Aborted", f"The run was aborted: {self._context.observation.abort}.")
+        elif self._context.observation.workload.lost:
+            self._end("WorkloadLost", f"The workload is gone: {self._context.observation.workload.lost}.")
+        elif (injector := self._context.observation.injector).essential and not injector.alive:
             self._end("InjectorLost", f"What carries the traffic between the brokers is lost: {injector.detail}.")
-        elif exited := next((view for view in self._desk.observation.brokers if view.exited), None):
+        elif exited := next((view for view in self._context.observation.brokers if view.exited), None):
             if self.phase is Phase.PREFLIGHT:
                 self._finish_now("BrokersNotReady", f"Broker {exited.ordinal} did not start: {exited.exited}.")
             else:
                 self._end("BrokerExited", f"No fault took broker {exited.ordinal}: {exited.exited}.")
-        elif self._desk.now_ns >= self._began_ns + self.spec.timeout_ns:
+        elif self._context.now_ns >= self._began_ns + self.spec.timeout_ns:
             missing = f" while it waited: {self._waiting_for}" if self._waiting_for else ""
             self._end("Timeout", f"The run did not end within its timeout, in {self.phase}{missing}.")
 
     def _end(self, reason: str, message: str) -> None:
         """Heal everything, drain, check. The verdict is Inconclusive, or Fail when safety was violated."""
         self._ending, self._ending_message = reason, message
-        self._desk.inconclusive(reason, message)
-        self._desk.note(message)
+        self._context.inconclusive(reason, message)
+        self._context.note(message)
         if self.phase in (Phase.PREFLIGHT, Phase.STEADY_STATE, Phase.RECOVERING):
             self._go(Phase.HEALING)
 
@@ -191,7 +191,7 @@ class Conductor:
 
     def _preflight(self) -> None:
         if self._interrupted:
-            self._heal_all_id = self._desk.send(HealAll(self._desk.new_id()))
+            self._heal_all_id = self._context.send(HealAll(self._context.new_id()))
             self._end("Interrupted", f"A run was found in progress and is not resumed: {self._interrupted}.")
             return
         lacking = self._capabilities.lacking(needed_features(self.spec))
@@ -203,9 +203,9 @@ class Conductor:
             self._finish_now("GuardRefused", " ".join(refused))
 
     def _wait_for_brokers(self) -> None:
-        desk = self._desk
-        self._waiting_for = brokers_missing(self.spec, desk.observation, desk.now_ns, self._bounds.sample_age_ns)
-        mismatch = timing_mismatch(self.spec, desk.observation)
+        context = self._context
+        self._waiting_for = brokers_missing(self.spec, context.observation, context.now_ns, self._bounds.sample_age_ns)
+        mismatch = timing_mismatch(self.spec, context.observation)
         if mismatch:
             self._finish_now("TimingMismatch", mismatch)
         elif not self._waiting_for:
@@ -219,35 +219,35 @@ class Conductor:
 
     def _wait_for_steady_state(self) -> None:
         """Topic and placement first, then the workload: so the workload never runs into a leadership move."""
-        desk, now_ns = self._desk, self._desk.now_ns
-        observation, age_ns = desk.observation, self._bounds.sample_age_ns
-        placed = placement_missing(self.spec, picture_of(observation, self.spec.topic.name, now_ns - age_ns))
+        context, now_ns = self._context, self._context.now_ns
+        observation, age_ns = context.observation, self._bounds.sample_age_ns
+        placed = placement_missing(self.spec, cluster_view_of(observation, self.spec.topic.name, now_ns - age_ns))
         cluster = cluster_missing(self.spec, observation, now_ns, age_ns)
-        unfinished = bool(placed or cluster or desk.failed(self._prepare_id))
+        unfinished = bool(placed or cluster or context.failed(self._prepare_id))
         again_ns = self._prepare_sent_ns + PREPARE_AGAIN_NS * self.spec.cluster.timing.factor
         if self._prepare_id is None or (unfinished and now_ns >= again_ns):
             self._prepare()
-        if self._workload_id is None and not placed and not cluster and desk.done(self._prepare_id):
-            self._workload_id = desk.send(StartWorkload(desk.new_id()))
+        if self._workload_id is None and not placed and not cluster and context.done(self._prepare_id):
+            self._workload_id = context.send(StartWorkload(context.new_id()))
         writes = writes_missing(self.spec, observation, now_ns)
-        failed = desk.failed(self._workload_id)
+        failed = context.failed(self._workload_id)
         if failed is not None:
             self._end("WorkloadLost", f"The workload could not be started: {failed.error}.")
             return
         self._waiting_for = cluster or placed or writes
         if self._held(not self._waiting_for, self._bounds.steady_hold_ns):
             self.steady_ns = now_ns
-            desk.note("The steady state is reached: leaders, full ISR, writes on every partition.")
+            context.note("The steady state is reached: leaders, full ISR, writes on every partition.")
             self._faults()
         elif self._late(self._bounds.steady_ns):
             self._end("NoSteadyState", f"The steady state was not reached in time: {self._waiting_for or 'unstable'}.")
 
     def _prepare(self) -> None:
         topic, prepare = self.spec.topic, self.spec.prepare
-        self._prepare_sent_ns = self._desk.now_ns
-        self._prepare_id = self._desk.send(
+        self._prepare_sent_ns = self._context.now_ns
+        self._prepare_id = self._context.send(
             Prepare(
-                self._desk.new_id(),
+                self._context.new_id(),
                 topic.name,
                 topic.partitions,
                 topic.replication_factor,
@@ -260,66 +260,70 @@ class Conductor:
     # --- the faults -------------------------------------------------------------------------------------
 
     def _faults(self) -> None:
-        desk = self._desk
-        for life in self.lives:
-            if not life.over:
-                others = [other for other in self.lives if other is not life]
-                life.step(desk, self._base_ns(life), others, bool(self._ending))
-            if life.failure and not self._ending:
-                self._end(life.failure_reason, f"{life.failure[:1].upper()}{life.failure[1:]}.".replace("..", "."))
-        self._probes.step(desk, self.lives)
+        context = self._context
+        for instance in self.instances:
+            if not instance.over:
+                others = [other for other in self.instances if other is not instance]
+                instance.step(context, self._base_ns(instance), others, bool(self._ending))
+            if instance.failure and not self._ending:
+                self._end(
+                    instance.failure_reason, f"{instance.failure[:1].upper()}{instance.failure[1:]}.".replace("..", ".")
+                )
+        self._probes.step(context, self.instances)
         self._ask_for_links()
-        stages = [life.stage for life in self.lives if life.active]
+        stages = [instance.stage for instance in self.instances if instance.active]
         self._waiting_for = ""
         if stages:
             self._go(_SHOWN[max(stages)])
         elif self._ending:
             self._after_faults_of_an_ending()
-        elif all(life.over for life in self.lives):
+        elif all(instance.over for instance in self.instances):
             self._go(Phase.RECOVERING)
             self._recover()
 
-    def _base_ns(self, life: Life) -> int | None:
+    def _base_ns(self, instance: FaultInstance) -> int | None:
         """What the occurrence counts from: the steady state, or the first effect of the fault that it follows."""
-        if life.occurrence.following is None:
+        if instance.occurrence.following is None:
             return self.steady_ns
-        first = next(other for other in self.lives if other.occurrence.id == (life.occurrence.following, 0))
+        first = next(other for other in self.instances if other.occurrence.id == (instance.occurrence.following, 0))
         return None if first.effective is None else first.effective.before_ns
 
     def _ask_for_links(self) -> None:
-        desk = self._desk
-        if not any(life.wants_links for life in self.lives):
+        context = self._context
+        if not any(instance.wants_links for instance in self.instances):
             return
-        answered = self._links_id is None or desk.done(self._links_id) or desk.failed(self._links_id)
+        answered = self._links_id is None or context.done(self._links_id) or context.failed(self._links_id)
         due_ns = self._links_sent_ns + self._bounds.links_every_ns * (1 if answered else 4)
-        if desk.now_ns >= due_ns:
-            self._links_id = desk.send(CheckLinks(desk.new_id()))
-            self._links_sent_ns = desk.now_ns
+        if context.now_ns >= due_ns:
+            self._links_id = context.send(CheckLinks(context.new_id()))
+            self._links_sent_ns = context.now_ns
 
     def _after_faults_of_an_ending(self) -> None:
         """Whatever could not be healed one by one is healed by the broom."""
-        desk = self._desk
-        if self._heal_all_id is None and any(finding.reason == "NotHealed" for finding in desk.findings):
-            self._heal_all_id = desk.send(HealAll(desk.new_id()))
-        waited = desk.done(self._heal_all_id) or desk.failed(self._heal_all_id) or self._late(self._bounds.heal_ns)
+        context = self._context
+        if self._heal_all_id is None and any(finding.reason == "NotHealed" for finding in context.findings):
+            self._heal_all_id = context.send(HealAll(context.new_id()))
+        waited = (
+            context.done(self._heal_all_id) or context.failed(self._heal_all_id) or self._late(self._bounds.heal_ns)
+        )
         if self._heal_all_id is None or waited:
             self._start_drain()
 
     # --- after the faults -------------------------------------------------------------------------------
 
     def _recover(self) -> None:
-        desk = self._desk
-        if self._heal_all_id is None and any(finding.reason == "NotHealed" for finding in desk.findings):
-            self._heal_all_id = desk.send(HealAll(desk.new_id()))
+        context = self._context
+        if self._heal_all_id is None and any(finding.reason == "NotHealed" for finding in context.findings):
+            self._heal_all_id = context.send(HealAll(context.new_id()))
         age_ns = self._bounds.sample_age_ns
-        self._waiting_for = cluster_missing(self.spec, desk.observation, desk.now_ns, age_ns) or writes_missing(
-            self.spec, desk.observation, desk.now_ns
+        self._waiting_for = cluster_missing(self.spec, context.observation, context.now_ns, age_ns) or writes_missing(
+            self.spec, context.observation, context.now_ns
         )
         if self._held(not self._waiting_for, self._bounds.recover_hold_ns):
             self._start_drain()
         elif self._late(max(self._bounds.recover_ns, self._longest_wait_ns())):
             missing = self._waiting_for or "it was not stable"
-            desk.inconclusive("NotRecovered", f"The cluster did not recover in time: {missing}.")
+            context.inconclusive("NotRecovered", f"The cluster did not recover in time: {missing}.")
             self._start_drain()
 
     def _longest_wait_ns(self) -> int:
@@ -338,48 +342,48 @@ class Conductor:
             self._finish()
             return
         self._go(Phase.DRAINING)
-        self._drain_id = self._desk.send(Drain(self._desk.new_id()))
+        self._drain_id = self._context.send(Drain(self._context.new_id()))
 
     def _drain(self) -> None:
-        desk = self._desk
-        failed = desk.failed(self._drain_id)
+        context = self._context
+        failed = context.failed(self._drain_id)
         late = self._late(self._bounds.drain_ns)
         if failed is not None or late:
             why = failed.error if failed is not None else "it took too long"
-            desk.inconclusive("NotDrained", f"The final read did not finish: {why}.")
-        if failed is not None or late or desk.done(self._drain_id):
+            context.inconclusive("NotDrained", f"The final read did not finish: {why}.")
+        if failed is not None or late or context.done(self._drain_id):
             self._go(Phase.CHECKING)
-            self._check_id = desk.send(Check(desk.new_id(), self.findings))
+            self._check_id = context.send(Check(context.new_id(), self.findings))
 
     def _check(self) -> None:
-        desk = self._desk
-        failed = desk.failed(self._check_id)
-        if desk.observation.findings is not None:
-            known = set(map(_key, desk.observation.findings))
-            own = [finding for finding in desk.findings if _key(finding) not in known]
-            desk.findings[:] = [*own, *desk.observation.findings]
+        context = self._context
+        failed = context.failed(self._check_id)
+        if context.observation.findings is not None:
+            known = set(map(_key, context.observation.findings))
+            own = [finding for finding in context.findings if _key(finding) not in known]
+            context.findings[:] = [*own, *context.observation.findings]
             self._finish()
         elif failed is not None or self._late(self._bounds.check_ns):
             why = failed.error if failed is not None else "it took too long"
-            desk.inconclusive("CheckerCrashed", f"The history could not be judged: {why}.")
+            context.inconclusive("CheckerCrashed", f"The history could not be judged: {why}.")
             self._finish()
 
     def _finish_now(self, reason: str, message: str) -> None:
         """Before anything was touched."""
-        self._desk.inconclusive(reason, message)
+        self._context.inconclusive(reason, message)
         self._ending, self._ending_message = reason, message
         self._finish()
 
     def _finish(self) -> None:
-        desk = self._desk
-        self.verdict = worst(finding.verdict for finding in desk.findings)
-        leading = next((finding for finding in desk.findings if finding.verdict is self.verdict), None)
+        context = self._context
+        self.verdict = worst(finding.verdict for finding in context.findings)
+        leading = next((finding for finding in context.findings if finding.verdict is self.verdict), None)
         reason, message = leading_reason(self.verdict, leading)
         if self.verdict is Verdict.INCONCLUSIVE and self._ending:
             reason, message = self._ending, self._ending_message
         self._go(Phase.COMPLETE)
         self._waiting_for = ""
-        desk.send(Finish(desk.new_id(), self.verdict, reason, message, self.findings, self._aborted))
+        context.send(Finish(context.new_id(), self.verdict, reason, message, self.findings, self._aborted))
         self.finished = True
 
     # --- small things -----------------------------------------------------------------------------------
@@ -387,16 +391,16 @@ class Conductor:
     def _go(self, phase: Phase) -> None:
         if phase is not self.phase:
             self.phase = phase
-            self._phase_ns, self._good_since_ns = self._desk.now_ns, None
+            self._phase_ns, self._good_since_ns = self._context.now_ns, None
         self._announce()
 
     def _announce(self) -> None:
         if self._announced is not self.phase:
             self._announced = self.phase
-            self._desk.record(PhaseEvent(self.phase, self._desk.now_ns))
+            self._context.record(PhaseEvent(self.phase, self._context.now_ns))
 
     def _late(self, bound_ns: int) -> bool:
-        return self._desk.now_ns >= self._phase_ns + bound_ns
+        return self._context.now_ns >= self._phase_ns + bound_ns
 
     def _held(self, good: bool, hold_ns: int) -> bool:
         """``good`` without a break for ``hold_ns``."""
@@ -404,8 +408,8 @@ class Conductor:
             self._good_since_ns = None
             return False
         if self._good_since_ns is None:
-            self._good_since_ns = self._desk.now_ns
-        return self._desk.now_ns >= self._good_since_ns + hold_ns
+            self._good_since_ns = self._context.now_ns
+        return self._context.now_ns >= self._good_since_ns + hold_ns
 
 
 def leading_reason(verdict: Verdict, finding: Finding | None) -> tuple[str, str]:

@@ -140,15 +140,15 @@ class Observation(msgspec.Struct, frozen=True):
     links: tuple[LinkView, ...] = ()
     workload: WorkloadView = WorkloadView()
     reports: tuple[ActionReport, ...] = ()
-    """New ones since the last picture, or all."""
+    """New ones since the last observation, or all."""
     injector: InjectorView = InjectorView()
     stalls: tuple[Stall, ...] = ()
-    """New ones since the last picture."""
+    """New ones since the last observation."""
     findings: tuple[Finding, ...] | None = None
     """The answer to ``Check``."""
     abort: str = ""
     """Why the run is to be aborted (Ctrl-C, deletion, annotation); once set it stays set."""
-    objection: str = ""
+    disproof: str = ""
     """Why a fault that was reported as done was not this world's doing, as was found out later; once set it stays set.
     All that is known of that fault by then is worth nothing, however far the run has come."""
 

@@ -11,9 +11,9 @@ import msgspec
 
 from skerry.engine import guard
 from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.cluster_view import ClusterView, PartitionView
 from skerry.engine.faults import OccurrenceId, ResolvedFault
 from skerry.engine.needs import needed_features
-from skerry.engine.picture import PartitionPicture, Picture
 from skerry.engine.targets import Groups, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
 from skerry.experiment.base import format_duration
@@ -57,11 +57,11 @@ class Plan(msgspec.Struct, frozen=True):
 def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | None = None) -> Plan:
     """Touches nothing. Without ``capabilities`` it says what is needed, and not what is lacking."""
     spec = experiment.spec
-    picture = assumed_picture(spec)
-    replicas = {partition: each.isr for partition, each in picture.partitions.items()}
+    cluster_view = assumed_view(spec)
+    replicas = {partition: each.isr for partition, each in cluster_view.partitions.items()}
     spans = sorted(
         (
-            (_starts_ns(spec, occurrence), occurrence, *_who(occurrence, picture, spec))
+            (_starts_ns(spec, occurrence), occurrence, *_who(occurrence, cluster_view, spec))
             for occurrence in timeline_of(experiment, seed)
         ),
         key=lambda span: (span[0], span[1].id),
@@ -117,7 +117,7 @@ def guard_refusals(experiment: Experiment, seed: int) -> tuple[str, ...]:
     return make_plan(experiment, seed).refusals
 
 
-def assumed_picture(spec: Spec) -> Picture:
+def assumed_view(spec: Spec) -> ClusterView:
     brokers, factor = spec.cluster.brokers, spec.topic.replication_factor
     leaders = {partition: partition % brokers for partition in range(spec.topic.partitions)}
     controller = 0
@@ -127,8 +127,8 @@ def assumed_picture(spec: Spec) -> Picture:
     partitions = {}
     for partition, leader in leaders.items():
         replicas = tuple(sorted((leader + step) % brokers for step in range(factor)))
-        partitions[partition] = PartitionPicture(leader, 0, replicas, replicas, 0)
-    return Picture(partitions, controller, 0, 0)
+        partitions[partition] = PartitionView(leader, 0, replicas, replicas, 0)
+    return ClusterView(partitions, controller, 0, 0)
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -149,9 +149,9 @@ def plan_lines(plan: Plan) -> list[str]:
     return lines
 
 
-def _who(occurrence: Occurrence, picture: Picture, spec: Spec) -> tuple[Groups, ResolvedFault | None, str]:
+def _who(occurrence: Occurrence, cluster_view: ClusterView, spec: Spec) -> tuple[Groups, ResolvedFault | None, str]:
     try:
-        groups = resolve(occurrence.fault, picture, spec.cluster.brokers).groups
+        groups = resolve(occurrence.fault, cluster_view, spec.cluster.brokers).groups
     except Unresolved as error:
         return (), None, f"nobody can be found for {error}"
     return groups, concrete(occurrence.fault, groups), ""

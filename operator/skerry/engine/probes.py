@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skerry.engine.actions import StartProbe, StopProbe
-from skerry.engine.desk import Desk
-from skerry.engine.life import Life, Stage
+from skerry.engine.fault_instance import FaultInstance, Stage
+from skerry.engine.step_context import StepContext
 from skerry.experiment.document import Expectation, Spec
 from skerry.experiment.expectations import TopicCreateRefused, WritesAccepted, WritesRefused
 from skerry.experiment.targets import Side
@@ -19,7 +19,7 @@ _IN_EFFECT = (Stage.VERIFYING, Stage.HOLDING)
 
 
 class Probes:
-    """Starts and stops them as the lives of the faults go on."""
+    """Starts and stops them as the instances of the faults go on."""
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
@@ -31,26 +31,28 @@ class Probes:
         ]
         self._running: set[str] = set()
 
-    def step(self, desk: Desk, lives: Sequence[Life]) -> None:
+    def step(self, context: StepContext, instances: Sequence[FaultInstance]) -> None:
         wanted: dict[str, tuple[Expectation, tuple[int, ...]]] = {}
         for expectation, side in self._wanted:
-            for name, ordinals in self._sides(expectation, side, lives):
+            for name, ordinals in self._sides(expectation, side, instances):
                 wanted[name] = expectation, ordinals
         for name in sorted(self._running - wanted.keys()):
-            desk.send(StopProbe(desk.new_id(), name))
+            context.send(StopProbe(context.new_id(), name))
         for name in sorted(wanted.keys() - self._running):
             expectation, ordinals = wanted[name]
             acks = getattr(expectation.body, "acks", None) or self._spec.workload.acks
             topic_create = isinstance(expectation.body, TopicCreateRefused)
-            desk.send(StartProbe(desk.new_id(), name, ordinals, str(acks), topic_create))
+            context.send(StartProbe(context.new_id(), name, ordinals, str(acks), topic_create))
         self._running = set(wanted)
 
-    def _sides(self, expectation: Expectation, side: Side, lives: Sequence[Life]) -> list[tuple[str, tuple[int, ...]]]:
-        current = [life for life in lives if life.stage in _IN_EFFECT]
+    def _sides(
+        self, expectation: Expectation, side: Side, instances: Sequence[FaultInstance]
+    ) -> list[tuple[str, tuple[int, ...]]]:
+        current = [instance for instance in instances if instance.stage in _IN_EFFECT]
         if side.ordinal is not None:
             return [(expectation.name, (side.ordinal,))] if current else []
         return [
-            (f"{expectation.name}#{life.occurrence.id.number}", life.groups[side.group_index])
-            for life in current
-            if life.occurrence.id.fault == side.fault and side.group_index < len(life.groups)
+            (f"{expectation.name}#{instance.occurrence.id.number}", instance.groups[side.group_index])
+            for instance in current
+            if instance.occurrence.id.fault == side.fault and side.group_index < len(instance.groups)
         ]

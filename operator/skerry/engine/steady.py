@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from skerry.engine.cluster_view import ClusterView, cluster_view_of
 from skerry.engine.observation import Observation
-from skerry.engine.picture import Picture, picture_of
 from skerry.experiment.document import Spec
 
 WRITES_FLOW_WITHIN_NS = 1_000_000_000
@@ -37,11 +37,11 @@ def cluster_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: i
     missing = brokers_missing(spec, observation, now_ns, age_ns)
     if missing:
         return missing
-    picture = picture_of(observation, spec.topic.name, now_ns - age_ns)
-    if picture.controller < 0:
+    cluster_view = cluster_view_of(observation, spec.topic.name, now_ns - age_ns)
+    if cluster_view.controller < 0:
         return "there is no controller"
     for partition in range(spec.topic.partitions):
-        found = picture.partitions.get(partition)
+        found = cluster_view.partitions.get(partition)
         name = f"{spec.topic.name}-{partition}"
         if found is None:
             return f"{name} is not there"
@@ -52,15 +52,15 @@ def cluster_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: i
     return ""
 
 
-def placement_missing(spec: Spec, picture: Picture) -> str:
+def placement_missing(spec: Spec, cluster_view: ClusterView) -> str:
     """Controller and leaders stand where `prepare` wants them."""
     if spec.prepare is None:
         return ""
     wanted = spec.prepare.controller
-    if wanted is not None and picture.controller != wanted.ordinal:
-        return f"the controller is broker {picture.controller}, and `prepare` wants broker {wanted.ordinal}"
+    if wanted is not None and cluster_view.controller != wanted.ordinal:
+        return f"the controller is broker {cluster_view.controller}, and `prepare` wants broker {wanted.ordinal}"
     for place in spec.prepare.leaders:
-        found = picture.partitions.get(place.partition)
+        found = cluster_view.partitions.get(place.partition)
         leader = -1 if found is None else found.leader
         if leader != place.ordinal:
             name = f"{spec.topic.name}-{place.partition}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from skerry.engine.cluster_view import ClusterView
 from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Pause, ResolvedFault, Restart, Slow, Wipe
-from skerry.engine.picture import Picture
 from skerry.experiment.document import Fault
 from skerry.experiment.faults import (
     ClockFault,
@@ -37,7 +37,7 @@ class Resolution(msgspec.Struct, frozen=True):
     """When the newest sample behind it was asked."""
 
 
-def resolve(fault: Fault, picture: Picture, brokers: int) -> Resolution:
+def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution:
     """Who is meant now. Within one fault no broker stands for two targets, except in one-way links.
 
     :raises Unresolved: a role is vacant, or not enough brokers have it.
@@ -50,7 +50,7 @@ def resolve(fault: Fault, picture: Picture, brokers: int) -> Resolution:
     places = [(group, place, target) for group, targets in enumerate(wanted) for place, target in enumerate(targets)]
     # `Other` comes last: it is whoever the others left over.
     for group, place, target in sorted(places, key=lambda each: each[2].role is Role.OTHER):
-        having, reason = _holders(target, picture, brokers)
+        having, reason = _holders(target, cluster_view, brokers)
         free = having if links else tuple(ordinal for ordinal in having if ordinal not in taken)
         if target.role is Role.OTHER and links:
             # Of a link: everybody but the other end.
@@ -68,7 +68,7 @@ def resolve(fault: Fault, picture: Picture, brokers: int) -> Resolution:
         tuple(dict.fromkeys(ordinal for place in range(len(targets)) for ordinal in chosen[group, place]))
         for group, targets in enumerate(wanted)
     )
-    return Resolution(groups, "; ".join(why) or "by ordinal", picture.sampled_ns)
+    return Resolution(groups, "; ".join(why) or "by ordinal", cluster_view.sampled_ns)
 
 
 def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
@@ -132,7 +132,7 @@ def _between(groups: Groups) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _holders(target: Target, picture: Picture, brokers: int) -> tuple[tuple[int, ...], str]:
+def _holders(target: Target, cluster_view: ClusterView, brokers: int) -> tuple[tuple[int, ...], str]:
     """Everybody who fits, ascending, and in which epoch."""
     everyone = tuple(range(brokers))
     if target.ordinal is not None:
@@ -141,12 +141,12 @@ def _holders(target: Target, picture: Picture, brokers: int) -> tuple[tuple[int,
         case Role.ALL | Role.OTHER:
             return everyone, ""
         case Role.CONTROLLER:
-            return ((picture.controller,) if picture.controller >= 0 else ()), f"term {picture.term}"
+            return ((cluster_view.controller,) if cluster_view.controller >= 0 else ()), f"term {cluster_view.term}"
         case Role.NON_CONTROLLER:
-            if picture.controller < 0:
+            if cluster_view.controller < 0:
                 return (), "there is no controller"
-            return tuple(o for o in everyone if o != picture.controller), f"term {picture.term}"
-    partition = picture.partitions.get(target.partition or 0)
+            return tuple(o for o in everyone if o != cluster_view.controller), f"term {cluster_view.term}"
+    partition = cluster_view.partitions.get(target.partition or 0)
     if partition is None or partition.leader < 0:
         return (), "the partition has no leader"
     epoch = f"epoch {partition.leader_epoch}"

@@ -68,10 +68,10 @@ def _occurrence(fault: str, number: int, events: list[FaultEvent]) -> Occurrence
         last.get(step) for step in (FaultStep.EFFECTIVE, FaultStep.VERIFIED, FaultStep.HEALED)
     )
     begin = effective or last.get(FaultStep.INJECTING)
-    objection = last.get(FaultStep.UNVERIFIED) or last.get(FaultStep.LOST)
+    disproof = last.get(FaultStep.UNVERIFIED) or last.get(FaultStep.LOST)
     resolved = last.get(FaultStep.RESOLVED)
     named = next((event for event in reversed(events) if event.groups or event.links), events[-1])
-    said = objection or verified
+    said = disproof or verified
     return Occurrence(
         fault=fault,
         number=number,
@@ -81,7 +81,7 @@ def _occurrence(fault: str, number: int, events: list[FaultEvent]) -> Occurrence
         why=resolved.detail.split("; ")[0] if resolved is not None else "",
         began_ns=begin.before_ns if begin is not None else -1,
         effective_ns=effective.after_ns if effective is not None else -1,
-        verified=verified is not None and effective is not None and objection is None,
+        verified=verified is not None and effective is not None and disproof is None,
         judged_ns=said.after_ns if said is not None else -1,
         detail=said.detail if said is not None else "",
         heal_ns=first_end.before_ns if first_end is not None else -1,

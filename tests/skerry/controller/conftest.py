@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import yaml
 
-from skerry.controller.conduct import Conduct
+from skerry.controller.experiment_run import ExperimentRun
 from skerry.controller.supervisor import Supervisor
 from skerry.controller.tools import Tools
 from skerry.engine.capabilities import Capabilities, Feature
@@ -327,8 +327,8 @@ class Lab:
         item["metadata"].update(metadata)
         return self.kube.put(EXPERIMENTS, item)
 
-    def conduct(self, resource: dict[str, Any] | None = None) -> Conduct:
-        return Conduct(self.kube, copy.deepcopy(resource or self.resource()), self.tools)
+    def experiment_run(self, resource: dict[str, Any] | None = None) -> ExperimentRun:
+        return ExperimentRun(self.kube, copy.deepcopy(resource or self.resource()), self.tools)
 
     async def run(self, work: Awaitable[Any]) -> Any:
         """To its end, on the lab's clock."""
@@ -338,9 +338,9 @@ class Lab:
 
     async def story(self, resource: dict[str, Any] | None = None) -> dict[str, Any]:
         """One experiment to its end; its status."""
-        conduct = self.conduct(resource)
-        await self.run(conduct.run())
-        return self.kube.status(conduct.name)
+        experiment_run = self.experiment_run(resource)
+        await self.run(experiment_run.run())
+        return self.kube.status(experiment_run.name)
 
     @property
     def phases(self) -> list[str]:

@@ -10,7 +10,7 @@ import kopf
 import pytest
 
 from skerry.controller.environment import WrongEnvironment, read_environment
-from skerry.controller.events import EVENTS_MAX, EventReason, Herald, event_manifest
+from skerry.controller.events import EVENTS_MAX, EventReason, EventRecorder, event_manifest
 from skerry.controller.handlers import registry_of, settings
 from skerry.controller.logs import JsonLines, about
 from skerry.worlds.kubernetes.api import KubeError
@@ -152,12 +152,12 @@ def test_an_event_is_named_after_what_it_says(lab):
 
 
 async def test_there_are_at_most_twenty_and_the_last_one_always_comes(lab):
-    herald = Herald(lab.kube, lab.resource())
+    event_recorder = EventRecorder(lab.kube, lab.resource())
     for number in range(100):
-        herald.tell(EventReason.HEALED, f"cut#{number}", 1.0)
-    herald.tell(EventReason.COMPLETE, "It is over.", 1.0)
-    posting = asyncio.ensure_future(herald.run())
-    await herald.settle()
+        event_recorder.tell(EventReason.HEALED, f"cut#{number}", 1.0)
+    event_recorder.tell(EventReason.COMPLETE, "It is over.", 1.0)
+    posting = asyncio.ensure_future(event_recorder.run())
+    await event_recorder.settle()
     posting.cancel()
     assert len(lab.events) <= EVENTS_MAX
     assert lab.events[-1] == "Complete"

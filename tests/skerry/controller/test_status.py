@@ -11,7 +11,7 @@ import pytest
 from skerry.controller.events import EventReason
 from skerry.controller.measurements import failover, isr_recovery, measurements
 from skerry.controller.metrics import PHASES
-from skerry.controller.status import Condition, Ended, Told, date_time, is_complete
+from skerry.controller.status import Condition, Ended, StatusModel, date_time, is_complete
 from skerry.engine.world import OccurrenceId
 from skerry.experiment import Finding, FindingKind, Verdict
 from skerry.experiment.schema import crd
@@ -21,15 +21,15 @@ NOW_S = 1_800_000_000.0
 DOCS = Path(__file__).parents[3] / "docs"
 
 
-def told(status: dict[str, Any] | None = None) -> Told:
-    return Told({"metadata": {"name": "story", "uid": "u", "generation": 3}, "status": status or {}})
+def told(status: dict[str, Any] | None = None) -> StatusModel:
+    return StatusModel({"metadata": {"name": "story", "uid": "u", "generation": 3}, "status": status or {}})
 
 
 def step(step: FaultStep, fault: str = "cut", number: int = 0, detail: str = "") -> FaultEvent:
     return FaultEvent(*OccurrenceId(fault, number), step, 1, 2, kind="partition", detail=detail)
 
 
-def state(told: Told, kind: str, now_s: float = NOW_S) -> str:
+def state(told: StatusModel, kind: str, now_s: float = NOW_S) -> str:
     found = next(each for each in told.status(now_s)["conditions"] if each["type"] == kind)
     return f"{found['status']} {found['reason']}"
 

@@ -82,7 +82,7 @@ class ToyWorld:
     controller: int = 1
     started: bool = False
     abort: str = ""
-    objection: str = ""
+    disproof: str = ""
     injector_alive: bool = True
     writes_flow: bool = True
     isr_whole: bool = True
@@ -115,7 +115,7 @@ class ToyWorld:
             injector=InjectorView(self.injector_alive),
             findings=self.findings if self.checked else None,
             abort=self.abort,
-            objection=self.objection,
+            disproof=self.disproof,
         )
 
     def perform(self, action: Action) -> None:

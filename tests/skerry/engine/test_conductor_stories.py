@@ -306,11 +306,11 @@ def test_an_abort_in_any_phase_heals_drains_and_is_inconclusive(conductor, toy, 
 
 @pytest.mark.parametrize("phase", ["Holding", "Healing", "Recovering", "Draining", "Checking"])
 def test_a_kill_that_was_not_ours_never_passes_however_late_it_is_known(conductor, toy, phase):
-    """The planted bug: the objection came while the history was drained, and the run passed."""
+    """The planted bug: the disproof came while the history was drained, and the run passed."""
     world = toy(silent=(Check,), report_delay_ns=200_000_000)
     conduct = conductor(KILL)
     world.run(conduct, until=lambda: conduct.phase == phase)
-    world.objection = "broker 1 ended while it was to be killed, and not by that: it exited with 0"
+    world.disproof = "broker 1 ended while it was to be killed, and not by that: it exited with 0"
     world.run(conduct, until=lambda: conduct.phase == "Checking")
     world.run(conduct, until=lambda: conduct.findings)
     world.checked = True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from skerry.engine.cluster_view import ClusterView, PartitionView, cluster_view_of
 from skerry.engine.faults import Cut, Slow
 from skerry.engine.observation import BrokerView, Observation
-from skerry.engine.picture import PartitionPicture, Picture, picture_of
 from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.history.records import BrokerSample
 
-FIVE = Picture({0: PartitionPicture(2, 8, (1, 2, 4), (1, 2, 4), 90)}, controller=3, term=6, sampled_ns=90)
+FIVE = ClusterView({0: PartitionView(2, 8, (1, 2, 4), (1, 2, 4), 90)}, controller=3, term=6, sampled_ns=90)
 
 
 def fault_of(experiment, line):
@@ -59,11 +59,11 @@ def test_why_is_recorded_with_the_epoch(experiment):
 
 
 @pytest.mark.parametrize(
-    ("picture", "line", "sentence"),
+    ("cluster_view", "line", "sentence"),
     [
-        (Picture({}, -1, 0, 0), pause("{role: Controller}"), "Controller: nobody has this role"),
+        (ClusterView({}, -1, 0, 0), pause("{role: Controller}"), "Controller: nobody has this role"),
         (
-            Picture({}, 1, 0, 0),
+            ClusterView({}, 1, 0, 0),
             pause("{role: PartitionLeader, partition: 0}"),
             "PartitionLeader of partition 0: the partition has no leader",
         ),
@@ -73,15 +73,15 @@ def test_why_is_recorded_with_the_epoch(experiment):
             "Controller: only broker 3, already named by another target",
         ),
         (
-            Picture({0: PartitionPicture(2, 8, (2,), (1, 2, 4), 90)}, 3, 6, 90),
+            ClusterView({0: PartitionView(2, 8, (2,), (1, 2, 4), 90)}, 3, 6, 90),
             pause("{role: InSyncFollower, partition: 0}"),
             "InSyncFollower of partition 0: nobody has this role",
         ),
     ],
 )
-def test_nobody_is_meant(experiment, picture, line, sentence):
+def test_nobody_is_meant(experiment, cluster_view, line, sentence):
     with pytest.raises(Unresolved) as caught:
-        resolve(fault_of(experiment, line), picture, 5)
+        resolve(fault_of(experiment, line), cluster_view, 5)
     assert str(caught.value) == sentence
 
 
@@ -133,5 +133,9 @@ def view(ordinal, leader, epoch, isr=(0, 1, 2), *, raft="Follower", term=1, cont
     ],
 )
 def test_one_picture_of_many_views(views, leader, isr, controller):
-    picture = picture_of(Observation(brokers=tuple(views)), "orders", oldest_ns=50)
-    assert (picture.partitions[0].leader, picture.partitions[0].isr, picture.controller) == (leader, isr, controller)
+    cluster_view = cluster_view_of(Observation(brokers=tuple(views)), "orders", oldest_ns=50)
+    assert (cluster_view.partitions[0].leader, cluster_view.partitions[0].isr, cluster_view.controller) == (
+        leader,
+        isr,
+        controller,
+    )

@@ -68,7 +68,7 @@ class Stage:
         self.kube = kube
         self.reports: list[ActionReport] = []
         self.notes: list[str] = []
-        self.objections: list[str] = []
+        self.disproofs: list[str] = []
         self.servers: dict[int, AdminServer] = {}
         self.brokers = BROKERS
         self.pods: Pods
@@ -104,7 +104,7 @@ class Stage:
             Clock(),
             self.reports.append,
             lambda text, broker: self.notes.append(f"{broker}: {text}"),
-            self.objections.append,
+            self.disproofs.append,
             Waits(injector_s, gone_s=0.5, words_s=60, look_s=0.01),
         )
 

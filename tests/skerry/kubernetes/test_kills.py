@@ -14,7 +14,7 @@ from fault_stage import CRASH, OTHER, Stage, crash_of, deletion_of
 from skerry.engine.world import Heal
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.injector import InjectorEnd
-from skerry.worlds.kubernetes.kills import last_end, objection
+from skerry.worlds.kubernetes.kills import disproof, last_end
 
 HOLD = "broker-hold"
 
@@ -55,7 +55,7 @@ async def test_a_crash_is_a_signal_and_then_the_deletion_of_that_very_pod(stage:
     [note] = stage.notes
     assert note.startswith("0: SIGKILL was sent to process 7 (python); its connections were closed at 1000.")
     assert note.endswith("; its container ended with exit code 137 (Error)")
-    assert stage.objections == []
+    assert stage.disproofs == []
 
 
 async def test_its_container_is_in_the_pid_namespace_of_the_broker(stage: Stage) -> None:
@@ -193,7 +193,7 @@ async def test_a_death_that_was_not_ours_is_objected_to(stage: Stage, kube: Kube
     assert await stage.inject(CRASH, crash_of(0)) == "DONE", "its connections were closed: more is not known yet"
     await until(lambda: stage.notes)
     assert "but it was not our signal that ended it" in stage.notes[0]
-    [said] = stage.objections
+    [said] = stage.disproofs
     assert said.startswith("broker 0 ended while it was to be killed, and not by that: ")
     assert why in said
 
@@ -217,7 +217,7 @@ SENT = {"did": "kill", "sent_wall_ns": 1}
 )
 def test_who_ended_it(end: InjectorEnd | None, exit_code: int | None, ours: bool) -> None:
     done = {} if exit_code is None else {"exitCode": exit_code}
-    assert (objection(end, done) == "") is ours
+    assert (disproof(end, done) == "") is ours
 
 
 # --- who can be killed ----------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ async def test_a_deletion_has_the_grace_that_was_asked_for(stage: Stage, grace_s
     await until(lambda: stage.notes)
     assert stage.notes[0].startswith("1: SIGTERM was asked for at 999.")
     assert f"(grace {asked_s} s)" in stage.notes[0]
-    assert stage.objections == []
+    assert stage.disproofs == []
 
 
 async def test_a_deletion_is_done_when_the_process_is_gone_and_its_last_words_come_later(
@@ -343,9 +343,9 @@ async def test_last_words_that_never_come_are_not_waited_for_for_ever(stage: Sta
     stage.faults._kills._waits = stage.faults._kills._waits._replace(words_s=0.01)
     stage.servers[1].die()
     assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
-    await stage.faults.last_words()
+    await stage.faults.wait_for_exit_statuses()
     assert stage.notes[0].endswith("; how its container ended was not told")
-    assert stage.objections == []
+    assert stage.disproofs == []
 
 
 async def test_somebody_else_deleted_it_first(stage: Stage, kube: Kube) -> None:

@@ -37,7 +37,7 @@ def uids(pods: Pods) -> list[str]:
     return [pod["metadata"]["uid"] for pod in pods.all()]
 
 
-def last_words(pods: Pods, uid: str) -> dict:
+def exit_status(pods: Pods, uid: str) -> dict:
     return pods.by_uid(uid)["status"]["containerStatuses"][0]["state"]["terminated"]
 
 
@@ -97,7 +97,7 @@ async def test_the_last_words_of_a_pod_outlive_it(api: FakeApi, start) -> None:
     replace(api, 1, "newcomer")
     assert await pods.until(lambda: pods.gone("uid-of-broker-1"), 5)
     await until(lambda: pods.latest(1) and pods.latest(1)["metadata"]["uid"] == "newcomer")
-    assert last_words(pods, "uid-of-broker-1")["exitCode"] == 137
+    assert exit_status(pods, "uid-of-broker-1")["exitCode"] == 137
     assert not pods.gone("newcomer")
 
 
@@ -143,7 +143,7 @@ async def test_between_the_first_list_and_the_watch_nothing_is_missed(api: FakeA
     api.put(broker_pod(1, state=terminated(137)))
     api.remove("pods", "broker-1")
     assert await pods.until(lambda: pods.gone("uid-of-broker-1"), 5)
-    assert last_words(pods, "uid-of-broker-1")["exitCode"] == 137
+    assert exit_status(pods, "uid-of-broker-1")["exitCode"] == 137
     await pods.stop()
 
 
@@ -155,7 +155,7 @@ async def test_a_watch_that_ended_is_taken_up_where_it_stopped(api: FakeApi, sta
     api.put(broker_pod(1, state=terminated(137)))
     replace(api, 1, "newcomer")
     assert await pods.until(lambda: pods.gone("uid-of-broker-1"), 5)
-    assert last_words(pods, "uid-of-broker-1")["exitCode"] == 137
+    assert exit_status(pods, "uid-of-broker-1")["exitCode"] == 137
 
 
 async def test_a_watch_that_is_too_old_begins_where_the_last_list_ended(api: FakeApi, start) -> None:
@@ -226,7 +226,7 @@ async def test_a_list_that_is_quicker_than_the_watch_does_not_cut_off_last_words
     assert pods.looked_ns > looked_ns
     pods._note("MODIFIED", broker_pod(0, state=terminated(1)))
     assert pods.latest(0) is None
-    assert last_words(pods, "uid-of-broker-0")["exitCode"] == 1, "however late they come"
+    assert exit_status(pods, "uid-of-broker-0")["exitCode"] == 1, "however late they come"
 
 
 async def test_who_lives_is_remembered_however_many_died(api: FakeApi, start) -> None:
@@ -246,7 +246,7 @@ async def test_a_looker_that_died_is_no_quiet_cluster(start) -> None:
         raise RuntimeError("a bug")
 
     pods._note = broken
-    pods._stirred.set()
+    pods._dirty.set()
     await until(lambda: any(task.done() for task in pods._tasks))
     with pytest.raises(RuntimeError, match="a bug"):
         pods.raise_failure()

@@ -10,7 +10,7 @@ from skerry.engine.faults import Cut, OccurrenceId
 from skerry.experiment.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes import names
 from skerry.worlds.kubernetes.policy import cut_pairs, guards_of, policies_for, voiding
-from skerry.worlds.kubernetes.standing import Direction, permits, pod_facts
+from skerry.worlds.kubernetes.policy_semantics import Direction, permits, pod_facts
 
 RAFT = {Plane.RAFT: 9093}
 PODS = [broker_pod(ordinal) for ordinal in range(3)]

@@ -234,7 +234,7 @@ async def test_nothing_is_judged_before_it_is_known_how_the_victims_ended(theatr
     """The planted bug: a kubelet that takes its time lets another's deed pass as our kill."""
     heard = asyncio.Event()
 
-    async def last_words() -> None:
+    async def wait_for_exit_statuses() -> None:
         await heard.wait()
         theatre.world._object("broker 1 ended while it was to be killed, and not by that")
         theatre.world._object("and so did broker 2")
@@ -245,16 +245,16 @@ async def test_nothing_is_judged_before_it_is_known_how_the_victims_ended(theatr
         observation = yield [Check(5)]
         for _ in range(5):
             observation = yield []
-        assert not observation.objection
+        assert not observation.disproof
         assert "/check" not in theatre.pod.paths
         heard.set()
         yield from until_reported(5)
         yield [FINISH]
 
     running = theatre.open(plot)
-    theatre.world._faults.last_words = last_words
+    theatre.world._faults.wait_for_exit_statuses = wait_for_exit_statuses
     await running
-    assert theatre.script.seen[-1].objection == "broker 1 ended while it was to be killed, and not by that"
+    assert theatre.script.seen[-1].disproof == "broker 1 ended while it was to be killed, and not by that"
     assert "/check" in theatre.pod.paths
 
 

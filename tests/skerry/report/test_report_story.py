@@ -115,9 +115,9 @@ def test_a_fault_that_was_not_proven_is_told_as_such():
 
 
 def test_a_proof_that_was_withdrawn_or_a_fault_that_got_lost_does_not_count():
-    objection = fault(FaultStep.UNVERIFIED, 3500, detail="registered as after a clean shutdown")
+    disproof = fault(FaultStep.UNVERIFIED, 3500, detail="registered as after a clean shutdown")
     lost = fault(FaultStep.LOST, 2000, 2100, "its injector died")
-    for events, end_ns in (([*CUT, objection], 3000), ([*CUT[:4], lost, *CUT[4:]], 2000)):
+    for events, end_ns in (([*CUT, disproof], 3000), ([*CUT[:4], lost, *CUT[4:]], 2000)):
         (happened,) = occurrences(events)
         assert not happened.verified
         assert happened.heal_ns == end_ns * MS

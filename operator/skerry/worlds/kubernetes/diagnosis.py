@@ -43,9 +43,9 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def namespace_check(namespace: JsonObject) -> Check:
-    objection = not_enabled(namespace)
-    if objection is not None:
-        return Check("namespace", State.FAIL, objection.found, objection.todo)
+    refusal = not_enabled(namespace)
+    if refusal is not None:
+        return Check("namespace", State.FAIL, refusal.found, refusal.todo)
     return Check("namespace", State.OK, f"{namespace['metadata']['name']} allows experiments")
 
 

@@ -28,8 +28,8 @@ class Eyes:
         self._processes = Processes(brokers)
         self._stalls_taken: set[Stall] = set()
 
-    def observe(self, reports: Iterable[ActionReport], abort: str, objection: str) -> Observation:
-        """``reports``: of our own actions, new ones. ``abort``, ``objection``: see `Observation`."""
+    def observe(self, reports: Iterable[ActionReport], abort: str, disproof: str) -> Observation:
+        """``reports``: of our own actions, new ones. ``abort``, ``disproof``: see `Observation`."""
         view = self._recording.view
         looked_ns = self._recording.times.lower_at_ns(self._pods.looked_ns)
         lost = self._recording.lost or self._outbox.lost or view.failure
@@ -44,7 +44,7 @@ class Eyes:
             stalls=stalls,
             findings=view.findings,
             abort=abort,
-            objection=objection,
+            disproof=disproof,
         )
 
     def _with_process(self, view: BrokerView, looked_ns: int) -> BrokerView:

@@ -106,9 +106,9 @@ class Faults:
     async def heal_all(self, action: HealAll) -> None:
         await self._bracket(action.id, self.lift_everything)
 
-    async def last_words(self) -> None:
+    async def wait_for_exit_statuses(self) -> None:
         """Until it is known, or will not be told any more, how everybody ended who was killed."""
-        await self._kills.last_words()
+        await self._kills.wait_for_exit_statuses()
 
     async def close(self) -> None:
         """Break off whatever is under way; heals nothing."""

@@ -2,7 +2,7 @@
 
 After a crash the pod is deleted at once, so that its replacement knows no crash back-off and can be held. What counts
 as its moment is when the kernel closed the victim's connections; what the kubelet tells of the end comes seconds later,
-as a note, and when it says that something else ended the process, that is an objection: it was not our fault.
+as a note, and when it says that something else ended the process, that is a disproof: it was not our fault.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.hold import Hold
 from skerry.worlds.kubernetes.injector import InjectorEnd, kill_container
 from skerry.worlds.kubernetes.injectors import Injectors
+from skerry.worlds.kubernetes.liveness_probe import LivenessProbe
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.steps import NS, FaultError, Images, Times, Waits, either, together, whole
-from skerry.worlds.kubernetes.tripwire import Tripwire
 
 RESTART_HOLD_S = 30.0
 """How long a container that the kubelet restarts in place waits: until its pod is gone, and with it this."""
@@ -101,7 +101,7 @@ class Kills:
             if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
                 raise failure
 
-    async def last_words(self) -> None:
+    async def wait_for_exit_statuses(self) -> None:
         """Of all victims. Bounded: it ends soon after `Waits.gone_s`."""
         if self._background:
             await asyncio.wait(self._background)
@@ -187,8 +187,8 @@ class Kills:
         self._restarts[ordinal] = int(_status(pod, self._brokers.container).get("restartCount") or 0)
         return str(pod["metadata"]["uid"])
 
-    def _wire(self, ordinal: int) -> Tripwire:
-        return Tripwire(self._pods.ip(ordinal), self._brokers.admin_port, "/healthz", self._times.lower_ns)
+    def _wire(self, ordinal: int) -> LivenessProbe:
+        return LivenessProbe(self._pods.ip(ordinal), self._brokers.admin_port, "/healthz", self._times.lower_ns)
 
     def _lived(self, action_id: int, alive_ns: int) -> None:
         """The victims' last signs of life are a later edge than the order to kill; the earliest of them counts."""
@@ -198,9 +198,9 @@ class Kills:
         """Its process is no more; from now on it is kept away. What the kubelet has to say of it comes later."""
         if kill.down_for_ns:
             await self._hold.extend([ordinal], time.time() + kill.down_for_ns / NS)
-        self._background.append(asyncio.create_task(self._last_words(ordinal, uid, said, injector)))
+        self._background.append(asyncio.create_task(self._exit_status(ordinal, uid, said, injector)))
 
-    async def _last_words(self, ordinal: int, uid: str, said: str, injector: str) -> None:
+    async def _exit_status(self, ordinal: int, uid: str, said: str, injector: str) -> None:
         await self._pods.until(lambda: self._pods.gone(uid), self._waits.gone_s)
         await self._pods.until(lambda: bool(self._end_of(ordinal, uid)), self._waits.words_s)
         done = self._end_of(ordinal, uid)
@@ -210,7 +210,7 @@ class Kills:
             end = self._injectors.end(uid, injector)
             if end is not None and end.message.get("sent_wall_ns"):
                 words.insert(0, f"SIGKILL was sent to process {end.message.get('pid')} ({end.message.get('command')})")
-            if why := objection(end, done):
+            if why := disproof(end, done):
                 words.append(f"but it was not our signal that ended it: {why}")
                 self._objects(f"broker {ordinal} ended while it was to be killed, and not by that: {why}")
         self._note("; ".join(filter(None, words)), ordinal)
@@ -219,7 +219,7 @@ class Kills:
         return last_end(self._pods.by_uid(uid), self._brokers.container, self._restarts.get(ordinal, 0))
 
 
-def objection(end: InjectorEnd | None, done: JsonObject) -> str:
+def disproof(end: InjectorEnd | None, done: JsonObject) -> str:
     """Why a process that is gone was not killed by the injector; empty: it was, or nobody says otherwise.
 
     :param done: the `terminated` state of its container; empty: it was not told.

@@ -60,7 +60,7 @@ class Pods:
         self._listed_at = ""
         """The version of the last list that was answered."""
         self._changed = asyncio.Condition()
-        self._stirred = asyncio.Event()
+        self._dirty = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.looked_ns = -1
         """When the last list that was answered was asked for, on the operator's monotonic clock; -1: never."""
@@ -117,7 +117,7 @@ class Pods:
                     async with self._changed:
                         self._note(event, pod)
                         self._changed.notify_all()
-                    self._stirred.set()
+                    self._dirty.set()
             except (KubeError, ValueError) as error:  # or a line that broke off
                 log.warning("the watch of the brokers' pods ended: %s", error)
                 if isinstance(error, KubeError) and error.expired:
@@ -128,8 +128,8 @@ class Pods:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._look_every_s):
-                    await self._stirred.wait()
-            self._stirred.clear()
+                    await self._dirty.wait()
+            self._dirty.clear()
             try:
                 await self._look()
             except KubeError as error:
@@ -154,7 +154,7 @@ class Pods:
             if missing <= self._missed:
                 self.looked_ns = asked_ns
             else:  # the watch may be about to say so, and with its last words: once more, soon
-                self._stirred.set()
+                self._dirty.set()
             self._missed = missing
             self._changed.notify_all()
 

@@ -27,7 +27,16 @@ from skerry.worlds.kubernetes.names import (
     owner_reference,
     policy_name,
 )
-from skerry.worlds.kubernetes.standing import Answer, Direction, Doubt, PodFacts, all_of, applies, permits, pod_facts
+from skerry.worlds.kubernetes.policy_semantics import (
+    Answer,
+    Direction,
+    Doubt,
+    PodFacts,
+    all_of,
+    applies,
+    permits,
+    pod_facts,
+)
 
 PORT_MAX = 65535
 CUTS_ANNOTATION = f"{GROUP}/cuts"

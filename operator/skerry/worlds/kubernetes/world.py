@@ -153,7 +153,7 @@ class KubernetesWorld:
         self._eyes = Eyes(self._recording, self._outbox, self._pods, brokers, self._faults)
         self._tasks: set[asyncio.Task[None]] = set()
         self._abort = ""
-        self._objection = ""
+        self._disproof = ""
         self._finish: Finish | None = None
 
     def abort(self, reason: str) -> None:
@@ -248,7 +248,7 @@ class KubernetesWorld:
 
     async def _check(self, action: Check) -> None:
         """The workload has ended: hear how the victims ended, ask Prometheus what the document asks, then judge."""
-        await self._faults.last_words()
+        await self._faults.wait_for_exit_statuses()
         spec = self._experiment.spec
         url = spec.prometheus_url or ""
         for query in queries_wanted(spec) if url else ():
@@ -270,10 +270,10 @@ class KubernetesWorld:
     # --- small things -----------------------------------------------------------------------------------
 
     def _observe(self) -> Observation:
-        return self._eyes.observe(self._reports, self._abort, self._objection)
+        return self._eyes.observe(self._reports, self._abort, self._disproof)
 
     def _object(self, why: str) -> None:
-        self._objection = self._objection or why
+        self._disproof = self._disproof or why
 
     def _note(self, text: str, broker: int) -> None:
         self._record(Note(self._recording.times.now_ns(), text, broker))

@@ -10,7 +10,7 @@ import pytest
 from admin_server import HOST, AdminServer
 from broker_kit import until
 
-from skerry.worlds.kubernetes.tripwire import Tripwire
+from skerry.worlds.kubernetes.liveness_probe import LivenessProbe
 
 SHORT_S = 0.05
 
@@ -21,8 +21,8 @@ def counting() -> Callable[[], int]:
     return lambda: next(shown)
 
 
-def wire_to(port: int, host: str = HOST) -> Tripwire:
-    return Tripwire(host, port, "/healthz", counting())
+def wire_to(port: int, host: str = HOST) -> LivenessProbe:
+    return LivenessProbe(host, port, "/healthz", counting())
 
 
 async def test_it_stands_as_long_as_the_process_does() -> None:

@@ -1,4 +1,4 @@
-"""The conductor's desk: action ids going out, reports coming in, the records and findings of the run so far."""
+"""The conductor's context: action ids going out, reports coming in, the records and findings of the run so far."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history.records import FaultEvent, FindingSeen, Note, PhaseEvent
 
 
-class Desk:
+class StepContext:
     """One step writes to it; ``take`` empties the outgoing tray."""
 
     def __init__(self, last_id: int = 0) -> None:

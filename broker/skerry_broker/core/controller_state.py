@@ -14,7 +14,7 @@ from skerry_broker.core.types import NO_BROKER, NodeConfig, TopicPartition
 from skerry_broker.core.vacancies import GRACE_HEARTBEATS, Vacancies, Vacancy
 
 
-class Ledger:
+class ControllerState:
     """``previous``: (broker id, last contact) of the controller before; for the failover metric only."""
 
     def __init__(

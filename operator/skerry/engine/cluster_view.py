@@ -1,4 +1,4 @@
-"""One picture of the cluster from what each broker says of itself: who leads, who is in sync, who is the controller."""
+"""One view of the cluster from what each broker says of itself: who leads, who is in sync, who is the controller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from skerry.engine.observation import BrokerView, Observation
 from skerry.history.records import BrokerSample
 
 
-class PartitionPicture(msgspec.Struct, frozen=True):
+class PartitionView(msgspec.Struct, frozen=True):
     leader: int
     """-1: nobody, as far as anyone reachable knows."""
     leader_epoch: int
@@ -19,8 +19,8 @@ class PartitionPicture(msgspec.Struct, frozen=True):
     """When the sample that says so was asked."""
 
 
-class Picture(msgspec.Struct, frozen=True):
-    partitions: dict[int, PartitionPicture]
+class ClusterView(msgspec.Struct, frozen=True):
+    partitions: dict[int, PartitionView]
     controller: int
     """-1: nobody."""
     term: int
@@ -28,7 +28,7 @@ class Picture(msgspec.Struct, frozen=True):
     """The newest sample in it; -1: none."""
 
 
-def picture_of(observation: Observation, topic: str, oldest_ns: int = -1) -> Picture:
+def cluster_view_of(observation: Observation, topic: str, oldest_ns: int = -1) -> ClusterView:
     """Merge the samples that were asked at ``oldest_ns`` or later.
 
     Brokers apply metadata at different moments, so the highest epoch wins; among those who know it the leader itself is
@@ -39,7 +39,7 @@ def picture_of(observation: Observation, topic: str, oldest_ns: int = -1) -> Pic
         key=lambda view: view.ordinal,
     )
     controller, term = _controller(views)
-    partitions: dict[int, PartitionPicture] = {}
+    partitions: dict[int, PartitionView] = {}
     indices = sorted({sample.partition for view in views for sample in view.partitions if sample.topic == topic})
     for index in indices:
         samples = [
@@ -50,14 +50,14 @@ def picture_of(observation: Observation, topic: str, oldest_ns: int = -1) -> Pic
         ]
         view, best = max(samples, key=lambda pair: _credibility(pair[0], pair[1], controller))
         holders = {view.ordinal for view, sample in samples if sample.high_watermark >= 0 or sample.role}
-        partitions[index] = PartitionPicture(
+        partitions[index] = PartitionView(
             leader=best.leader,
             leader_epoch=best.leader_epoch,
             isr=tuple(sorted(best.isr)),
             replicas=tuple(sorted(holders | set(best.isr))),
             sampled_ns=view.sampled_ns,
         )
-    return Picture(partitions, controller, term, max((view.sampled_ns for view in views), default=-1))
+    return ClusterView(partitions, controller, term, max((view.sampled_ns for view in views), default=-1))
 
 
 def _credibility(view: BrokerView, sample: BrokerSample, controller: int) -> tuple[int, bool, bool, int]:

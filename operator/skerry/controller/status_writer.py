@@ -25,7 +25,7 @@ GONE = "the experiment is gone"
 log = logging.getLogger(__name__)
 
 
-class Scribe:
+class StatusWriter:
     def __init__(self, kube: Kube, resource: JsonObject, sleep: Callable[[float], Awaitable[None]]) -> None:
         """``resource``: as the API server has it."""
         self._kube = kube

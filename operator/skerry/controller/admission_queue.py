@@ -21,7 +21,7 @@ def place_of(resource: JsonObject) -> Place:
     return Place(str(metadata.get("creationTimestamp", "")), str(metadata["name"]), str(metadata["uid"]))
 
 
-class Turns:
+class AdmissionQueue:
     def __init__(self) -> None:
         self._queues: dict[tuple[str, str], set[Place]] = {}
 

@@ -1,4 +1,4 @@
-"""The life of one occurrence of a fault: due, resolved, injected, verified, held, healed.
+"""One occurrence of a fault from beginning to end: due, resolved, injected, verified, held, healed.
 
 ::
 
@@ -21,11 +21,11 @@ from enum import IntEnum
 from skerry.engine import guard
 from skerry.engine.actions import Heal, Inject
 from skerry.engine.bounds import Bounds
-from skerry.engine.desk import Desk
+from skerry.engine.cluster_view import cluster_view_of
 from skerry.engine.faults import Cut, Kill, ResolvedFault, Restart, Slow, fault_kind, victims
 from skerry.engine.observation import ActionReport, ReportState
-from skerry.engine.picture import picture_of
 from skerry.engine.proof import Before, before
+from skerry.engine.step_context import StepContext
 from skerry.engine.targets import Groups, Resolution, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence
 from skerry.engine.verification import healed, verify, was_crash
@@ -45,8 +45,8 @@ class Stage(IntEnum):
     OVER = 5
 
 
-class Life:
-    """One occurrence. The conductor calls ``step`` with the desk of this step, and reads the rest."""
+class FaultInstance:
+    """One occurrence. The conductor calls ``step`` with the context of this step, and reads the rest."""
 
     def __init__(self, occurrence: Occurrence, spec: Spec, bounds: Bounds) -> None:
         self.occurrence = occurrence
@@ -96,82 +96,82 @@ class Life:
 
     # --- steps ------------------------------------------------------------------------------------------
 
-    def step(self, desk: Desk, base_ns: int | None, others: Sequence[Life], ending: bool) -> None:
+    def step(self, context: StepContext, base_ns: int | None, others: Sequence[FaultInstance], ending: bool) -> None:
         """:param base_ns: the moment the occurrence counts from; None: not yet there.
         :param others: all other occurrences.
         :param ending: the run is over: heal now, begin nothing."""
         if self.stage is Stage.WAITING:
             if ending:
                 self.stage = Stage.OVER
-            elif base_ns is not None and desk.now_ns >= base_ns + self.occurrence.offset_ns:
-                self._due_ns = self._due_ns or desk.now_ns
-                self._begin(desk, others)
+            elif base_ns is not None and context.now_ns >= base_ns + self.occurrence.offset_ns:
+                self._due_ns = self._due_ns or context.now_ns
+                self._begin(context, others)
             return
-        active = [life.fault for life in others if life.active and life.fault is not None]
+        active = [instance.fault for instance in others if instance.active and instance.fault is not None]
         if self.stage is Stage.INJECTING:
-            self._injecting(desk, ending)
+            self._injecting(context, ending)
         if self.stage is Stage.VERIFYING:
-            self._verifying(desk, active)
+            self._verifying(context, active)
         if self.stage in (Stage.VERIFYING, Stage.HOLDING):
-            self._holding(desk, ending)
+            self._holding(context, ending)
         if self.stage is Stage.HEALING:
-            self._healing(desk, active)
+            self._healing(context, active)
 
-    def _begin(self, desk: Desk, others: Sequence[Life]) -> None:
-        now_ns, fault = desk.now_ns, self.occurrence.fault
-        picture = picture_of(desk.observation, self._spec.topic.name, now_ns - self._bounds.sample_age_ns)
+    def _begin(self, context: StepContext, others: Sequence[FaultInstance]) -> None:
+        now_ns, fault = context.now_ns, self.occurrence.fault
+        cluster_view = cluster_view_of(context.observation, self._spec.topic.name, now_ns - self._bounds.sample_age_ns)
         try:
-            resolution = resolve(fault, picture, self._spec.cluster.brokers)
+            resolution = resolve(fault, cluster_view, self._spec.cluster.brokers)
         except Unresolved as error:
             if now_ns >= self._due_ns + self._bounds.resolve_ns:
-                self._give_up(desk, "Unresolved", f"`{fault.name}` could not begin: {error}")
+                self._give_up(context, "Unresolved", f"`{fault.name}` could not begin: {error}")
             return
         concrete_fault = concrete(fault, resolution.groups)
-        active = [life.fault for life in others if life.active and life.fault is not None]
+        active = [instance.fault for instance in others if instance.active and instance.fault is not None]
         predictions = guard.predict_all(
             active,
             concrete_fault,
             self._spec.cluster.brokers,
-            {partition: each.isr for partition, each in picture.partitions.items()},
+            {partition: each.isr for partition, each in cluster_view.partitions.items()},
             self._spec.topic.min_in_sync_replicas,
         )
         refused = guard.refusals(predictions, self._spec.allow)
         if refused:
-            self._give_up(desk, "GuardRefused", f"`{fault.name}` was not injected: {'; '.join(refused)}")
+            self._give_up(context, "GuardRefused", f"`{fault.name}` was not injected: {'; '.join(refused)}")
             return
         self.fault, self.groups, self._resolution = concrete_fault, resolution.groups, resolution
         self._attempts += 1
-        self._later, self._earlier = [], before(desk.observation)
-        self._event(desk, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {predictions[0].sentence}")
-        self._event(desk, FaultStep.INJECTING, now_ns, now_ns)
+        self._later, self._earlier = [], before(context.observation)
+        self._event(context, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {predictions[0].sentence}")
+        self._event(context, FaultStep.INJECTING, now_ns, now_ns)
         self._injected_ns = now_ns
         grace_ns = concrete_fault.grace_ns if isinstance(concrete_fault, Kill) else 0
         self._deadline_ns = now_ns + grace_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
-        self._inject_id = desk.send(
-            Inject(desk.new_id(), self.occurrence.id, concrete_fault, fault.lasts_ns, self._deadline_ns)
+        self._inject_id = context.send(
+            Inject(context.new_id(), self.occurrence.id, concrete_fault, fault.lasts_ns, self._deadline_ns)
         )
         self._heal_id = self._heal_done = self.effective = None
         self._judged = self._again = self.verified = False
         self.stage = Stage.INJECTING
 
-    def _injecting(self, desk: Desk, ending: bool) -> None:
-        report = desk.report(self._inject_id)
+    def _injecting(self, context: StepContext, ending: bool) -> None:
+        report = context.report(self._inject_id)
         if report is None or report.state is ReportState.STARTED:
-            self._watch_roles(desk)
+            self._watch_roles(context)
         if report is not None and report.state is ReportState.FAILED:
-            self._fail(desk, "InjectionFailed", f"could not be injected: {report.error or 'no reason was given'}")
+            self._fail(context, "InjectionFailed", f"could not be injected: {report.error or 'no reason was given'}")
         elif ending:
-            self._heal(desk, FaultStep.HEALING)
+            self._heal(context, FaultStep.HEALING)
         elif report is not None and (report.state is ReportState.DONE or isinstance(self.fault, Restart)):
-            if self._moved(desk, report):
+            if self._moved(context, report):
                 return
             # A rolling restart is in effect from its first stop on; its report is done when the last one was started.
             self.effective = report
-            after_ns = report.after_ns if report.state is ReportState.DONE else desk.now_ns
-            self._event(desk, FaultStep.EFFECTIVE, report.before_ns, after_ns)
+            after_ns = report.after_ns if report.state is ReportState.DONE else context.now_ns
+            self._event(context, FaultStep.EFFECTIVE, report.before_ns, after_ns)
             self.stage = Stage.VERIFYING
-        elif desk.now_ns >= self._injected_ns + self._inject_bound_ns:
-            self._fail(desk, "InjectionTimedOut", "was not reported as applied in time")
+        elif context.now_ns >= self._injected_ns + self._inject_bound_ns:
+            self._fail(context, "InjectionTimedOut", "was not reported as applied in time")
 
     @property
     def _inject_bound_ns(self) -> int:
@@ -180,42 +180,46 @@ class Life:
             return self._restart_bound_ns
         return self._bounds.inject_ns + (self.fault.grace_ns if isinstance(self.fault, Kill) else 0)
 
-    def _watch_roles(self, desk: Desk) -> None:
+    def _watch_roles(self, context: StepContext) -> None:
         """Keep what the roles are while the injection is under way; which of it came before is known afterwards."""
-        picture = picture_of(desk.observation, self._spec.topic.name, self._injected_ns - self._bounds.sample_age_ns)
+        cluster_view = cluster_view_of(
+            context.observation, self._spec.topic.name, self._injected_ns - self._bounds.sample_age_ns
+        )
         try:
-            self._later.append(resolve(self.occurrence.fault, picture, self._spec.cluster.brokers))
+            self._later.append(resolve(self.occurrence.fault, cluster_view, self._spec.cluster.brokers))
         except Unresolved:
             return
         del self._later[:-50]
 
-    def _moved(self, desk: Desk, report: ActionReport) -> bool:
+    def _moved(self, context: StepContext, report: ActionReport) -> bool:
         """The role had moved before the fault took effect: heal, and begin again with whoever has it now."""
         earlier = [each for each in self._later if each.sampled_ns < report.before_ns]
         if not earlier or earlier[-1].groups == self.groups:
             return False
         detail = f"the role moved before the fault took effect: {earlier[-1].why}"
         if self._attempts >= ATTEMPTS_MAX:
-            self._fail(desk, "RoleKeepsMoving", f"was given up after {ATTEMPTS_MAX} attempts: {detail}")
+            self._fail(context, "RoleKeepsMoving", f"was given up after {ATTEMPTS_MAX} attempts: {detail}")
             return True
         # Only a note: the occurrence has not happened yet, and its steps are those of the attempt that counts.
-        desk.note(f"{self.occurrence.id}: {detail}; healed, and resolved again")
+        context.note(f"{self.occurrence.id}: {detail}; healed, and resolved again")
         self._again = True
-        self._heal(desk, FaultStep.HEALING)
+        self._heal(context, FaultStep.HEALING)
         return True
 
-    def _verifying(self, desk: Desk, active: list[ResolvedFault]) -> None:
+    def _verifying(self, context: StepContext, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
         assert self.effective is not None
         since_ns = self.effective.after_ns if self.effective.after_ns >= 0 else self.effective.before_ns
-        proof = verify(self.fault, since_ns, desk.observation, self._earlier, active, elapsed_ns=desk.now_ns - since_ns)
+        proof = verify(
+            self.fault, since_ns, context.observation, self._earlier, active, elapsed_ns=context.now_ns - since_ns
+        )
         if proof.proven:
             self.verified = True
-            self._event(desk, FaultStep.VERIFIED, self.effective.before_ns, desk.now_ns, proof.detail)
+            self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, proof.detail)
             self._judged = True
             self.stage = Stage.HOLDING
-        elif desk.now_ns >= since_ns + self._verify_bound_ns:
-            self._unverified(desk, proof.detail)
+        elif context.now_ns >= since_ns + self._verify_bound_ns:
+            self._unverified(context, proof.detail)
             self.stage = Stage.HOLDING
 
     @property
@@ -227,20 +231,24 @@ class Life:
         instant = lasts_ns == 0
         return self._bounds.verify_ns if instant else min(self._bounds.verify_ns, lasts_ns)
 
-    def _holding(self, desk: Desk, ending: bool) -> None:
+    def _holding(self, context: StepContext, ending: bool) -> None:
         assert self.effective is not None
-        after_ns = self.effective.after_ns if self.effective.after_ns >= 0 else desk.now_ns
+        after_ns = self.effective.after_ns if self.effective.after_ns >= 0 else context.now_ns
         if isinstance(self.fault, Restart) and not ending:
-            done = desk.done(self._inject_id) or desk.failed(self._inject_id)
-            if done is None and desk.now_ns < self._injected_ns + self._restart_bound_ns:
+            done = context.done(self._inject_id) or context.failed(self._inject_id)
+            if done is None and context.now_ns < self._injected_ns + self._restart_bound_ns:
                 return  # still rolling
-            after_ns = desk.now_ns
-        if not ending and isinstance(self.fault, Cut | Slow) and not desk.observation.injector.alive:
-            self._lose(desk, f"its injector died: {desk.observation.injector.detail or 'no reason known'}", desk.now_ns)
-        if desk.now_ns >= self._deadline_ns and not isinstance(self.fault, Restart):
-            self._lose(desk, "it had ended by itself before it was healed", self._deadline_ns)
-        if ending or self._lost or desk.now_ns >= after_ns + self.occurrence.fault.lasts_ns:
-            self._heal(desk, FaultStep.HEALING)
+            after_ns = context.now_ns
+        if not ending and isinstance(self.fault, Cut | Slow) and not context.observation.injector.alive:
+            self._lose(
+                context,
+                f"its injector died: {context.observation.injector.detail or 'no reason known'}",
+                context.now_ns,
+            )
+        if context.now_ns >= self._deadline_ns and not isinstance(self.fault, Restart):
+            self._lose(context, "it had ended by itself before it was healed", self._deadline_ns)
+        if ending or self._lost or context.now_ns >= after_ns + self.occurrence.fault.lasts_ns:
+            self._heal(context, FaultStep.HEALING)
 
     @property
     def _restart_bound_ns(self) -> int:
@@ -248,128 +256,128 @@ class Life:
         each_ns = self._bounds.heal_ns + self.fault.pause_between_ns
         return each_ns * len(self.fault.ordinals)
 
-    def _healing(self, desk: Desk, active: list[ResolvedFault]) -> None:
+    def _healing(self, context: StepContext, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
-        done = desk.done(self._heal_id)
+        done = context.done(self._heal_id)
         if done is not None and self._heal_done is None:
             self._heal_done = done
             if not self._again:
-                self._event(desk, FaultStep.HEALING, done.before_ns, done.after_ns)
+                self._event(context, FaultStep.HEALING, done.before_ns, done.after_ns)
         if self._heal_done is not None:
-            self._measure_heal(desk, self._heal_done, active)
+            self._measure_heal(context, self._heal_done, active)
         if self.stage is not Stage.HEALING:
             return
-        if self._heal_done is not None and self._nobody_measures(desk):
-            self._leave_unhealed(desk, "was lifted, and nobody is left to measure that it is gone")
-        elif desk.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
+        if self._heal_done is not None and self._nobody_measures(context):
+            self._leave_unhealed(context, "was lifted, and nobody is left to measure that it is gone")
+        elif context.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
             why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
-            self._leave_unhealed(desk, f"was not healed: {why}")
-        elif desk.failed(self._heal_id) or desk.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
-            self._heal(desk, None)
+            self._leave_unhealed(context, f"was not healed: {why}")
+        elif context.failed(self._heal_id) or context.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
+            self._heal(context, None)
 
-    def _measure_heal(self, desk: Desk, done: ActionReport, active: list[ResolvedFault]) -> None:
+    def _measure_heal(self, context: StepContext, done: ActionReport, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
-        proof = healed(self.fault, done.after_ns, desk.observation, self._earlier, active)
+        proof = healed(self.fault, done.after_ns, context.observation, self._earlier, active)
         by_registration = not isinstance(self.fault, Cut | Slow)
         if not proof.proven:
-            self._unregistered_ns = self._oldest_sample_ns(desk)
+            self._unregistered_ns = self._oldest_sample_ns(context)
             return
         if not self._judged and self.effective is not None:
-            late = verify(self.fault, self.effective.after_ns, desk.observation, self._earlier, active)
+            late = verify(self.fault, self.effective.after_ns, context.observation, self._earlier, active)
             if late.proven and by_registration:
                 self.verified = self._judged = True
-                self._event(desk, FaultStep.VERIFIED, self.effective.before_ns, desk.now_ns, late.detail)
-        objection = was_crash(self.fault, desk.observation)
-        if objection is not None and self.effective is not None:
+                self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, late.detail)
+        disproof = was_crash(self.fault, context.observation)
+        if disproof is not None and self.effective is not None:
             self.verified = False
-            self._unverified(desk, objection.detail)
+            self._unverified(context, disproof.detail)
         if self._again:
-            self.stage, self._due_ns = Stage.WAITING, desk.now_ns
+            self.stage, self._due_ns = Stage.WAITING, context.now_ns
             return
-        self._settle(desk)
+        self._settle(context)
         # A cut is gone when the action is; a victim is back when it has registered, which is later.
         before_ns = max(done.before_ns, self._unregistered_ns) if by_registration else done.before_ns
-        after_ns = desk.now_ns if by_registration else done.after_ns
-        self._event(desk, FaultStep.HEALED, before_ns, max(before_ns, after_ns), proof.detail)
+        after_ns = context.now_ns if by_registration else done.after_ns
+        self._event(context, FaultStep.HEALED, before_ns, max(before_ns, after_ns), proof.detail)
         self.stage = Stage.OVER
 
-    def _oldest_sample_ns(self, desk: Desk) -> int:
+    def _oldest_sample_ns(self, context: StepContext) -> int:
         """Up to when the samples that were just looked at speak of the victims: one that they show unregistered may
         have registered since: the early edge of a heal must not lie after what followed from it (a whole ISR, say)."""
         assert self.fault is not None
         ordinals = victims(self.fault)
-        return min((view.sampled_ns for view in desk.observation.brokers if view.ordinal in ordinals), default=0)
+        return min((view.sampled_ns for view in context.observation.brokers if view.ordinal in ordinals), default=0)
 
     # --- endings ----------------------------------------------------------------------------------------
 
-    def _heal(self, desk: Desk, step: FaultStep | None) -> None:
+    def _heal(self, context: StepContext, step: FaultStep | None) -> None:
         """Ask for the heal, for the first time (with a step) or again."""
         assert self.fault is not None
-        self._heal_id = desk.send(Heal(desk.new_id(), self.occurrence.id, self.fault))
-        self._heal_sent_ns = desk.now_ns
+        self._heal_id = context.send(Heal(context.new_id(), self.occurrence.id, self.fault))
+        self._heal_sent_ns = context.now_ns
         if step is not None:
-            self._heal_first_ns = self._unregistered_ns = desk.now_ns
+            self._heal_first_ns = self._unregistered_ns = context.now_ns
             self._heal_done = None
         self.stage = Stage.HEALING
 
-    def _nobody_measures(self, desk: Desk) -> bool:
+    def _nobody_measures(self, context: StepContext) -> bool:
         """Where the samples come with the workload, they end with it: what was healed cannot be seen to be gone."""
-        newest_ns = max((view.sampled_ns for view in desk.observation.brokers), default=0)
-        lost = bool(desk.observation.workload.lost)
-        return lost and desk.now_ns > newest_ns + self._bounds.sample_age_ns
+        newest_ns = max((view.sampled_ns for view in context.observation.brokers), default=0)
+        lost = bool(context.observation.workload.lost)
+        return lost and context.now_ns > newest_ns + self._bounds.sample_age_ns
 
-    def _leave_unhealed(self, desk: Desk, why: str) -> None:
-        desk.inconclusive("NotHealed", f"`{self.occurrence.fault.name}` {why}", self._name)
-        self._settle(desk)
+    def _leave_unhealed(self, context: StepContext, why: str) -> None:
+        context.inconclusive("NotHealed", f"`{self.occurrence.fault.name}` {why}", self._name)
+        self._settle(context)
         self.stage = Stage.OVER
 
-    def _give_up(self, desk: Desk, reason: str, message: str) -> None:
+    def _give_up(self, context: StepContext, reason: str, message: str) -> None:
         """It never began; the run cannot be what the document asked for."""
         self.failure, self.failure_reason = message, reason
-        self._event(desk, FaultStep.UNVERIFIED, desk.now_ns, desk.now_ns, message)
-        desk.inconclusive(reason, message, self._name)
+        self._event(context, FaultStep.UNVERIFIED, context.now_ns, context.now_ns, message)
+        context.inconclusive(reason, message, self._name)
         self.stage = Stage.OVER
 
-    def _fail(self, desk: Desk, reason: str, why: str) -> None:
+    def _fail(self, context: StepContext, reason: str, why: str) -> None:
         """It may have begun: heal it, and end the run."""
         self.failure, self.failure_reason = f"`{self.occurrence.fault.name}` {why}", reason
-        self._unverified(desk, why, reason)
-        self._heal(desk, FaultStep.HEALING)
+        self._unverified(context, why, reason)
+        self._heal(context, FaultStep.HEALING)
 
-    def _unverified(self, desk: Desk, detail: str, reason: str = "NotVerified") -> None:
+    def _unverified(self, context: StepContext, detail: str, reason: str = "NotVerified") -> None:
         self._judged = True
-        self._event(desk, FaultStep.UNVERIFIED, desk.now_ns, desk.now_ns, detail)
-        desk.inconclusive(
+        self._event(context, FaultStep.UNVERIFIED, context.now_ns, context.now_ns, detail)
+        context.inconclusive(
             reason, f"`{self.occurrence.id}` was not seen to take effect: {detail}", self._name, "verified"
         )
 
-    def _lose(self, desk: Desk, detail: str, since_ns: int) -> None:
+    def _lose(self, context: StepContext, detail: str, since_ns: int) -> None:
         if self._lost:
             return
         self._lost = True
-        self._event(desk, FaultStep.LOST, since_ns, desk.now_ns, detail)
-        desk.inconclusive("FaultLost", f"`{self.occurrence.id}` was lost: {detail}", self._name)
+        self._event(context, FaultStep.LOST, since_ns, context.now_ns, detail)
+        context.inconclusive("FaultLost", f"`{self.occurrence.id}` was lost: {detail}", self._name)
 
-    def _settle(self, desk: Desk) -> None:
+    def _settle(self, context: StepContext) -> None:
         """An occurrence that took effect and was never judged was too short to be seen."""
         if not self._judged and self.effective is not None:
-            self._unverified(desk, "it ended before it could be verified")
+            self._unverified(context, "it ended before it could be verified")
 
     @property
     def _name(self) -> str:
         return self.occurrence.fault.name
 
-    def _event(self, desk: Desk, step: FaultStep, before_ns: int, after_ns: int, detail: str = "") -> None:
+    def _event(self, context: StepContext, step: FaultStep, before_ns: int, after_ns: int, detail: str = "") -> None:
         kind = fault_kind(self.fault) if self.fault is not None else self.occurrence.fault.kind
         links = self.fault.links if isinstance(self.fault, Cut | Slow) else ()
-        desk.record(
+        context.record(
             FaultEvent(
                 fault=self._name,
                 occurrence=self.occurrence.id.number,
                 step=step,
                 before_ns=before_ns,
                 after_ns=after_ns,
-                wall_ns=desk.wall_ns(before_ns),
+                wall_ns=context.wall_ns(before_ns),
                 kind=kind,
                 groups=self.groups,
                 links=links,

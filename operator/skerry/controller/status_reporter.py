@@ -7,9 +7,9 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 
-from skerry.controller.events import EventReason, Herald, of_fault
-from skerry.controller.scribe import Scribe
-from skerry.controller.status import Ended, Told
+from skerry.controller.events import EventReason, EventRecorder, of_fault
+from skerry.controller.status import Ended, StatusModel
+from skerry.controller.status_writer import StatusWriter
 from skerry.controller.tools import Tools
 from skerry.engine.actions import Action, Record
 from skerry.engine.conductor import Conductor
@@ -26,14 +26,14 @@ MESSAGE_EVERY_NS = 2_000_000_000
 log = logging.getLogger(__name__)
 
 
-class Chronicle:
+class StatusReporter:
     """Of one experiment. Methods return at once; what they say is written while ``open`` is, and by ``settle``."""
 
     def __init__(self, kube: Kube, resource: JsonObject, tools: Tools) -> None:
         """``resource``: as the API server has it."""
-        self._told = Told(resource)
-        self._scribe = Scribe(kube, resource, tools.sleep)
-        self._herald = Herald(kube, resource)
+        self._told = StatusModel(resource)
+        self._status_writer = StatusWriter(kube, resource, tools.sleep)
+        self._event_recorder = EventRecorder(kube, resource)
         self._metrics = tools.metrics.of(kube.namespace, str(resource["metadata"]["name"]))
         self._now = tools.now
         self._said_ns = -MESSAGE_EVERY_NS
@@ -41,7 +41,7 @@ class Chronicle:
     @property
     def gone(self) -> bool:
         """The experiment was deleted; nothing is written any more."""
-        return self._scribe.gone
+        return self._status_writer.gone
 
     @property
     def seed(self) -> int | None:
@@ -66,7 +66,7 @@ class Chronicle:
         log.info("refused: %s: %s", refusal.reason, refusal.message)
         self._told.refused(refusal.reason, refusal.message, self._now())
         self._metrics.verdict(Verdict.INCONCLUSIVE)
-        self._herald.tell(EventReason.REFUSED, refusal.message, self._now())
+        self._event_recorder.tell(EventReason.REFUSED, refusal.message, self._now())
         self._tell()
 
     def planned(self, targets: Sequence[str]) -> None:
@@ -77,7 +77,7 @@ class Chronicle:
 
     def accepted(self) -> None:
         self._told.accepted()
-        self._herald.tell(EventReason.ACCEPTED, "The run begins.", self._now())
+        self._event_recorder.tell(EventReason.ACCEPTED, "The run begins.", self._now())
         self._tell()
 
     def begins(self, workload: str) -> None:
@@ -109,7 +109,7 @@ class Chronicle:
         log.info("%s: %s: %s", outcome.verdict, outcome.reason, outcome.message)
         self._told.end(outcome, self._now())
         self._metrics.verdict(outcome.verdict)
-        self._herald.tell(EventReason.COMPLETE, outcome.message, self._now())
+        self._event_recorder.tell(EventReason.COMPLETE, outcome.message, self._now())
         self._tell()
 
     def forget(self) -> None:
@@ -121,7 +121,7 @@ class Chronicle:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """While it is, everything that is said is written in the background."""
-        writers = [asyncio.create_task(self._scribe.run()), asyncio.create_task(self._herald.run())]
+        writers = [asyncio.create_task(self._status_writer.run()), asyncio.create_task(self._event_recorder.run())]
         try:
             yield
         finally:
@@ -133,24 +133,24 @@ class Chronicle:
 
     async def journal(self, lines: Sequence[str]) -> None:
         """Durable when it returns. Raises KubeError."""
-        await self._scribe.journal(lines)
+        await self._status_writer.journal(lines)
 
     async def status_written(self) -> None:
         """Return when the status is what was said, or cannot be."""
-        await self._scribe.settle()
+        await self._status_writer.settle()
 
     async def settle(self) -> None:
         """The same of Events too; only while it is open."""
-        await self._scribe.settle()
-        if not self._scribe.gone:
-            await self._herald.settle()
+        await self._status_writer.settle()
+        if not self._status_writer.gone:
+            await self._event_recorder.settle()
 
     def _heard_fault(self, event: FaultEvent, now_ns: int) -> None:
         self._metrics.hear(event, now_ns)
         told = of_fault(event)
         if told is not None:
-            self._herald.tell(*told, self._now())
+            self._event_recorder.tell(*told, self._now())
 
     def _tell(self) -> None:
-        self._scribe.tell(self._told.status(self._now()))
+        self._status_writer.tell(self._told.status(self._now()))
         self._metrics.in_phase(str(self._told.phase))

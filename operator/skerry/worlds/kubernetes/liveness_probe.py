@@ -24,7 +24,7 @@ ASK_EVERY_S = 0.02
 HEAD_BYTES_MAX = 4096
 
 
-class Tripwire:
+class LivenessProbe:
     """``has_fallen`` turns true once, when the other side is gone, and ``stands`` turns false. A wire that could not be
     laid, or that broke while somebody answers, neither stands nor falls."""
 

@@ -187,15 +187,15 @@ async def test_the_drawn_seed_is_kept(lab):
 
 async def test_the_annotation_aborts(lab):
     resource = lab.resource()
-    conduct = lab.conduct(resource)
+    experiment_run = lab.experiment_run(resource)
 
     def annotate(world):
         if world.toy.standing:
             resource["metadata"]["annotations"] = {"skerry.dev/abort": "lunch"}
-            conduct.seen(resource)
+            experiment_run.seen(resource)
 
     lab.hook = annotate
-    await lab.run(conduct.run())
+    await lab.run(experiment_run.run())
     status = lab.kube.status()
     assert conditions(status)["Succeeded"] == "Unknown Aborted"
     assert "The run was aborted: lunch" in status["message"]
@@ -236,8 +236,8 @@ async def test_taking_the_label_away_ends_a_run_that_has_nothing_left_to_inject(
 
 
 async def test_deletion_heals_and_releases(lab):
-    conduct = lab.conduct()
-    task = asyncio.ensure_future(conduct.run())
+    experiment_run = lab.experiment_run()
+    task = asyncio.ensure_future(experiment_run.run())
     await lab.clock.until(lambda: lab.worlds and lab.worlds[0].toy.standing)
     assert lab.kube.find(LEASES, "skerry-broker")
     del lab.kube.objects[EXPERIMENTS.plural, "story"]
@@ -277,8 +277,8 @@ async def test_a_report_that_cannot_be_stored_does_not_cost_the_verdict(lab):
 
 
 async def test_a_verdict_is_written_as_soon_as_the_server_answers_again(lab):
-    conduct = lab.conduct()
-    task = asyncio.ensure_future(conduct.run())
+    experiment_run = lab.experiment_run()
+    task = asyncio.ensure_future(experiment_run.run())
     await lab.clock.until(lambda: lab.kube.status().get("phase") == "Checking")
     lab.kube.refuse["patch", "chaosexperiments"] = SILENCE
     await lab.clock.pass_s(60)
@@ -293,12 +293,12 @@ async def test_a_verdict_is_written_as_soon_as_the_server_answers_again(lab):
 
 async def interrupted_in(lab, phase: str) -> None:
     """An operator that was killed in this phase: its task is gone, and nobody healed."""
-    conduct = lab.conduct()
-    task = asyncio.ensure_future(conduct.run())
+    experiment_run = lab.experiment_run()
+    task = asyncio.ensure_future(experiment_run.run())
     await lab.clock.until(lambda: lab.kube.status().get("phase") == phase)
     (world,) = lab.worlds
     standing = dict(world.toy.standing)
-    conduct.stopping = True
+    experiment_run.stopping = True
     task.cancel()
     await lab.clock.until(task.done)
     world.toy.standing = standing
@@ -321,10 +321,10 @@ async def test_a_run_that_is_found_begun_is_healed_drained_and_checked(lab, phas
 async def test_it_is_healed_before_its_recorder_answers(lab):
     await interrupted_in(lab, "Holding")
     resource = lab.kube.find(EXPERIMENTS, "story")
-    conduct = lab.conduct(resource)
+    experiment_run = lab.experiment_run(resource)
     healed: list[bool] = []
     lab.hook = lambda world: healed.append(world.healed)
-    await lab.run(conduct.run())
+    await lab.run(experiment_run.run())
     assert healed[0]
 
 
@@ -361,8 +361,8 @@ async def test_action_ids_go_on_far_above_those_of_the_run_before(lab):
 async def test_healing_waits_for_the_server_as_long_as_it_takes(lab):
     await interrupted_in(lab, "Holding")
     lab.kube.refuse["get", "statefulsets"] = SILENCE
-    conduct = lab.conduct(lab.kube.find(EXPERIMENTS, "story"))
-    task = asyncio.ensure_future(conduct.run())
+    experiment_run = lab.experiment_run(lab.kube.find(EXPERIMENTS, "story"))
+    task = asyncio.ensure_future(experiment_run.run())
     await lab.clock.pass_s(30)
     assert len(lab.worlds) == 1
     lab.kube.refuse.clear()

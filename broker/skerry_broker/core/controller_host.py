@@ -37,7 +37,7 @@ MS = 1_000_000
 FOREVER = 1 << 62
 
 
-class ControllerSeat:
+class ControllerHost:
     """Between Raft, which says who leads, and the controller, which decides while it is us."""
 
     def __init__(

@@ -12,16 +12,16 @@ import logging
 from collections.abc import Sequence
 
 from skerry.controller.admission import UNREACHABLE, admit
-from skerry.controller.chronicle import Chronicle
 from skerry.controller.document import InvalidDocument, read_resource
 from skerry.controller.dry_run import dry_run
 from skerry.controller.lease import TargetLease
 from skerry.controller.outcome import ABORTED, broken_off, ended, never_began, report_of
 from skerry.controller.report import files_of, packed, store
 from skerry.controller.resume import brokers_of, capabilities_of
-from skerry.controller.scribe import RETRY_S
 from skerry.controller.status import Ended
 from skerry.controller.status_journal import Interruption, StatusJournal, interruption
+from skerry.controller.status_reporter import StatusReporter
+from skerry.controller.status_writer import RETRY_S
 from skerry.controller.tools import Tools, World
 from skerry.engine.actions import Action, Inject
 from skerry.engine.capabilities import Capabilities
@@ -47,7 +47,7 @@ HEAL_NOW_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class Conduct:
+class ExperimentRun:
     """Use it once: ``run``; after an exception, ``crashed``."""
 
     def __init__(self, kube: Kube, resource: JsonObject, tools: Tools) -> None:
@@ -60,11 +60,11 @@ class Conduct:
         self._kube = kube
         self._resource = resource
         self._tools = tools
-        self._chronicle = Chronicle(kube, resource, tools)
+        self._status_reporter = StatusReporter(kube, resource, tools)
         self._world: World | None = None
         self._conductor: Conductor | None = None
         self._lease: TargetLease | None = None
-        self._journal = StatusJournal(self._chronicle.journal)
+        self._journal = StatusJournal(self._status_reporter.journal)
         self._abort_code = self._abort = ""
         self.seen(resource)
 
@@ -78,10 +78,10 @@ class Conduct:
 
     async def run(self) -> None:
         """To the verdict, and until that is written."""
-        async with self._chronicle.open():
+        async with self._status_reporter.open():
             try:
-                await self._conduct()
-                await self._chronicle.settle()
+                await self._run()
+                await self._status_reporter.settle()
             finally:
                 if self._lease is not None and not self.stopping:
                     await self._lease.release()
@@ -92,7 +92,7 @@ class Conduct:
             with contextlib.suppress(Exception):  # whatever is wrong with it: the fuses end the rest
                 await asyncio.wait_for(self._world.close_now(), HEAL_NOW_S)
         what = f"{type(error).__name__}: {error}".rstrip(": ")
-        self._chronicle.ended(
+        self._status_reporter.ended(
             Ended(
                 Verdict.INCONCLUSIVE,
                 OPERATOR_ERROR,
@@ -100,26 +100,26 @@ class Conduct:
                 finished=False,
             )
         )
-        await self._chronicle.status_written()
+        await self._status_reporter.status_written()
 
     def forget(self) -> None:
         """Its series go from the operator's metrics."""
-        self._chronicle.forget()
+        self._status_reporter.forget()
 
     # --- the course of it -------------------------------------------------------------------------------------
 
-    async def _conduct(self) -> None:
+    async def _run(self) -> None:
         found = interruption(self._resource.get("status") or {})
         try:
             experiment = read_resource(self._resource)
         except InvalidDocument as error:
             if found is not None:  # another version of us could read it
                 await self._sweep()
-            self._chronicle.refused(Refusal("InvalidDocument", str(error)))
+            self._status_reporter.refused(Refusal("InvalidDocument", str(error)))
             return
         self.retain_ns = experiment.spec.retain_ns
         seed = self._seed(experiment)
-        self._chronicle.taken_up(experiment, seed, interrupted=found.why if found is not None else "")
+        self._status_reporter.taken_up(experiment, seed, interrupted=found.why if found is not None else "")
         if found is not None:
             await self._resume(experiment, seed, found)
         else:
@@ -128,28 +128,28 @@ class Conduct:
     def _seed(self, experiment: Experiment) -> int:
         if experiment.spec.seed is not None:
             return experiment.spec.seed
-        drawn = self._chronicle.seed
+        drawn = self._status_reporter.seed
         return self._tools.draw_seed() if drawn is None else drawn
 
     async def _begin(self, experiment: Experiment, seed: int) -> None:
         answer = await admit(
-            self._kube, self._resource, experiment, seed, self._tools, self._chronicle.waits, lambda: self._abort
+            self._kube, self._resource, experiment, seed, self._tools, self._status_reporter.waits, lambda: self._abort
         )
         if isinstance(answer, Refusal):
-            self._chronicle.refused(answer)
+            self._status_reporter.refused(answer)
             return
         accepted, self._lease = answer
         if self._lease is None:
             plan = dry_run(experiment, seed, await self._tools.look(accepted.brokers))
-            self._chronicle.planned(plan.targets)
-            self._chronicle.ended(Ended(Verdict.INCONCLUSIVE, "DryRun", plan.message, finished=False))
+            self._status_reporter.planned(plan.targets)
+            self._status_reporter.ended(Ended(Verdict.INCONCLUSIVE, "DryRun", plan.message, finished=False))
         else:
-            self._chronicle.accepted()
+            self._status_reporter.accepted()
             await self._drive(experiment, seed, accepted.brokers, accepted.capabilities, None)
 
     async def _resume(self, experiment: Experiment, seed: int, found: Interruption) -> None:
         """Heal, drain, check what was found begun; nothing can refuse that, and it is tried until it could be done."""
-        self._journal = StatusJournal(self._chronicle.journal, found.entries)
+        self._journal = StatusJournal(self._status_reporter.journal, found.entries)
         while True:
             try:
                 brokers = await brokers_of(self._kube, experiment)
@@ -177,9 +177,9 @@ class Conduct:
         self, experiment: Experiment, seed: int, brokers: BrokerSet, able: Capabilities, found: Interruption | None
     ) -> None:
         """From here on the run has begun, and whoever finds its status knows."""
-        self._chronicle.begins(workload_name(self.name))
-        await self._chronicle.status_written()
-        if self._chronicle.gone:
+        self._status_reporter.begins(workload_name(self.name))
+        await self._status_reporter.status_written()
+        if self._status_reporter.gone:
             return
         own = own_topic(experiment, self.uid)
         why, last_id = (found.why, found.last_action_id) if found is not None else ("", 0)
@@ -239,7 +239,7 @@ class Conduct:
             except KubeError as error:
                 problem = f"The report could not be stored: {error}."
                 log.warning(problem)
-        self._chronicle.ended(outcome._replace(report=stored, note=content.note if stored else problem))
+        self._status_reporter.ended(outcome._replace(report=stored, note=content.note if stored else problem))
 
     async def _remove_workload(self) -> None:
         """One that never came up has nothing to serve, and would want its place on a node until its deadline."""
@@ -279,7 +279,7 @@ class Conduct:
 
     def _on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
         assert self._conductor is not None
-        self._chronicle.hear(now_ns, self._conductor, actions)
+        self._status_reporter.hear(now_ns, self._conductor, actions)
 
     def _abort_for(self, code: str, why: str) -> None:
         if self._abort:
