@@ -2,9 +2,10 @@
 
 How it works. kopf watches the resource in a thread of its own (`watch`, `handlers`) and hands every event to the
 `supervisor`, which keeps one task per experiment that has no verdict yet. The task (`experiment_run`) reads the
-document, waits until the brokers are free and fit (`admission`: a Lease per StatefulSet, then preflight), lets the Kubernetes
-world drive the conductor, stores the report (`report`) and writes the verdict. What the resource's status says is a
-pure function of what was heard (`status`); one writer per experiment brings it to the API server (`status_writer`).
+document, waits until the brokers are free and fit (`admission`: a Lease per StatefulSet, then preflight), lets the
+Kubernetes world drive the conductor, stores the report (`report`) and writes the verdict. What the resource's status
+says is a pure function of what was heard (`status`); one writer per experiment brings it to the API server
+(`status_writer`).
 
 Invariants:
   1. Nothing of an experiment lives in this process only: its status says how far it came, its journal what may still
