@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from skerry.engine.world import BrokerView
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry import BrokerPorts, Target, broker_arguments
 from skerry.targets.skerry.admin import AdminClient
 from skerry.targets.skerry.client import SkerryClient

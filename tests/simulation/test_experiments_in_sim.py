@@ -11,8 +11,8 @@ import pytest
 
 from skerry.engine.conductor import Conductor
 from skerry.experiment import load_document
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history import read_history
+from skerry.schema.verdict import Finding, Verdict
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.world import CAPABILITIES, SimulatedRun, SimWorld, run_simulated
 from skerry_broker.core.pending_produces import PendingProduces

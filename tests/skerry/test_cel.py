@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from skerry.experiment.base import Model, Ordinal
-from skerry.experiment.cel import at_most_one, everywhere, exactly_one, number_below, or_default
 from skerry.experiment.document import Cluster, Workload
+from skerry.schema.base import Model, Ordinal
+from skerry.schema.cel import at_most_one, everywhere, exactly_one, number_below, or_default
 
 
 class Leaf(Model):

@@ -13,7 +13,6 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.owed import Owed
 from skerry.checker.properties import PROPERTIES
 from skerry.checker.property import run_property
-from skerry.experiment.verdict import Verdict
 from skerry.history import History
 from skerry.history.records import (
     BrokerSample,
@@ -30,6 +29,7 @@ from skerry.history.records import (
     Stall,
     StatusSample,
 )
+from skerry.schema.verdict import Verdict
 
 MS = 1_000_000
 FINAL, TAIL, DUMP = "final", "tail", "dump"

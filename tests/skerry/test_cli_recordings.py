@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 
 from skerry.cli import run_command_line
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import encode_history
 from skerry.history.records import FindingSeen, Footer, Header, Outcome, Produce
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 HEADER = Header(1, "crash", "kind: ChaosExperiment\n", "sim", 7, 1_700_000_000_000_000_000, "0.1.0", 3)
 WRITE = Produce(1, "orders", 0, 1, 2, Outcome.OK, "All", 1 << 40, 1, base_offset=0, leader=1, leader_epoch=1)

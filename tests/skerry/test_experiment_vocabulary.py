@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from skerry.experiment import DocumentError, load_document
-from skerry.experiment.base import format_duration, parse_duration
 from skerry.experiment.expectations import EXPECTATIONS
 from skerry.experiment.faults import FAULTS
+from skerry.schema.base import format_duration, parse_duration
 
 HEAD = """\
 apiVersion: skerry.dev/v1alpha1

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History, HistoryError, HistoryWriter, PartitionKey, encode_history, read_history
 from skerry.history.records import (
     DumpedBatch,
@@ -31,6 +30,7 @@ from skerry.history.records import (
     StatusSample,
     TopicCreate,
 )
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 HEADER = Header(1, "leader-isolation", "kind: ChaosExperiment\n", "sim", 7, 1_700_000_000_000_000_000, "0.1.0", 3)
 ONE_OF_EACH = [

@@ -19,8 +19,8 @@ from skerry.engine.world import (
     ReportState,
     Restart,
 )
-from skerry.experiment.vocabulary import KillHow, RestartHow
 from skerry.runner.clock import RunClock
+from skerry.schema.vocabulary import KillHow, RestartHow
 from skerry.worlds.local.faults import Faults, is_back
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from skerry.engine.conductor import Conductor
 from skerry.experiment import load_document
-from skerry.experiment.verdict import FindingKind, Verdict
 from skerry.history.records import ReplicaDump
+from skerry.schema.verdict import FindingKind, Verdict
 from skerry.worlds.local import world as world_module
 from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Answer

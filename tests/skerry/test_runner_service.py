@@ -11,14 +11,14 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from skerry.engine.world import Check, Finish, Heal, Kill, OccurrenceId, Record, ReportState, StartWorkload
-from skerry.experiment.verdict import Verdict
-from skerry.experiment.vocabulary import KillHow
 from skerry.history.codec import read_history
 from skerry.history.records import Footer, Note
 from skerry.report.model import RunReport
 from skerry.runner import service as service_module
 from skerry.runner.messages import Answer, Begin, Events, View
 from skerry.runner.service import Service, topic_mark
+from skerry.schema.verdict import Verdict
+from skerry.schema.vocabulary import KillHow
 from skerry.targets.skerry import Target
 
 TOKEN = "a-token-of-sixteen"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.world import LinkKind
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry.admin import parse_metrics
 from skerry.targets.skerry.status import _kept, new_links
 from skerry_broker.core.types import Plane as BrokerPlane

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import PartitionKey
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 OFFSETS_SHOWN_MAX = 32
 """A finding names this many offsets; its message has the full count."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from skerry.checker.evidence import Evidence
 from skerry.checker.findings import undecided
 from skerry.checker.owed import Owed
-from skerry.experiment.verdict import Finding, FindingKind
+from skerry.schema.verdict import Finding, FindingKind
 
 CheckFunction = Callable[[Evidence, Owed], Iterable[Finding]]
 

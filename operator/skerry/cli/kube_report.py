@@ -14,9 +14,9 @@ from rich.console import Console
 
 from skerry.cli.errors import CommandError, output_error
 from skerry.cli.kube import ask_cluster
-from skerry.experiment.base import JsonObject
 from skerry.report.model import RunReport
 from skerry.report.terminal import print_report
+from skerry.schema.base import JsonObject
 
 if TYPE_CHECKING:
     from skerry.worlds.kubernetes.api import Kube

@@ -22,11 +22,11 @@ from skerry.cli.errors import CommandError
 from skerry.cli.kube import ask_cluster
 from skerry.cli.kube_report import Options as ReportOptions
 from skerry.cli.kube_report import fetch_files
-from skerry.experiment.base import JsonObject
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history.run import History
 from skerry.report.model import RunReport, make_report
 from skerry.report.terminal import print_report
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 if TYPE_CHECKING:
     from skerry.worlds.kubernetes.api import Kube

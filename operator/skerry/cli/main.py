@@ -18,7 +18,7 @@ from rich.console import Console
 
 from skerry.cli.errors import CommandError
 from skerry.cli.worlds import WorldName
-from skerry.experiment.base import LABEL_PATTERN
+from skerry.schema.base import LABEL_PATTERN
 
 INTERRUPTED = 2
 BROKEN_OFF = 2

@@ -15,11 +15,11 @@ from skerry.cli.documents import Document, read_suite
 from skerry.cli.errors import CommandError, output_error
 from skerry.cli.worlds import WorldName, run_in
 from skerry.experiment import Experiment
-from skerry.experiment.verdict import worst
 from skerry.report.files import write_report, write_suite
 from skerry.report.live import LiveView
 from skerry.report.model import RunReport, make_report
 from skerry.report.terminal import print_report, print_suite
+from skerry.schema.verdict import worst
 
 DRAWN_SEED_MAX = 2**31
 RUNS_OF_A_NAME_MAX = 99_999

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from skerry.cli.errors import CommandError
-from skerry.experiment.verdict import Verdict
+from skerry.schema.verdict import Verdict
 
 if TYPE_CHECKING:
     from skerry.cli.documents import Document

@@ -12,8 +12,8 @@ from skerry.controller.admission_queue import place_of
 from skerry.controller.lease import TargetLease
 from skerry.controller.tools import Tools
 from skerry.engine.plan import guard_refusals
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal, namespace_refusal
 

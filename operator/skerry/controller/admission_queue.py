@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 
 
 class Place(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from skerry.experiment import DocumentError, Experiment, load_document
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 
 PROBLEMS_SHOWN = 3
 

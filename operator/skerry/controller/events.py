@@ -10,8 +10,8 @@ import logging
 from enum import StrEnum
 
 from skerry.controller.status import date_time
-from skerry.experiment.base import JsonObject
 from skerry.history.records import FaultEvent, FaultStep
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import EVENTS, Kube, KubeError
 from skerry.worlds.kubernetes.names import API_VERSION, EXPERIMENT_LABEL, KIND, MANAGED_BY_LABEL, MANAGER, digest
 

@@ -27,9 +27,9 @@ from skerry.engine.actions import Action, Inject
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.conductor import Conductor
 from skerry.engine.observation import Observation
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Verdict
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import JOBS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import ABORT_ANNOTATION, workload_name

@@ -11,7 +11,7 @@ from typing import Any
 
 import kopf
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.names import GROUP, PLURAL, VERSION
 
 Seen = Callable[[str | None, JsonObject], None]

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import EXPERIMENTS, LEASES, Kube, KubeError
 from skerry.worlds.kubernetes.names import Artefact, labels, lease_name, owner_reference
 

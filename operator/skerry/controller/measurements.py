@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from skerry.experiment.base import JsonObject
-from skerry.experiment.verdict import Finding, FindingKind
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Finding, FindingKind
 
 MEASUREMENTS_MAX = 64
 TEXT_MAX = 200

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from skerry.controller.status import PENDING
 from skerry.engine.conductor import Phase
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import FaultEvent, FaultStep
+from skerry.schema.verdict import Verdict
 
 NS = 1_000_000_000
 PHASES = (PENDING, *map(str, Phase))

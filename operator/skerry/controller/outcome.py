@@ -7,9 +7,9 @@ import msgspec
 from skerry.controller.status import Ended
 from skerry.engine.actions import Finish
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, FindingKind, Verdict, worst
 from skerry.history.run import History
 from skerry.report.model import RunReport, make_report
+from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 from skerry.worlds.kubernetes.world import RunEnd
 
 ABORTED = "Aborted"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from skerry.experiment.base import JsonObject
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.report.files import report_json
 from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport, guilty_of
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, Kube
 from skerry.worlds.kubernetes.names import Artefact, labels, owner_reference, report_name
 

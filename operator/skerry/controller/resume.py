@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skerry.engine.capabilities import Capabilities
 from skerry.experiment.document import Experiment
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import STATEFUL_SETS, Kube
 from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
 from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set

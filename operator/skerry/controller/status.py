@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from skerry.controller.measurements import failover, isr_recovery, measurements
 from skerry.engine.conductor import Phase
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import FaultEvent, FaultStep, HistoryRecord, PhaseEvent
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Finding, Verdict
 
 PENDING = "Pending"
 TARGETS_MAX = 64

@@ -10,7 +10,7 @@ import msgspec
 
 from skerry.engine.journal import JournalError, bounded, decode, encode, interrupted_run, keeps, unhealed
 from skerry.engine.world import Action, Check, Cut, Heal, Inject, Slow
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import KubeError
 
 ENTRY_MAX = 4000

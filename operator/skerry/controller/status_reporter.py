@@ -13,10 +13,10 @@ from skerry.controller.status_writer import StatusWriter
 from skerry.controller.tools import Tools
 from skerry.engine.actions import Action, Record
 from skerry.engine.conductor import Conductor
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import FaultEvent
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.preflight import Refusal
 

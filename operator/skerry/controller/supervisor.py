@@ -16,7 +16,7 @@ from skerry.controller.experiment_run import ExperimentRun
 from skerry.controller.logs import about
 from skerry.controller.status import is_complete
 from skerry.controller.tools import Tools
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import EXPERIMENTS, Kube, KubeError
 
 DELETED = "DELETED"

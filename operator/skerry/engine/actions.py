@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from skerry.engine.faults import OccurrenceId, ResolvedFault
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent
+from skerry.schema.verdict import Finding, Verdict
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):

@@ -35,8 +35,8 @@ from skerry.engine.steady import brokers_missing, cluster_missing, placement_mis
 from skerry.engine.step_context import StepContext
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, Verdict, worst
 from skerry.history.records import PhaseEvent
+from skerry.schema.verdict import Finding, Verdict, worst
 
 PREPARE_AGAIN_NS = 5 * SECOND_NS
 

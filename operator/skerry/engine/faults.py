@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from skerry.experiment.vocabulary import Connections, CutAction, KillHow, Plane, RestartHow
+from skerry.schema.vocabulary import Connections, CutAction, KillHow, Plane, RestartHow
 
 
 class OccurrenceId(NamedTuple):

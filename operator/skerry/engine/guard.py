@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from skerry.engine.faults import ClockShift, Cut, Disk, ResolvedFault, Restart, Slow
-from skerry.experiment.vocabulary import Allowance, Plane
+from skerry.schema.vocabulary import Allowance, Plane
 
 
 class Effect(msgspec.Struct, frozen=True):

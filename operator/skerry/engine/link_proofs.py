@@ -11,7 +11,7 @@ from __future__ import annotations
 from skerry.engine.faults import Cut, ResolvedFault, Slow, victims
 from skerry.engine.observation import LinkKind, Observation
 from skerry.engine.proof import Before, Link, Proof, expected_links, fresh_link, link_name
-from skerry.experiment.vocabulary import Connections, Plane
+from skerry.schema.vocabulary import Connections, Plane
 
 PING_FAILED_AFTER_NS = 300_000_000
 PEER_PLANES = (Plane.RAFT, Plane.REPLICATION)

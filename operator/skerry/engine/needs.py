@@ -9,7 +9,7 @@ from skerry.engine.link_proofs import RARE_LOSS_PERCENT
 from skerry.experiment.document import Fault, Spec
 from skerry.experiment.expectations import MetricExpectation, PromqlExpectation
 from skerry.experiment.faults import ClockFault, DiskFault, KillFault, PartitionFault, RestartFault, SlowFault
-from skerry.experiment.vocabulary import Connections, CutAction, KillHow, Plane, RestartHow
+from skerry.schema.vocabulary import Connections, CutAction, KillHow, Plane, RestartHow
 
 
 def needed_features(spec: Spec) -> frozenset[Feature]:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
-from skerry.experiment.verdict import Finding
-from skerry.experiment.vocabulary import Plane
 from skerry.history.records import BrokerSample, Stall
+from skerry.schema.verdict import Finding
+from skerry.schema.vocabulary import Plane
 
 
 class ProcessState(StrEnum):

@@ -16,8 +16,8 @@ from skerry.engine.faults import OccurrenceId, ResolvedFault
 from skerry.engine.needs import needed_features
 from skerry.engine.targets import Groups, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
-from skerry.experiment.base import format_duration
 from skerry.experiment.document import Experiment, Spec
+from skerry.schema.base import format_duration
 
 
 class PlannedOccurrence(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from skerry.engine.fault_instance import FaultInstance, Stage
 from skerry.engine.step_context import StepContext
 from skerry.experiment.document import Expectation, Spec
 from skerry.experiment.expectations import TopicCreateRefused, WritesAccepted, WritesRefused
-from skerry.experiment.targets import Side
+from skerry.schema.targets import Side
 
 _IN_EFFECT = (Stage.VERIFYING, Stage.HOLDING)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from skerry.engine.observation import BrokerView, LinkKind, LinkView, Observation
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 
 Link = tuple[int, int, Plane]
 """(source, target, plane)"""

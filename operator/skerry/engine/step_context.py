@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from skerry.engine.actions import Action, Record
 from skerry.engine.observation import ActionReport, Observation, ReportState
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history.records import FaultEvent, FindingSeen, Note, PhaseEvent
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 
 class StepContext:

@@ -18,8 +18,8 @@ from skerry.experiment.faults import (
     WipeFault,
 )
 from skerry.experiment.faults.kill import GRACE_DEFAULT_NS
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import RestartOrder, Role
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import RestartOrder, Role
 
 Groups = tuple[tuple[int, ...], ...]
 

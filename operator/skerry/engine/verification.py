@@ -24,7 +24,7 @@ from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Pause, ResolvedFau
 from skerry.engine.link_proofs import cut_healed, cut_proof, slow_healed, slow_proof
 from skerry.engine.observation import Observation
 from skerry.engine.proof import Before, Proof
-from skerry.experiment.vocabulary import KillHow
+from skerry.schema.vocabulary import KillHow
 
 GONE = "the process is gone, or another one in its place"
 BACK = "registered again"

@@ -1,4 +1,4 @@
-"""Pure data: the ChaosExperiment document and the verdict. The CRD is generated from these models.
+"""Pure data: the ChaosExperiment document. The CRD is generated from these models.
 
 How it works. A document is YAML text. `loader.load_document` parses it into nodes that remember their lines, validates
 the values with the pydantic models of `document` (and, one file each, `faults` and `expectations`), then applies the
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from skerry.experiment.document import Expectation, Experiment, Fault, Spec
 from skerry.experiment.loader import DocumentError, Problem, load_document
-from skerry.experiment.verdict import Finding, FindingKind, Verdict, worst
+from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 
 __all__ = [
     "DocumentError",

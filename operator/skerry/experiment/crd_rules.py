@@ -9,14 +9,14 @@ bounded: the API server adds up the worst case and refuses a CRD that is too dea
 
 from __future__ import annotations
 
-from skerry.experiment.base import LABEL_PATTERN, JsonObject, alias_of
-from skerry.experiment.cel import any_flag, at_most_one, exactly_one, or_default, rule, words
 from skerry.experiment.crd_spec_rules import JITTER_NS, LASTS_NS, SPEC_RULES
 from skerry.experiment.document import OCCURRENCES_MAX, RULE_ATTRIBUTES, Workload
 from skerry.experiment.expectations.metric import LABEL_NAME_LENGTH_MAX, LABEL_NAME_PATTERN
 from skerry.experiment.faults import FAULTS
-from skerry.experiment.targets import PARTITION_ROLES, SINGLE_ROLES
-from skerry.experiment.vocabulary import Role
+from skerry.schema.base import LABEL_PATTERN, JsonObject, alias_of
+from skerry.schema.cel import any_flag, at_most_one, exactly_one, or_default, rule, words
+from skerry.schema.targets import PARTITION_ROLES, SINGLE_ROLES
+from skerry.schema.vocabulary import Role
 
 _NO_TIME = "duration('0s')"
 _LASTING = ("partition", "slow", "pause", "clock")

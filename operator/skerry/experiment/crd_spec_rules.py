@@ -6,12 +6,12 @@ than they are.
 
 from __future__ import annotations
 
-from skerry.experiment.base import JsonObject, Model, alias_of, format_duration
-from skerry.experiment.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
 from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation, Fault, Placement, Topic
 from skerry.experiment.expectations import InSyncReplicas, When
-from skerry.experiment.targets import EVERYONE_ROLES, Side, Target
-from skerry.experiment.vocabulary import Role
+from skerry.schema.base import JsonObject, Model, alias_of, format_duration
+from skerry.schema.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
+from skerry.schema.targets import EVERYONE_ROLES, Side, Target
+from skerry.schema.vocabulary import Role
 
 _BROKERS = or_default(Cluster, "brokers", "self.?cluster")
 _PARTITIONS = or_default(Topic, "partitions", "self.?topic")

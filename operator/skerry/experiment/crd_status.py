@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from skerry.experiment.base import JsonObject
-from skerry.experiment.verdict import Verdict
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Verdict
 
 CONDITIONS = {
     "Accepted": "document, permissions, brokers and opt-ins are as the experiment needs them",

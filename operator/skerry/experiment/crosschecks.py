@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 
-from skerry.experiment.base import alias_of, format_duration
 from skerry.experiment.document import Experiment, Fault
 from skerry.experiment.expectations import Available, InSyncReplicas, PromqlExpectation, Unavailable
 from skerry.experiment.faults import PartitionFault
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import Role
+from skerry.schema.base import alias_of, format_duration
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import Role
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]

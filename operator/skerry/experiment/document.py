@@ -6,19 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, Strict, model_validator
 
-from skerry.experiment.base import (
-    NAME_PATTERN,
-    Duration,
-    FaultName,
-    Flag,
-    Model,
-    Ordinal,
-    PartitionIndex,
-    PositiveDuration,
-    Text,
-    alias_of,
-    exactly_one,
-)
 from skerry.experiment.expectations import (
     EXPECTATIONS,
     Available,
@@ -51,7 +38,20 @@ from skerry.experiment.faults import (
     SlowFault,
     WipeFault,
 )
-from skerry.experiment.vocabulary import Acks, Allowance, TimingPreset
+from skerry.schema.base import (
+    NAME_PATTERN,
+    Duration,
+    FaultName,
+    Flag,
+    Model,
+    Ordinal,
+    PartitionIndex,
+    PositiveDuration,
+    Text,
+    alias_of,
+    exactly_one,
+)
+from skerry.schema.vocabulary import Acks, Allowance, TimingPreset
 
 API_VERSION = "skerry.dev/v1alpha1"
 KIND = "ChaosExperiment"

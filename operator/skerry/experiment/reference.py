@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from skerry.experiment.base import alias_of, format_duration
 from skerry.experiment.document import (
     API_VERSION,
     KIND,
@@ -28,7 +27,8 @@ from skerry.experiment.document import (
 from skerry.experiment.expectations import EXPECTATIONS, When
 from skerry.experiment.faults import FAULTS, Link
 from skerry.experiment.schema import json_schema
-from skerry.experiment.targets import Side, Target
+from skerry.schema.base import alias_of, format_duration
+from skerry.schema.targets import Side, Target
 
 _HEAD = f"""# Experiment reference
 

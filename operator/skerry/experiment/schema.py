@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from skerry.experiment.base import JsonObject
 from skerry.experiment.crd_rules import ROOT_RULES, RULES
 from skerry.experiment.crd_status import COLUMNS, STATUS
 from skerry.experiment.document import API_VERSION, KIND, Experiment, Spec
+from skerry.schema.base import JsonObject
 
 GROUP, VERSION = API_VERSION.split("/")
 PLURAL = "chaosexperiments"

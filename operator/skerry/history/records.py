@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from skerry.experiment.verdict import Finding
+from skerry.schema.verdict import Finding
 
 HISTORY_VERSION = 1
 

@@ -9,11 +9,11 @@ from statistics import median
 import msgspec
 
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import LinkSample
 from skerry.history.run import History, PartitionKey, PartitionOperations
 from skerry.report.guilty import short_value
 from skerry.report.occurrences import Occurrence, occurrences
+from skerry.schema.verdict import Finding, Verdict
 
 OFFSETS_AROUND = 4
 OFFSETS_MAX = 18

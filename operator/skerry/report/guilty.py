@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import Fetch, HistoryRecord, Produce, ReplicaDump
 from skerry.history.run import History
+from skerry.schema.verdict import Finding, Verdict
 
 GUILTY_FINDINGS_MAX = 3
 

@@ -7,12 +7,12 @@ import datetime
 import jinja2
 
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history.run import History
 from skerry.report.evidence import offset_grids, pair_matrices
 from skerry.report.model import CONDUCTOR_RULES, RunReport
 from skerry.report.picture import draw
 from skerry.report.story import story
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 FINDINGS_SHOWN_MAX = 200

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.report.model import RunReport
+from skerry.schema.verdict import Finding, Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to say, not even escaped: an error text may hold any byte."""

@@ -8,9 +8,9 @@ import msgspec
 
 from skerry.checker.findings import plural
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, FindingKind, Verdict, worst
 from skerry.history.run import History
 from skerry.report.occurrences import Occurrence, occurrences
+from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 
 REPORT_VERSION = 1
 

@@ -10,12 +10,12 @@ from statistics import median
 
 import msgspec
 
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Outcome
 from skerry.history.run import History
 from skerry.report.guilty import witnesses
 from skerry.report.lanes import Stretch, all_stretches
 from skerry.report.occurrences import Occurrence, occurrences
+from skerry.schema.verdict import Finding
 
 WIDTH = 1080
 LEFT = 122

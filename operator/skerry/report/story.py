@@ -9,11 +9,11 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history.records import ElectionSeen, StatusSample
 from skerry.history.run import History
 from skerry.report.guilty import told_of, witnesses
 from skerry.report.occurrences import occurrences
+from skerry.schema.verdict import Finding, Verdict
 
 SENTENCES_MAX = 60
 TOGETHER_NS = 500_000_000

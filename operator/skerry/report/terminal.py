@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.report.model import CONDUCTOR_RULES, RunReport
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from skerry.engine.world import Action, ActionReport, BrokerView, LinkView, WorkloadView
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Stall
+from skerry.schema.verdict import Finding
 
 PORT = 8080
 TOKEN_VARIABLE = "SKERRY_RUNNER_TOKEN"

@@ -28,7 +28,6 @@ from skerry.engine.world import (
     WorkloadView,
 )
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding
 from skerry.history.codec import read_history
 from skerry.history.records import Footer, Header, Note, ReplicaDump
 from skerry.history.run import History
@@ -37,6 +36,7 @@ from skerry.runner.final_read import final_read
 from skerry.runner.load import Load
 from skerry.runner.recorder import Recorder
 from skerry.runner.sampling import Process, Sampler
+from skerry.schema.verdict import Finding
 from skerry.targets.skerry import Target
 
 Dumps = Callable[[Mapping[int, int]], Awaitable[Sequence[ReplicaDump]]]

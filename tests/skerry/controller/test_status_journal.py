@@ -26,8 +26,8 @@ from skerry.engine.world import (
     Pause,
     StartWorkload,
 )
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
-from skerry.experiment.vocabulary import Connections, CutAction, Plane
+from skerry.schema.verdict import Finding, FindingKind, Verdict
+from skerry.schema.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes.api import KubeError
 
 

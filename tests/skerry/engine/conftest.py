@@ -41,8 +41,8 @@ from skerry.engine.world import (
     WorkloadView,
 )
 from skerry.experiment import Experiment, Finding, FindingKind, Verdict, load_document
-from skerry.experiment.vocabulary import Plane
 from skerry.history.records import BrokerSample, FaultEvent, PhaseEvent
+from skerry.schema.vocabulary import Plane
 
 MS = 1_000_000
 S = 1_000 * MS

@@ -7,8 +7,8 @@ import pytest
 from skerry.engine.actions import CheckLinks, Drain, Finish, Heal, HealAll, Inject, Record, StartWorkload
 from skerry.engine.faults import OccurrenceId, Pause
 from skerry.engine.journal import JournalError, bounded, decode, encode, interrupted_run, keeps, unhealed
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import Note
+from skerry.schema.verdict import Verdict
 
 PAUSE = Pause((1,))
 

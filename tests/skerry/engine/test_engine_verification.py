@@ -10,7 +10,7 @@ from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Slow, Wipe
 from skerry.engine.observation import BrokerView, LinkKind, LinkView, Observation, ProcessState
 from skerry.engine.proof import Before, before
 from skerry.engine.verification import healed, verify, was_crash
-from skerry.experiment.vocabulary import Connections, CutAction, KillHow, Plane
+from skerry.schema.vocabulary import Connections, CutAction, KillHow, Plane
 
 MS = 1_000_000
 SINCE = 1_000 * MS

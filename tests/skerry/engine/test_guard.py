@@ -8,7 +8,7 @@ from skerry.engine.faults import Cut, Kill, Pause, Restart, Slow
 from skerry.engine.guard import predict_all, refusals
 from skerry.engine.plan import make_plan, plan_lines
 from skerry.engine.world import Capabilities, Feature
-from skerry.experiment.vocabulary import Allowance, Connections, CutAction, KillHow, Plane, RestartHow
+from skerry.schema.vocabulary import Allowance, Connections, CutAction, KillHow, Plane, RestartHow
 
 RAFT, DATA = Plane.RAFT, Plane.REPLICATION
 

@@ -15,7 +15,7 @@ from broker_kit import BROKERS, Object, broker_pod, terminated
 from fake_api import FakeApi
 
 from skerry.engine.world import ActionReport, Cut, Heal, HealAll, Inject, Kill, OccurrenceId, ReportState
-from skerry.experiment.vocabulary import Connections, CutAction, KillHow, Plane
+from skerry.schema.vocabulary import Connections, CutAction, KillHow, Plane
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.faults import Faults
 from skerry.worlds.kubernetes.pods import Pods

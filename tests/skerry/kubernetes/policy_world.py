@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 
 from skerry.engine.faults import Cut
-from skerry.experiment.vocabulary import Connections, CutAction, Plane
+from skerry.schema.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 
 NAMESPACE = "skerry"

@@ -14,8 +14,8 @@ import pytest
 from fake_api import FakeApi
 
 from skerry.cli import run_command_line
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.report.model import RunReport
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.worlds.kubernetes.names import Artefact, labels, report_name
 
 KUBECONFIG = """\

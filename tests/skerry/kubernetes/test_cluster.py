@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.cluster import ClusterProblem, broker_set
 
 PORTS = [("client", 9092), ("raft", 9093), ("replication", 9094), ("admin", 9095)]

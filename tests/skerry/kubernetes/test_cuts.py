@@ -12,7 +12,7 @@ from fake_api import FakeApi, Refused
 from fault_stage import CUT, EXPERIMENT, OTHER, Stage, cut_of
 
 from skerry.engine.world import Heal
-from skerry.experiment.vocabulary import Connections
+from skerry.schema.vocabulary import Connections
 from skerry.worlds.kubernetes import cuts
 from skerry.worlds.kubernetes.api import Kube, KubeError
 

@@ -8,9 +8,9 @@ import pytest
 from broker_kit import until
 
 from skerry.engine.world import Action, Check, CheckLinks, Drain, Finish, Record, ReportState, StartWorkload
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import Note
 from skerry.runner.messages import Events
+from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.outbox import BATCH_MAX, Outbox, first_batch, path_of
 from skerry.worlds.kubernetes.workload import WorkloadError, WorkloadRefused
 

@@ -12,7 +12,7 @@ from fake_api import FakeApi, Refused
 
 from skerry.engine.capabilities import Feature
 from skerry.experiment import Experiment, load_document
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import KubeError
 from skerry.worlds.kubernetes.names import Artefact, labels
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal, namespace_refusal, preflight

@@ -31,8 +31,8 @@ from skerry.engine.world import (
     StartWorkload,
 )
 from skerry.experiment import load_document
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import Note, Stall
+from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
 from skerry.worlds.kubernetes.recording import Pace

@@ -6,7 +6,6 @@ import pytest
 
 from skerry.checker import check
 from skerry.experiment import load_document
-from skerry.experiment.verdict import Verdict
 from skerry.history import History
 from skerry.history.records import (
     DumpedBatch,
@@ -21,6 +20,7 @@ from skerry.history.records import (
     ReplicaDump,
 )
 from skerry.report.evidence import MATRICES_MAX, OFFSETS_MAX, offset_grids, pair_matrices
+from skerry.schema.verdict import Verdict
 
 MS = 1_000_000
 DOCUMENT = """

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import FaultEvent, FaultStep, Footer, Header
 from skerry.report.files import report_json, write_report, write_suite
 from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport, make_report
 from skerry.report.occurrences import Occurrence
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 DOCUMENTED = (Path(__file__).parents[3] / "docs" / "report-format.md").read_text(encoding="utf-8")
 HISTORY = History(

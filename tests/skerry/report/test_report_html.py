@@ -6,7 +6,6 @@ import re
 from html.parser import HTMLParser
 
 from skerry.checker import check, document_of
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import (
     BrokerSample,
@@ -22,6 +21,7 @@ from skerry.history.records import (
 )
 from skerry.report.html import html_page
 from skerry.report.model import make_report
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 MS = 1_000_000
 EVIL = "<script>alert(1)</script>"

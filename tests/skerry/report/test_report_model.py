@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import Footer, Header, Outcome, PhaseEvent, Produce
 from skerry.report.model import make_report
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 SAFETY, EXPECTATION, RUN = FindingKind.SAFETY, FindingKind.EXPECTATION, FindingKind.RUN
 HEADER = Header(1, "cut", "", "local", 7, 0, "test", 3)

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import (
     BrokerSample,
@@ -21,6 +20,7 @@ from skerry.history.records import (
 )
 from skerry.report.lanes import all_stretches
 from skerry.report.picture import BANDS_MAX, LEFT, RIGHT, WIDTH, draw
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 MS = 1_000_000
 HEADER = Header(1, "cut", "", "local", 7, 0, "test", 3)

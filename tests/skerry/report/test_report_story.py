@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import (
     BrokerSample,
@@ -20,6 +19,7 @@ from skerry.history.records import (
 )
 from skerry.report.occurrences import occurrences
 from skerry.report.story import SENTENCES_MAX, story
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 MS = 1_000_000
 WALL = 1_700_000_000_000_000_000

@@ -9,13 +9,13 @@ from rich.console import Console
 
 from skerry.engine.world import BrokerView, Observation, ProcessState, Record, WorkloadView
 from skerry.experiment import load_document
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, FindingSeen, Header, Note, PhaseEvent
 from skerry.report.live import LiveView
 from skerry.report.model import make_report
 from skerry.report.terminal import print_report, print_suite
 from skerry.report.timeline import Timeline, broker_mark, partition_summary, spark
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 SECOND = 1_000_000_000
 EXPERIMENT = load_document(

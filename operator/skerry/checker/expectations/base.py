@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.checker.expectations.facts import RunFacts
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import HistoryRecord
+from skerry.schema.verdict import Verdict
 
 MS = 1_000_000
 SECOND = 1_000_000_000

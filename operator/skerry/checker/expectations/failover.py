@@ -18,8 +18,8 @@ from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.gaps import longest_gap
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import Failover
-from skerry.experiment.vocabulary import Acks, Plane
 from skerry.history.records import FaultEvent, MetricSample
+from skerry.schema.vocabulary import Acks, Plane
 
 METRIC = "broker_partition_leader_elected_timestamp_seconds"
 ROUNDING_NS = MS

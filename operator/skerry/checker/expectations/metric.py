@@ -16,8 +16,8 @@ from skerry.checker.expectations.base import Judged, Rule, failed, passed, unkno
 from skerry.checker.expectations.facts import RunFacts, Window
 from skerry.checker.expectations.series import by_series, matching
 from skerry.experiment.expectations import Comparison, MetricExpectation
-from skerry.experiment.vocabulary import Aggregate, MetricSource
 from skerry.history.records import MetricSample
+from skerry.schema.vocabulary import Aggregate, MetricSource
 
 
 def judge(body: MetricExpectation, run: RunFacts) -> Iterator[Judged]:

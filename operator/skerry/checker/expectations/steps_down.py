@@ -12,9 +12,9 @@ from skerry.checker.expectations.base import Judged, Rule, failed, passed, secon
 from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.leaders import Leadership
 from skerry.experiment.expectations import StepsDown
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import Role
 from skerry.history.records import FaultEvent, StatusSample
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import Role
 
 
 def judge(body: StepsDown, run: RunFacts) -> Iterator[Judged]:

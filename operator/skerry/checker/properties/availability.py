@@ -15,9 +15,9 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural, undecided
 from skerry.checker.owed import Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history import PartitionOperations
 from skerry.history.records import Outcome
+from skerry.schema.verdict import Finding
 
 NAME = "availability"
 _outcome = attrgetter("outcome")

@@ -8,7 +8,7 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
+from skerry.schema.verdict import Finding
 
 NAME = "beyond-high-watermark"
 

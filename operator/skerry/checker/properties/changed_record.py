@@ -12,8 +12,8 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided, value_text
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Fetch
+from skerry.schema.verdict import Finding
 
 NAME = "changed-record"
 

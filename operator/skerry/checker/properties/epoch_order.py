@@ -14,8 +14,8 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Produce
+from skerry.schema.verdict import Finding
 
 NAME = "epochs-non-decreasing"
 _by_offset = attrgetter("base_offset")

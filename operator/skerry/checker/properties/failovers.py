@@ -14,9 +14,9 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held
 from skerry.checker.owed import Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history import History, PartitionKey, PartitionOperations
 from skerry.history.records import FaultEvent, FaultStep, Outcome
+from skerry.schema.verdict import Finding
 
 NAME = "failover-time"
 

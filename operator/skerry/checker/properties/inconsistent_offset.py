@@ -14,8 +14,8 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, value_text
 from skerry.checker.owed import Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Produce
+from skerry.schema.verdict import Finding
 
 NAME = "inconsistent-offset"
 

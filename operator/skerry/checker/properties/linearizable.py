@@ -15,8 +15,8 @@ from skerry.checker.findings import broken, held, plural, undecided, value_text
 from skerry.checker.linear import Violation, first_violation, is_tail_read
 from skerry.checker.owed import Guarantee, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Fetch, HistoryRecord, Produce
+from skerry.schema.verdict import Finding
 
 NAME = "linearizable"
 

@@ -16,8 +16,8 @@ from skerry.checker.findings import broken, held, offsets_text, plural, undecide
 from skerry.checker.linear import is_tail_read
 from skerry.checker.owed import Guarantee, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Produce
+from skerry.schema.verdict import Finding
 
 NAME = "lost-write"
 

@@ -12,7 +12,7 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural, undecided
 from skerry.checker.owed import Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding, FindingKind
+from skerry.schema.verdict import Finding, FindingKind
 
 NAME = "recording"
 

@@ -16,9 +16,9 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, undecided
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import DumpedBatch, ReplicaDump, StatusSample
+from skerry.schema.verdict import Finding
 
 NAME = "replica-divergence"
 

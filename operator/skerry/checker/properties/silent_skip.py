@@ -13,8 +13,8 @@ from skerry.checker.findings import broken, held, plural
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
 from skerry.checker.sessions import successive_reads
-from skerry.experiment.verdict import Finding
 from skerry.history.records import Fetch
+from skerry.schema.verdict import Finding
 
 NAME = "silent-skip"
 

@@ -13,7 +13,7 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural
 from skerry.checker.owed import Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding, FindingKind
+from skerry.schema.verdict import Finding, FindingKind
 
 NAME = "stalls"
 _NAMES = {-1: "the runner", -2: "the proxies"}

@@ -11,9 +11,9 @@ from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.owed import ALWAYS, Owed
 from skerry.checker.property import Property
-from skerry.experiment.verdict import Finding
 from skerry.history import PartitionKey
 from skerry.history.records import Fetch, HistoryRecord, Outcome, Produce
+from skerry.schema.verdict import Finding
 
 NAME = "two-leaders-in-one-epoch"
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.experiment.base import Model, PartitionIndex, PositiveDuration
 from skerry.experiment.expectations.base import Windowed
+from skerry.schema.base import Model, PartitionIndex, PositiveDuration
 
 Brokers = Annotated[int, Strict(), Field(ge=0, le=99)]
 

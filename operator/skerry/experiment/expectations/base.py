@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from skerry.experiment.base import FaultName, Int, Model, Number, PartitionIndex, at_most_one, exactly_one
-from skerry.experiment.targets import Side, Target
+from skerry.schema.base import FaultName, Int, Model, Number, PartitionIndex, at_most_one, exactly_one
+from skerry.schema.targets import Side, Target
 
 
 class ExpectationBody(Model):

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from skerry.experiment.base import FaultName, PartitionIndex, at_most_one
 from skerry.experiment.expectations.base import Count, ExpectationBody
+from skerry.schema.base import FaultName, PartitionIndex, at_most_one
 
 
 class EpochsGrowAtMost(ExpectationBody):

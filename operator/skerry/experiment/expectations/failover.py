@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import FaultName, PartitionIndex, PositiveDuration
 from skerry.experiment.expectations.base import ExpectationBody
+from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration
 
 
 class Failover(ExpectationBody):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.experiment.base import FaultName, PartitionIndex, PositiveDuration, exactly_one
 from skerry.experiment.expectations.base import ExpectationBody
+from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration, exactly_one
 
 IsrSize = Annotated[int, Strict(), Field(ge=0, le=99)]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import FaultName, PositiveDuration
 from skerry.experiment.expectations.base import OfPartitionOrController
+from skerry.schema.base import FaultName, PositiveDuration
 
 
 class LeaderChange(OfPartitionOrController):

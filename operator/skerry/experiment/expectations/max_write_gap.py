@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import PartitionIndex, PositiveDuration
 from skerry.experiment.expectations.base import Windowed
+from skerry.schema.base import PartitionIndex, PositiveDuration
 
 
 class MaxWriteGap(Windowed):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from skerry.experiment.base import FaultName, Text
 from skerry.experiment.expectations.base import Comparison
-from skerry.experiment.vocabulary import Aggregate, MetricSource
+from skerry.schema.base import FaultName, Text
+from skerry.schema.vocabulary import Aggregate, MetricSource
 
 MetricName = Annotated[str, Strict(), Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=120)]
 LABEL_NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*$"

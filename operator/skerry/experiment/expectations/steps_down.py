@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import FaultName, PositiveDuration
 from skerry.experiment.expectations.base import ExpectationBody
-from skerry.experiment.targets import Target
+from skerry.schema.base import FaultName, PositiveDuration
+from skerry.schema.targets import Target
 
 
 class StepsDown(ExpectationBody):

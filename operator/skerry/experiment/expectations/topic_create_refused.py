@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import PositiveDuration
 from skerry.experiment.expectations.base import ExpectationBody
-from skerry.experiment.targets import Side
+from skerry.schema.base import PositiveDuration
+from skerry.schema.targets import Side
 
 
 class TopicCreateRefused(ExpectationBody):

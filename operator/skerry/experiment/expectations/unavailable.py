@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import PartitionIndex, PositiveDuration
 from skerry.experiment.expectations.available import When
 from skerry.experiment.expectations.base import Windowed
+from skerry.schema.base import PartitionIndex, PositiveDuration
 
 
 class Unavailable(Windowed):

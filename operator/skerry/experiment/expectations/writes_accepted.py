@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import PartitionIndex, PositiveDuration
 from skerry.experiment.expectations.base import ExpectationBody
-from skerry.experiment.targets import Side
-from skerry.experiment.vocabulary import Acks
+from skerry.schema.base import PartitionIndex, PositiveDuration
+from skerry.schema.targets import Side
+from skerry.schema.vocabulary import Acks
 
 
 class WritesAccepted(ExpectationBody):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from skerry.experiment.base import Model
-from skerry.experiment.targets import Target
+from skerry.schema.base import Model
+from skerry.schema.targets import Target
 
 
 class FaultBody(Model):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.experiment.base import Flag, PositiveDuration
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
+from skerry.schema.base import Flag, PositiveDuration
+from skerry.schema.targets import Target
 
 
 class ClockFault(FaultBody):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from skerry.experiment.base import Duration, Flag
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
+from skerry.schema.base import Duration, Flag
+from skerry.schema.targets import Target
 
 
 class DiskFault(FaultBody):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from skerry.experiment.base import Duration
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import KillHow
+from skerry.schema.base import Duration
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import KillHow
 
 GRACE_DEFAULT_NS = 10_000_000_000
 

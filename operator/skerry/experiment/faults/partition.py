@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from skerry.experiment.base import Model, exactly_one
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import Connections, CutAction, Plane, Role
+from skerry.schema.base import Model, exactly_one
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import Connections, CutAction, Plane, Role
 
 
 class Link(Model):

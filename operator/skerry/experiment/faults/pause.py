@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
+from skerry.schema.targets import Target
 
 
 class PauseFault(FaultBody):

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from skerry.experiment.base import Duration
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import RestartHow, RestartOrder
+from skerry.schema.base import Duration
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import RestartHow, RestartOrder
 
 
 class RestartFault(FaultBody):

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.experiment.base import Duration, Percent, format_duration
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.base import Duration, Percent, format_duration
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import Plane
 
 
 class SlowFault(FaultBody):

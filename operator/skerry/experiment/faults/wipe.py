@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.base import Duration
 from skerry.experiment.faults.base import FaultBody
-from skerry.experiment.targets import Target
+from skerry.schema.base import Duration
+from skerry.schema.targets import Target
 
 
 class WipeFault(FaultBody):

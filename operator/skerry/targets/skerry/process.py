@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 
 
 class BrokerPorts(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
-from skerry.experiment.vocabulary import Plane
 from skerry.history.records import BrokerSample, ElectionSeen, StatusSample
+from skerry.schema.vocabulary import Plane
 from skerry_broker.core.status import PartitionStatus
 from skerry_broker.status_report import PeerCheck, PeerCheckReport, StatusReport
 

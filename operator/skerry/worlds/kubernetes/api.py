@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.connection import NoConnection, find_connection
 from skerry.worlds.kubernetes.kinds import (
     CONFIG_MAPS,

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from skerry.experiment.base import JsonObject
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.names import hold_name
 
 CONTAINER = "broker"

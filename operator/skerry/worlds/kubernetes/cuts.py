@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from skerry.engine.world import Cut, Inject, OccurrenceId
-from skerry.experiment.base import JsonObject
-from skerry.experiment.vocabulary import Connections
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import Connections
 from skerry.worlds.kubernetes import policy
 from skerry.worlds.kubernetes.api import NAMESPACES, NETWORK_POLICIES, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet

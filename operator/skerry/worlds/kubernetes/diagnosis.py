@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.capabilities import CLOCK_ERROR_NS, OptIns
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.enforcement import ENFORCED_S, Enforcement

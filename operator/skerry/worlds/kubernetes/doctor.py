@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from skerry.experiment.base import JsonObject
 from skerry.experiment.schema import crd
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry.admin import parse_status
 from skerry.worlds.kubernetes import injector
 from skerry.worlds.kubernetes.api import (

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from skerry.engine.faults import Cut, OccurrenceId
-from skerry.experiment.base import JsonObject
-from skerry.experiment.vocabulary import Connections, CutAction, Plane
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import Connections, CutAction, Plane
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.fuse import fuse_manifest

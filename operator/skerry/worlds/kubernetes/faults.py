@@ -25,7 +25,7 @@ from skerry.engine.world import (
     ResolvedFault,
     fault_kind,
 )
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, Kind, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.cuts import Cuts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.names import Artefact, labels, owner_reference
 
 NO_IMAGE = "none"

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import HOLD_CONTAINER, BrokerSet
 from skerry.worlds.kubernetes.names import EXPERIMENT_LABEL, Artefact, hold_name, is_ours, labels, owner_reference

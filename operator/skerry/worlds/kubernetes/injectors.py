@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skerry.engine.world import Inject
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import PODS, Kube
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.injector import InjectorEnd, ended, injector_name, overdue, patch_of

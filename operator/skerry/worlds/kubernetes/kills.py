@@ -13,8 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from skerry.engine.world import Inject, Kill
-from skerry.experiment.base import JsonObject
-from skerry.experiment.vocabulary import KillHow
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import KillHow
 from skerry.worlds.kubernetes.api import PODS, Kube
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.hold import Hold

@@ -6,7 +6,7 @@ import hashlib
 from enum import StrEnum
 
 from skerry.engine.faults import OccurrenceId
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 
 GROUP = "skerry.dev"
 VERSION = "v1alpha1"

@@ -13,8 +13,8 @@ import aiohttp
 import msgspec
 
 from skerry.experiment.document import Spec
-from skerry.experiment.vocabulary import MetricSource
 from skerry.history.records import MetricSample
+from skerry.schema.vocabulary import MetricSource
 
 OPERATOR = -1
 PROMQL = "promql"

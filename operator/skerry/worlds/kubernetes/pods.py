@@ -18,7 +18,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from skerry.engine.faults import Cut, OccurrenceId
-from skerry.experiment.base import JsonObject
-from skerry.experiment.vocabulary import CutAction, Plane
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import CutAction, Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import (
     ARTEFACT_LABEL,

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.names import NAMESPACE_NAME_LABEL
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")

@@ -14,10 +14,10 @@ import msgspec
 
 from skerry.engine.capabilities import Capabilities, Feature
 from skerry.engine.needs import needed_features
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
 from skerry.experiment.faults import PartitionFault
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.base import JsonObject
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import injector
 from skerry.worlds.kubernetes.api import NAMESPACES, NETWORK_POLICIES, PODS, STATEFUL_SETS, Kube, KubeError
 from skerry.worlds.kubernetes.capabilities import OptIns, capabilities

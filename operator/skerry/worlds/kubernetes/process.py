@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from skerry.engine.observation import ProcessState
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.cluster import HOLD_CONTAINER, BrokerSet
 from skerry.worlds.kubernetes.injector import InjectorEnd
 from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text

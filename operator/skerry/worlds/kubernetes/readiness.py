@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import ALLOW_INJECTOR_LABEL, ENABLED_LABEL
 

@@ -11,9 +11,9 @@ import logging
 import time
 from typing import NamedTuple
 
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
 from skerry.runner.messages import Begin, Events, View
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import JOBS, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.clock import BracketClock
 from skerry.worlds.kubernetes.cluster import BrokerSet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, JOBS, LEASES, NETWORK_POLICIES, PODS, Kind, Kube, KubeError
 from skerry.worlds.kubernetes.names import EXPERIMENT_LABEL, Artefact, selector
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from kubernetes.aio import client
 
-from skerry.experiment.base import JsonObject
+from skerry.schema.base import JsonObject
 
 TIMEOUT_S = 10.0
 JSON = "application/json"

@@ -12,8 +12,8 @@ from typing import NamedTuple, Self, TypeVar
 import aiohttp
 import msgspec
 
-from skerry.experiment.base import JsonObject
 from skerry.runner.messages import PORT, REPORT_FILES, TOKEN_VARIABLE, Answer, Begin, Events, View
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.names import Artefact, labels, owner_reference
 
 CONTAINER = "runner"

@@ -33,11 +33,11 @@ from skerry.engine.world import (
     ReportState,
     Steps,
 )
-from skerry.experiment.base import JsonObject
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Verdict
 from skerry.history.records import Note
 from skerry.report.model import RunReport
+from skerry.schema.base import JsonObject
+from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.eyes import Eyes

@@ -28,8 +28,8 @@ from skerry.engine.world import (
     Wipe,
     fault_kind,
 )
-from skerry.experiment.vocabulary import KillHow, RestartHow
 from skerry.runner.clock import RunClock
+from skerry.schema.vocabulary import KillHow, RestartHow
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.proxies import FaultProxy, ProxyError
 from skerry.worlds.local.rules import CutAction, Flow, Rule

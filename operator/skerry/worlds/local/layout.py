@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry import BrokerPorts, broker_arguments
 from skerry.worlds.local.proxy import Link
 

@@ -10,12 +10,12 @@ import traceback
 import msgspec
 
 from skerry.checker import check
-from skerry.experiment.verdict import Finding, Verdict
 from skerry.history import History
 from skerry.history.records import HISTORY_VERSION, Footer, Header, HistoryRecord, PhaseEvent
+from skerry.schema.verdict import Finding, Verdict
+from skerry.worlds.sim.chaos_faults import Faults
 from skerry.worlds.sim.clients import ClientHub
 from skerry.worlds.sim.cluster import Cluster
-from skerry.worlds.sim.faults import Faults
 from skerry.worlds.sim.invariants import Invariants, Violation
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
 from skerry.worlds.sim.plan import CHAOS_BEGINS_NS, Plan, draw_plan

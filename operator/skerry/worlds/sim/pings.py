@@ -11,7 +11,7 @@ from collections import deque
 from typing import NamedTuple
 
 from skerry.engine.world import LinkKind, LinkView
-from skerry.experiment.vocabulary import Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.sim.cluster import PEER_PLANES, Cluster
 from skerry.worlds.sim.scheduler import NS_PER_MS
 from skerry_broker.core.types import Plane as BrokerPlane

@@ -39,9 +39,9 @@ from skerry.engine.world import (
     turn,
 )
 from skerry.experiment.document import Experiment
-from skerry.experiment.verdict import Finding, FindingKind, Verdict
 from skerry.history import History, HistoryWriter
 from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, Note, PhaseEvent
+from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.worlds.sim.clients import ClientHub
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.eyes import Eyes

@@ -18,8 +18,8 @@ from skerry.engine.world import (
     Slow,
     Wipe,
 )
-from skerry.experiment.vocabulary import Connections, CutAction, KillHow, RestartHow
-from skerry.experiment.vocabulary import Plane as DocumentPlane
+from skerry.schema.vocabulary import Connections, CutAction, KillHow, RestartHow
+from skerry.schema.vocabulary import Plane as DocumentPlane
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.invariants.truth import Truth
 from skerry.worlds.sim.network import CutMode, LinkFaults

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.experiment.base import FaultName, Model, Ordinal, PartitionIndex, exactly_one
-from skerry.experiment.vocabulary import Role
+from skerry.schema.base import FaultName, Model, Ordinal, PartitionIndex, exactly_one
+from skerry.schema.vocabulary import Role
 
 PARTITION_ROLES = frozenset({Role.PARTITION_LEADER, Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER})
 SINGLE_ROLES = frozenset({Role.PARTITION_LEADER, Role.CONTROLLER})

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from skerry.experiment.base import JsonObject, Model, alias_of
+from skerry.schema.base import JsonObject, Model, alias_of
 
 Test = Callable[[type[Model], str], str]
 """(model, variable that holds it) -> a condition in CEL, or "" where there is nothing to test."""
