@@ -2,13 +2,12 @@
 
 How it works. ``Conductor.step(now_ns, observation) -> list[Action]`` is a function of its arguments and its own
 state. It reads no clock, awaits nothing and draws no randomness of its own (repeats jitter from a stream that the
-run's seed names). The *world* owns the loop, the clock and every side effect::
+run's seed names). The *world* owns the clock, the waiting and every side effect; each turn is `loop.Loop`'s::
 
-    while not conductor.finished:                       # about every 50 ms
-        observation = world.observe()                   # the latest picture; never waits
-        for action in conductor.step(world.now_ns(), observation):
-            world.journal(action)                       # durable before ...
-            world.perform(action)                       # ... it is begun; never waits for its end
+    while not loop.finished:                            # about every 50 ms
+        kept = loop.decide()                            # observe (never waits), then step
+        refused = journal(kept)                         # durable before ...
+        loop.carry_out(refused)                         # ... it is begun; never waits for its end
 
 How an action ends is seen in later observations, as an ``ActionReport`` with the action's id: ``STARTED``, then
 ``DONE`` or ``FAILED``, bracketed by the runner's own clock. So the conductor never blocks, and a world in which nothing
@@ -25,9 +24,9 @@ What a world promises (numbered, because the conductor's argument rests on them)
 6. The world itself writes to the history what it samples (status, links, metrics, stalls, operations). The conductor's
    own records (fault steps, phases, notes) come as ``Record`` actions.
 
-Modules: `world` (the port; re-exports the vocabulary), `faults` (what is injected, with concrete ordinals), `actions`,
-`observation`, `cluster_view` (one view of many samples), `capabilities`, `timeline` (occurrences), `targets` (roles to
-ordinals), `guard` (quorum and ISR), `verification` (did it bite? is it gone? with `proof`, `link_proofs`,
-`broker_proofs`), `fault_instance` (one occurrence), `steady`, `probes`, `conductor`, `bounds`, `step_context`,
-`journal`, `needs`, `plan`.
+Modules: `world` (the port; re-exports the vocabulary), `loop` (one turn), `faults` (what is injected, with concrete
+ordinals), `actions`, `observation`, `cluster_view` (one view of many samples), `capabilities`, `timeline`
+(occurrences), `targets` (roles to ordinals), `guard` (quorum and ISR), `verification` (did it bite? is it gone? with
+`proof`, `link_proofs`, `broker_proofs`), `fault_instance` (one occurrence), `steady`, `probes`, `conductor`, `bounds`,
+`step_context`, `journal`, `needs`, `plan`.
 """

@@ -5,7 +5,6 @@ Everything a world implements or receives can be imported from here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from skerry.engine.actions import (
@@ -56,7 +55,7 @@ from skerry.engine.observation import (
 class World(Protocol):
     """A place where experiments happen. All methods return at once; none raises for a failure of the cluster.
 
-    On Kubernetes, where journaling is a request, the loop awaits it between ``step`` and ``perform``; the order stays.
+    How its turns go: `skerry.engine.loop`.
     """
 
     @property
@@ -70,12 +69,12 @@ class World(Protocol):
         """The latest picture; sampling goes on in the background."""
         ...
 
-    def journal(self, action: Action) -> None:
-        """Make the decision durable, before ``perform``."""
-        ...
-
     def perform(self, action: Action) -> None:
         """Begin the action; its reports appear in later observations."""
+        ...
+
+    def report(self, report: ActionReport) -> None:
+        """Show this report in a later observation: the loop's own word on an action that it did not perform."""
         ...
 
 
@@ -86,15 +85,6 @@ class Steps(Protocol):
     def finished(self) -> bool: ...
 
     def step(self, now_ns: int, observation: Observation) -> list[Action]: ...
-
-
-def turn(conductor: Steps, world: World) -> Sequence[Action]:
-    """One turn of the loop; the world calls it about every 50 ms until ``conductor.finished``."""
-    actions = conductor.step(world.now_ns(), world.observe())
-    for action in actions:
-        world.journal(action)
-        world.perform(action)
-    return actions
 
 
 __all__ = [
@@ -137,6 +127,5 @@ __all__ = [
     "WorkloadView",
     "World",
     "fault_kind",
-    "turn",
     "victims",
 ]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
     Action,
     ActionReport,
@@ -23,31 +24,27 @@ from skerry.engine.world import (
     Inject,
     InjectorView,
     Observation,
-    ReportState,
     Steps,
-    turn,
 )
 from skerry.experiment.document import Experiment
 from skerry.history.records import HISTORY_VERSION, Footer, Header, PhaseEvent, ReplicaDump
 from skerry.history.run import History
 from skerry.runner.clock import RunClock
+from skerry.runner.journal import JournalFile
 from skerry.runner.run import Run
 from skerry.targets.skerry import Target
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS
 from skerry.worlds.local.dumps import dump_replicas
 from skerry.worlds.local.faults import Faults
-from skerry.worlds.local.journal import JournalFile
 from skerry.worlds.local.layout import lay_out, ports_needed
 from skerry.worlds.local.ports import free_ports
 from skerry.worlds.local.proxies import FaultProxy, ProxyError
 from skerry.worlds.local.proxy import StallReport
 from skerry.worlds.local.watchdog import Watchdog
 
-TURN_S = 0.05
+TURN_S = TURN_NS / 1_000_000_000
 STOP_TIMEOUT_S = 8.0
-
-OnTurn = Callable[[int, Observation, Sequence[Action]], None]
 
 
 class RunResult(NamedTuple):
@@ -68,7 +65,7 @@ class LocalWorld:
         seed: int,
         directory: Path,
         version: str,
-        on_turn: OnTurn = lambda now_ns, observation, actions: None,
+        on_turn: OnTurn = nobody_watches,
     ) -> None:
         """``directory`` is this run's own and new; data, logs, journal and history go there."""
         self._experiment = experiment
@@ -129,16 +126,8 @@ class LocalWorld:
             abort=run.abort_reason,
         )
 
-    def journal(self, action: Action) -> None:
-        self._journal.append(action)
-
     def perform(self, action: Action) -> None:
         match action:
-            case Inject() if self._journal.failure:
-                # What is not in the journal is not injected: nobody could undo it.
-                now_ns = self._clock.now_ns()
-                failed = ActionReport(action.id, ReportState.FAILED, now_ns, now_ns, error=self._journal.failure)
-                self._run.report(failed)
             case Inject():
                 self._run.spawn(self._faults.inject(action))
             case Heal():
@@ -149,6 +138,9 @@ class LocalWorld:
                 self._finish = action
             case _:
                 self._run.perform(action)
+
+    def report(self, report: ActionReport) -> None:
+        self._run.report(report)
 
     # --- the loop -------------------------------------------------------------------------------------------
 
@@ -166,11 +158,11 @@ class LocalWorld:
 
     async def run(self, conductor: Steps) -> RunResult:
         """The whole run, from starting the brokers to ending them."""
+        loop = Loop(conductor, self, self._on_turn)
         try:
             await self._start()
-            while not conductor.finished:
-                actions = turn(conductor, self)
-                self._on_turn(self._clock.now_ns(), self.observe_again(), actions)
+            while not loop.finished:
+                loop.carry_out(self._journal.write(loop.decide()))
                 self._run.recorder.flush()
                 self._run.raise_failure()
                 if self._watchdog.replace_if_dead():
@@ -180,15 +172,6 @@ class LocalWorld:
             await self._close()
         assert self._finish is not None
         return RunResult(self._finish, self._run.history(), self._run.recorder.path)
-
-    def observe_again(self) -> Observation:
-        """The same picture for whoever watches, without taking anything from the conductor."""
-        return Observation(
-            brokers=self._run.sampler.brokers(),
-            links=self._run.sampler.links(),
-            workload=self._run.workload(),
-            abort=self._run.abort_reason,
-        )
 
     async def _start(self) -> None:
         self._run.recorder.append(PhaseEvent("Starting", self._clock.now_ns()))

@@ -6,14 +6,12 @@ function of document and seed. The invariants are on all the time: a violation i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from skerry.checker import check
 from skerry.engine.conductor import Conductor
+from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
     Action,
     ActionReport,
@@ -36,11 +34,11 @@ from skerry.engine.world import (
     Steps,
     StopProbe,
     WorkloadView,
-    turn,
 )
 from skerry.experiment.document import Experiment
 from skerry.history import History, HistoryWriter
 from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, Note, PhaseEvent
+from skerry.runner.journal import JournalFile
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.worlds.sim.clients import ClientHub
 from skerry.worlds.sim.cluster import Cluster
@@ -64,7 +62,6 @@ from skerry_broker.core.client import ClientConfig, Completed, Operation
 from skerry_broker.core.node import Node
 from skerry_broker.core.types import TIMING_PRESETS, Acks
 
-TURN_NS = 50 * NS_PER_MS
 STARTED_WALL_NS = 1_750_000_000 * NS_PER_S
 """The simulated date; a constant, so that the same seed gives the same history."""
 CLOCK_ERROR_NS = 20 * NS_PER_MS
@@ -80,8 +77,6 @@ CAPABILITIES = Capabilities(
     },
     clock_error_ns=CLOCK_ERROR_NS,
 )
-
-OnTurn = Callable[[int, Observation, Sequence[Action]], None]
 
 
 class SimulatedRun(NamedTuple):
@@ -106,7 +101,7 @@ class SimWorld:
         seed: int,
         directory: Path,
         version: str,
-        on_turn: OnTurn = lambda now_ns, observation, actions: None,
+        on_turn: OnTurn = nobody_watches,
     ) -> None:
         """``directory`` is this run's own and new; journal and history go there."""
         self._experiment = experiment
@@ -151,7 +146,7 @@ class SimWorld:
         names = frozenset(expectation.metric.name for expectation in spec.expect if expectation.metric is not None)
         self._eyes = Eyes(self.cluster, self.recorder, self._pinger, STARTED_WALL_NS, str(spec.cluster.timing), names)
         self._faults = WorldFaults(self.cluster, self.invariants.truth, self._tasks)
-        self._journal: IO[bytes] = (directory / "journal.jsonl").open("wb")
+        self._journal = JournalFile(directory / "journal.jsonl")
 
     # --- the World port -------------------------------------------------------------------------------------
 
@@ -164,9 +159,6 @@ class SimWorld:
 
     def observe(self) -> Observation:
         reports, self._reports = tuple(self._reports), []
-        return self._picture(reports)
-
-    def _picture(self, reports: tuple[ActionReport, ...]) -> Observation:
         recorder = self.recorder
         return Observation(
             brokers=tuple(self._eyes.brokers.values()),
@@ -185,10 +177,6 @@ class SimWorld:
             findings=self._findings,
             abort=self._abort,
         )
-
-    def journal(self, action: Action) -> None:
-        self._journal.write(msgspec.json.encode(action) + b"\n")
-        self._journal.flush()
 
     def perform(self, action: Action) -> None:
         match action:
@@ -223,6 +211,9 @@ class SimWorld:
             case Finish():
                 self._finish = action
 
+    def report(self, report: ActionReport) -> None:
+        self._reports.append(report)
+
     # --- the loop -------------------------------------------------------------------------------------------
 
     def abort(self, reason: str) -> None:
@@ -231,10 +222,10 @@ class SimWorld:
 
     def run(self, conductor: Steps) -> SimulatedRun:
         """The whole run, in virtual time."""
+        loop = Loop(conductor, self, self._on_turn)
         try:
-            while not conductor.finished:
-                actions = turn(conductor, self)
-                self._on_turn(self.now_ns(), self._picture(()), actions)
+            while not loop.finished:
+                loop.carry_out(self._journal.write(loop.decide()))
                 self.cluster.run_for(TURN_NS)
         finally:
             self._journal.close()
@@ -343,7 +334,7 @@ def run_simulated(
     seed: int,
     directory: Path,
     version: str,
-    on_turn: OnTurn = lambda now_ns, observation, actions: None,
+    on_turn: OnTurn = nobody_watches,
 ) -> SimulatedRun:
     """Run one experiment in virtual time; Ctrl-C ends it at once (nothing is left behind)."""
     world = SimWorld(experiment, document, seed, directory, version, on_turn)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skerry.engine.journal import decode, unhealed
 from skerry.engine.world import CheckLinks, Heal, Inject, OccurrenceId, Pause
-from skerry.worlds.local.journal import JournalFile
+from skerry.runner.journal import JournalFile
 
 
 def pair(number: int) -> tuple[Inject, Heal]:

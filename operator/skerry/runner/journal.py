@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from skerry.engine.journal import ENTRIES_MAX, bounded, encode, keeps
@@ -24,6 +25,12 @@ class JournalFile:
         self._lines = 0
         self.failure = ""
         """Why it cannot be written any more; nothing may be injected then."""
+
+    def write(self, actions: Iterable[Action]) -> str:
+        """Append these; returns why the journal cannot be written, or an empty text."""
+        for action in actions:
+            self.append(action)
+        return self.failure
 
     def append(self, action: Action) -> None:
         if self.failure or not keeps(action):
