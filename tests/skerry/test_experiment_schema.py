@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from skerry.engine.conductor import Phase
 from skerry.engine.journal import ENTRIES_MAX
+from skerry.engine.progress import Phase
 from skerry.experiment import load_document
 from skerry.experiment.crd_rules import RULES
 from skerry.experiment.crd_status import CONDITIONS, PHASES

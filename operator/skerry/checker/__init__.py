@@ -20,8 +20,8 @@ An operation that timed out is *unknown*, not failed: it may have happened and m
 means "not written".
 """
 
-from skerry.checker.judge import check, document_of, verdict_of
+from skerry.checker.judge import check, document_of, judge, verdict_of
 from skerry.checker.properties import PROPERTIES
 from skerry.checker.property import Property
 
-__all__ = ["PROPERTIES", "Property", "check", "document_of", "verdict_of"]
+__all__ = ["PROPERTIES", "Property", "check", "document_of", "judge", "verdict_of"]

@@ -17,13 +17,23 @@ from skerry.history import History
 def check(
     history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] = PROPERTIES
 ) -> list[Finding]:
-    """What was found while the run went on, every property and every expectation, each of these with at least one
-    finding, in the order of the report.
+    """Judge a recording again: what was found while the run went on, as the recording says, and what ``judge`` finds.
+
+    The arguments are those of ``judge``. Never raises.
+    """
+    return [*(record.finding for record in history.findings), *judge(history, experiment, properties=properties)]
+
+
+def judge(
+    history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] = PROPERTIES
+) -> list[Finding]:
+    """Every property and every expectation, each with at least one finding, in the order of the report. What was found
+    while the run went on is not among them: who has found it has it still.
 
     ``experiment``: None takes the document that the history itself carries; if that cannot be read, what is owed is the
     least, no expectation is judged, and a finding says so. Never raises.
     """
-    findings = [record.finding for record in history.findings]
+    findings: list[Finding] = []
     if experiment is None:
         experiment, problem = document_of(history)
         if problem is not None:

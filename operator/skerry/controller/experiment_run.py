@@ -279,7 +279,7 @@ class ExperimentRun:
 
     def _on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
         assert self._conductor is not None
-        self._status_reporter.hear(now_ns, self._conductor, actions)
+        self._status_reporter.hear(now_ns, self._conductor.progress)
 
     def _abort_for(self, code: str, why: str) -> None:
         if self._abort:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from skerry.controller.status import PENDING
-from skerry.engine.conductor import Phase
+from skerry.engine.progress import Phase
 from skerry.history.records import FaultEvent, FaultStep
 from skerry.schema.verdict import Verdict
 

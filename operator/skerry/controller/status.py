@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from skerry.controller.measurements import failover, isr_recovery, measurements
-from skerry.engine.conductor import Phase
+from skerry.engine.progress import Phase
 from skerry.experiment.document import Experiment
-from skerry.history.records import FaultEvent, FaultStep, HistoryRecord, PhaseEvent
+from skerry.history.records import FaultEvent, FaultStep
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Finding, Verdict
 
@@ -143,16 +143,20 @@ class StatusModel:
         self.message = message
         return True
 
-    def hear(self, record: HistoryRecord) -> bool:
-        """What the conductor writes into the history. False: nothing that the status shows."""
-        match record:
-            case PhaseEvent(phase=phase):
-                self._heard_phase(phase)
-            case FaultEvent():
-                self._heard_fault(record)
-            case _:
-                return False
+    def in_phase(self, phase: Phase) -> bool:
+        """The conductor is. False: that is not new. `Complete` is said later, when the report is stored."""
+        if phase in (self.phase, Phase.COMPLETE):
+            return False
+        self.phase = phase
         return True
+
+    def hear(self, event: FaultEvent) -> None:
+        """A step of an occurrence."""
+        steps = self._steps.setdefault((event.fault, event.occurrence), {})
+        steps[event.step] = event
+        if event.step is FaultStep.RESOLVED:
+            line = f"{_name(event)}: {event.detail}"[:TARGET_LENGTH_MAX]
+            self.targets = [*self.targets, line][-TARGETS_MAX:]
 
     def refused(self, reason: str, message: str, now_s: float) -> None:
         """Before anything was touched."""
@@ -165,17 +169,6 @@ class StatusModel:
         if self.ended is None:
             self.ended, self.phase, self.message = ended, Phase.COMPLETE, ended.message
             self.completed = date_time(now_s)
-
-    def _heard_phase(self, phase: str) -> None:
-        if phase != Phase.COMPLETE:  # that is said when the report is stored
-            self.phase = phase
-
-    def _heard_fault(self, event: FaultEvent) -> None:
-        steps = self._steps.setdefault((event.fault, event.occurrence), {})
-        steps[event.step] = event
-        if event.step is FaultStep.RESOLVED:
-            line = f"{_name(event)}: {event.detail}"[:TARGET_LENGTH_MAX]
-            self.targets = [*self.targets, line][-TARGETS_MAX:]
 
     # --- what is said ---------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from skerry.engine.journal import JournalError, bounded, decode, encode, interrupted_run, keeps, unhealed
-from skerry.engine.world import Action, Check, Cut, Heal, Inject, Slow
+from skerry.engine.world import Action, Cut, Heal, Inject, Slow
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import KubeError
 
@@ -88,8 +88,6 @@ def fitting(entries: list[Action]) -> tuple[list[Action], list[str]]:
 
 
 def _line(action: Action) -> str:
-    if isinstance(action, Check):
-        action = msgspec.structs.replace(action, findings=())  # they are in the history; the journal stays small
     line = encode(action).decode()
     if len(line) > ENTRY_MAX and isinstance(action, Inject | Heal) and isinstance(action.fault, Cut | Slow):
         # Which pairs it meant is in the history; that it may be in effect is what the journal is for.

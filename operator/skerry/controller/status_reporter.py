@@ -11,8 +11,7 @@ from skerry.controller.events import EventReason, EventRecorder, of_fault
 from skerry.controller.status import Ended, StatusModel
 from skerry.controller.status_writer import StatusWriter
 from skerry.controller.tools import Tools
-from skerry.engine.actions import Action, Record
-from skerry.engine.conductor import Conductor
+from skerry.engine.progress import Progress
 from skerry.experiment.document import Experiment
 from skerry.history.records import FaultEvent
 from skerry.schema.base import JsonObject
@@ -37,6 +36,7 @@ class StatusReporter:
         self._metrics = tools.metrics.of(kube.namespace, str(resource["metadata"]["name"]))
         self._now = tools.now
         self._said_ns = -MESSAGE_EVERY_NS
+        self._events_heard = 0
 
     @property
     def gone(self) -> bool:
@@ -85,17 +85,17 @@ class StatusReporter:
         self._told.workload = workload
         self._tell()
 
-    def hear(self, now_ns: int, conductor: Conductor, actions: Sequence[Action]) -> None:
-        """A turn of the conductor."""
-        changed = False
-        for action in actions:
-            if isinstance(action, Record):
-                changed = self._told.hear(action.record) or changed
-                if isinstance(action.record, FaultEvent):
-                    self._heard_fault(action.record, now_ns)
-        if conductor.steady_ns is not None:
+    def hear(self, now_ns: int, progress: Progress) -> None:
+        """How far the run has come, after a turn of the conductor."""
+        changed = self._told.in_phase(progress.phase)
+        for event in progress.fault_events[self._events_heard :]:
+            self._told.hear(event)
+            self._heard_fault(event, now_ns)
+            changed = True
+        self._events_heard = len(progress.fault_events)
+        if progress.steady:
             changed = self._told.steady() or changed
-        waits_for = conductor.waiting_for
+        waits_for = progress.waiting_for
         if not waits_for or now_ns >= self._said_ns + MESSAGE_EVERY_NS:
             self._said_ns = now_ns
             changed = self._told.waiting_for(waits_for) or changed

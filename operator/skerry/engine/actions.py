@@ -90,10 +90,9 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
 
 
 class Check(msgspec.Struct, frozen=True, tag="check"):
-    """Judge the history. The answer comes as ``Observation.findings``; ``findings`` are the conductor's own."""
+    """Judge the history. The answer comes as ``Observation.findings``."""
 
     id: int
-    findings: tuple[Finding, ...] = ()
 
 
 class Finish(msgspec.Struct, frozen=True, tag="finish"):

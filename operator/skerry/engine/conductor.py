@@ -20,8 +20,6 @@ Invariants:
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from skerry.engine.actions import Action, Check, CheckLinks, Drain, Finish, HealAll, Prepare, StartWorkload
 from skerry.engine.bounds import SECOND_NS, Bounds
 from skerry.engine.capabilities import Capabilities
@@ -31,6 +29,7 @@ from skerry.engine.needs import needed_features
 from skerry.engine.observation import Observation
 from skerry.engine.plan import guard_refusals
 from skerry.engine.probes import Probes
+from skerry.engine.progress import Phase, Progress
 from skerry.engine.steady import brokers_missing, cluster_missing, placement_missing, timing_mismatch, writes_missing
 from skerry.engine.step_context import StepContext
 from skerry.engine.timeline import timeline_of
@@ -39,19 +38,6 @@ from skerry.history.records import PhaseEvent
 from skerry.schema.verdict import Finding, Verdict, worst
 
 PREPARE_AGAIN_NS = 5 * SECOND_NS
-
-
-class Phase(StrEnum):
-    PREFLIGHT = "Preflight"
-    STEADY_STATE = "SteadyState"
-    INJECTING = "Injecting"
-    VERIFYING = "Verifying"
-    HOLDING = "Holding"
-    HEALING = "Healing"
-    RECOVERING = "Recovering"
-    DRAINING = "Draining"
-    CHECKING = "Checking"
-    COMPLETE = "Complete"
 
 
 _SHOWN = {
@@ -121,6 +107,10 @@ class Conductor:
     @property
     def findings(self) -> tuple[Finding, ...]:
         return tuple(self._context.findings)
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.phase, self.steady_ns is not None, self._waiting_for, tuple(self._context.fault_events))
 
     def step(self, now_ns: int, observation: Observation) -> list[Action]:
         """Decide. ``now_ns`` never decreases; a smaller one counts as no time passed."""
@@ -353,15 +343,13 @@ class Conductor:
             context.inconclusive("NotDrained", f"The final read did not finish: {why}.")
         if failed is not None or late or context.done(self._drain_id):
             self._go(Phase.CHECKING)
-            self._check_id = context.send(Check(context.new_id(), self.findings))
+            self._check_id = context.send(Check(context.new_id()))
 
     def _check(self) -> None:
         context = self._context
         failed = context.failed(self._check_id)
         if context.observation.findings is not None:
-            known = set(map(_key, context.observation.findings))
-            own = [finding for finding in context.findings if _key(finding) not in known]
-            context.findings[:] = [*own, *context.observation.findings]
+            context.findings += context.observation.findings
             self._finish()
         elif failed is not None or self._late(self._bounds.check_ns):
             why = failed.error if failed is not None else "it took too long"
@@ -419,7 +407,3 @@ def leading_reason(verdict: Verdict, finding: Finding | None) -> tuple[str, str]
     if verdict is Verdict.PASS:
         return "Passed", "Every property and every expectation holds."
     return finding.reason or "ExpectationNotMet", finding.message
-
-
-def _key(finding: Finding) -> tuple[str, str, str]:
-    return finding.rule, finding.reason, finding.message

@@ -370,7 +370,7 @@ class FaultInstance:
     def _event(self, context: StepContext, step: FaultStep, before_ns: int, after_ns: int, detail: str = "") -> None:
         kind = fault_kind(self.fault) if self.fault is not None else self.occurrence.fault.kind
         links = self.fault.links if isinstance(self.fault, Cut | Slow) else ()
-        context.record(
+        context.fault_event(
             FaultEvent(
                 fault=self._name,
                 occurrence=self.occurrence.id.number,

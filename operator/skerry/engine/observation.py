@@ -145,7 +145,7 @@ class Observation(msgspec.Struct, frozen=True):
     stalls: tuple[Stall, ...] = ()
     """New ones since the last observation."""
     findings: tuple[Finding, ...] | None = None
-    """The answer to ``Check``."""
+    """The answer to ``Check``: of properties and expectations. The conductor keeps its own findings itself."""
     abort: str = ""
     """Why the run is to be aborted (Ctrl-C, deletion, annotation); once set it stays set."""
     disproof: str = ""

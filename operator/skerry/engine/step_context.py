@@ -15,6 +15,8 @@ class StepContext:
         self.now_ns = 0
         self.observation = Observation()
         self.findings: list[Finding] = []
+        self.fault_events: list[FaultEvent] = []
+        """Of the whole run."""
         self._last_id = last_id
         self._outgoing: list[Action] = []
         self._reports: dict[int, ActionReport] = {}
@@ -45,6 +47,11 @@ class StepContext:
 
     def record(self, record: FaultEvent | PhaseEvent | Note | FindingSeen) -> None:
         self.send(Record(self.new_id(), record))
+
+    def fault_event(self, event: FaultEvent) -> None:
+        """A step of an occurrence: for the history, and for those who show the run."""
+        self.fault_events.append(event)
+        self.record(event)
 
     def note(self, text: str) -> None:
         self.record(Note(self.now_ns, text))

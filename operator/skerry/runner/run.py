@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from skerry.checker import check
+from skerry.checker import judge
 from skerry.engine.world import (
     Action,
     ActionReport,
@@ -168,7 +168,7 @@ class Run:
 
     async def _check(self) -> None:
         self.recorder.close(Footer(self.clock.now_ns(), aborted=bool(self.abort_reason), reason=self.abort_reason))
-        self.findings = await asyncio.to_thread(lambda: tuple(check(self.history(), self.experiment)))
+        self.findings = await asyncio.to_thread(lambda: tuple(judge(self.history(), self.experiment)))
 
     async def _report_around(self, action_id: int, work: Coroutine[Any, Any, None]) -> None:
         before_ns, wall_ns = self.clock.now_ns(), self.clock.wall_ns()

@@ -12,10 +12,11 @@ from skerry.controller.events import EventReason
 from skerry.controller.measurements import failover, isr_recovery, measurements
 from skerry.controller.metrics import PHASES
 from skerry.controller.status import Condition, Ended, StatusModel, date_time, is_complete
+from skerry.engine.progress import Phase
 from skerry.engine.world import OccurrenceId
 from skerry.experiment import Finding, FindingKind, Verdict
 from skerry.experiment.schema import crd
-from skerry.history.records import FaultEvent, FaultStep, PhaseEvent
+from skerry.history.records import FaultEvent, FaultStep
 
 NOW_S = 1_800_000_000.0
 DOCS = Path(__file__).parents[3] / "docs"
@@ -155,8 +156,8 @@ def test_a_transition_is_stamped_and_nothing_else_is():
 
 def test_the_phase_is_complete_only_with_the_verdict():
     known = told()
-    for phase in ("Checking", "Complete"):
-        known.hear(PhaseEvent(phase, 1))
+    for phase in (Phase.CHECKING, Phase.COMPLETE):
+        known.in_phase(phase)
     assert known.status(NOW_S)["phase"] == "Checking"
 
 

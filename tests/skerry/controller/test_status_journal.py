@@ -114,7 +114,7 @@ def test_an_entry_that_is_too_long_loses_its_pairs_and_nothing_else():
 
 def test_findings_are_not_its_business():
     finding = Finding(FindingKind.RUN, "run", Verdict.INCONCLUSIVE, "m" * 5000)
-    _, lines = fitting([Check(1, (finding,)), Finish(2, Verdict.INCONCLUSIVE, "Why", "So.", (finding,))])
+    _, lines = fitting([Check(1), Finish(2, Verdict.INCONCLUSIVE, "Why", "So.", (finding,))])
     assert all(len(line) < 200 for line in lines)
 
 

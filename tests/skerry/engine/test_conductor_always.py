@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skerry.engine.bounds import Bounds
-from skerry.engine.conductor import Phase
+from skerry.engine.progress import Phase
 from skerry.engine.world import Drain, Finish, Heal, HealAll, Inject, ReportState, StartWorkload
 
 S = 1_000_000_000

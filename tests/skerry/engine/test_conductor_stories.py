@@ -17,13 +17,14 @@ from skerry.engine.world import (
     HealAll,
     Inject,
     Prepare,
+    Record,
     ReportState,
     StartProbe,
     StartWorkload,
     StopProbe,
 )
 from skerry.experiment import Finding, FindingKind, Verdict
-from skerry.history.records import FaultStep
+from skerry.history.records import FaultStep, FindingSeen
 
 S = 1_000_000_000
 
@@ -96,7 +97,32 @@ def test_a_cut_that_silently_does_not_apply_is_unverified_and_the_run_inconclusi
     assert world.finish.verdict is Verdict.INCONCLUSIVE
     assert world.finish.reason == "NotVerified"
     assert world.finish.message == "`cut#0` was not seen to take effect: a new connection 0 -> 1 on Raft still succeeds"
-    assert world.of(Check)[0].findings[0].fault == "cut"
+    seen = [record for action in world.of(Record) if isinstance(record := action.record, FindingSeen)]
+    assert [(each.finding.fault, each.finding.reason) for each in seen] == [("cut", "NotVerified")]
+    assert seen[0].finding in world.finish.findings
+
+
+def test_findings_go_one_way_and_none_is_said_twice(conductor, toy):
+    """The conductor's go into the history once, and into the verdict once, whatever the checker answers."""
+    same = Finding(FindingKind.RUN, "verified", Verdict.PASS, "a property of the same name as one of the run's")
+    world = toy(ignores={"Cut"}, findings=(same,))
+    conduct = conductor()
+    world.run(conduct)
+    recorded = [action.record.finding for action in world.of(Record) if isinstance(action.record, FindingSeen)]
+    assert world.finish.findings == (*recorded, same)
+    assert len(recorded) == 1
+
+
+def test_a_run_can_be_followed_without_looking_at_what_is_done(conductor, toy):
+    world, conduct = toy(), conductor()
+    assert (conduct.progress.phase, conduct.progress.steady) == ("Preflight", False)
+    world.run(conduct, until=lambda: conduct.phase == "Holding")
+    progress = conduct.progress
+    assert progress.steady
+    assert [event.step for event in progress.fault_events] == ["resolved", "injecting", "effective", "verified"]
+    world.run(conduct)
+    assert conduct.progress.fault_events[: len(progress.fault_events)] == progress.fault_events
+    assert conduct.progress.phase == "Complete"
 
 
 def test_a_pair_that_nobody_cut_and_that_fails_is_not_a_verified_cut(conductor, toy):

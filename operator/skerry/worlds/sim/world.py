@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from skerry.checker import check
+from skerry.checker import judge
 from skerry.engine.conductor import Conductor
 from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
@@ -312,10 +312,11 @@ class SimWorld:
 
     def _check(self) -> None:
         recorder = self.recorder
-        for finding in self._invariant_findings():
+        invariants = self._invariant_findings()
+        for finding in invariants:
             recorder.add(FindingSeen(self.now_ns(), finding))
         recorder.add(Footer(self.now_ns(), bool(self._abort), self._abort))
-        self._findings = tuple(check(History(recorder.records), self._experiment))
+        self._findings = (*invariants, *judge(History(recorder.records), self._experiment))
 
     def _invariant_findings(self) -> list[Finding]:
         violations = self.invariants.violations
