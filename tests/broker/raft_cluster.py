@@ -1,7 +1,7 @@
 """Raft replicas on simulated disks and a simulated network, with the safety properties checked after every step.
 
 Nothing happens by itself: the caller delivers messages, flushes disks and advances the clock. A crash loses what was
-not flushed. The invariants are those of the Raft paper (figure 3) and of `RaftEventSimulationTest` in Kafka.
+not flushed. The invariants are those of the Raft paper (figure 3) and of ``RaftEventSimulationTest`` in Kafka.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AlterPartition: the order of the checks, as a table (replication.md 2.4)."""
+"""AlterPartition: the order of the checks, as a table."""
 
 from __future__ import annotations
 

@@ -305,7 +305,7 @@ def test_who_leaves_below_min_isr_stays_eligible_and_leads_again() -> None:
 
 
 def test_a_registration_ends_the_leadership_even_of_a_sole_replica() -> None:
-    """Design 6, Durability: it leads again only under a higher epoch (KAFKA-10527 in the small)."""
+    """I-SAF-6: it leads again only under a higher epoch (KAFKA-10527 in the small)."""
     plane = ControlPlane(1)
     plane.start(min_isr=1)
     assert plane.shape() == "0@0 isr [0] elr []"
@@ -316,7 +316,7 @@ def test_a_registration_ends_the_leadership_even_of_a_sole_replica() -> None:
 
 
 def test_what_a_registration_keeps() -> None:
-    """I-SAF-6 as design 6 refines it. Leader 0 restarts with followers 1 and 2 in sync."""
+    """I-SAF-6. Leader 0 restarts with followers 1 and 2 in sync."""
     cases = [
         # directory,  clean, intact, group    -> still in the ISR
         ("disk-0", True, True, False, True),

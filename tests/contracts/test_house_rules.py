@@ -18,7 +18,7 @@ def test_there_are_sources() -> None:
 def test_a_module_explains_itself_and_stays_small(path: Path) -> None:
     text = path.read_text()
     lines = text.count("\n")
-    limit = 600 if path.name == "messages.py" else LINES_MAX  # every event and effect in one place (design)
+    limit = 600 if path.name == "messages.py" else LINES_MAX  # every event and effect in one place
     assert lines <= limit, f"{lines} lines: split it"
     assert text.startswith('"""'), "a module opens with what it is for"
 

@@ -1,7 +1,7 @@
-"""AlterPartition: is this leader's wish for a new ISR to be granted? (KIP-497, KIP-841, KIP-903; replication.md 2.4)
+"""AlterPartition: is this leader's wish for a new ISR to be granted? (KIP-497, KIP-841, KIP-903)
 
 Judged against the state that includes our own proposals in flight, so that two accepted changes never carry the same
-``partition_epoch``. The order of the checks is Kafka's `validateAlterPartitionData`: each answer means something else
+``partition_epoch``. The order of the checks is Kafka's ``validateAlterPartitionData``: each answer means something else
 to the leader (retry elsewhere; you are deposed; wait for metadata; revert).
 """
 

@@ -138,7 +138,7 @@ class InitProducerRequest(msgspec.Struct, frozen=True, array_like=True, tag="ini
 
 
 class ElectLeaderRequest(msgspec.Struct, frozen=True, array_like=True, tag="elect"):
-    """Move a partition's leadership to an in-sync replica, in two steps (design 6, Lease)."""
+    """Move a partition's leadership to an in-sync replica, in two steps (`docs/decisions/0003-timing.md` 2)."""
 
     topic: str
     partition: int

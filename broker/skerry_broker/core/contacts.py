@@ -1,4 +1,4 @@
-"""What the controller has heard from each broker: soft state, never in the log (design 6).
+"""What the controller has heard from each broker: soft state, never in the log.
 
 Two times per broker, because liveness and safety ask different questions:
 

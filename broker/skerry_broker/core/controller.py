@@ -146,7 +146,7 @@ class Controller:
                 return
         same_disk = before is not None and before.directory_id == source.directory_id
         clean = before is not None and same_disk and message.clean_shutdown_epoch == before.broker_epoch
-        # I-SAF-6 as design 6 refines it: what a durable follower acknowledged survives an unclean stop.
+        # I-SAF-6: what a durable follower acknowledged survives an unclean stop.
         keeps = same_disk and message.logs_intact and (clean or message.flush_group)
         registered = BrokerRegistered(
             broker_id, source.directory_id, message.incarnation, clean, keeps, self._wall_ns(now)

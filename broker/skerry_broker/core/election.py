@@ -22,7 +22,7 @@ from skerry_broker.core.types import NO_BROKER, TopicPartition
 
 def eligible_after(state: PartitionState, isr: tuple[int, ...], lost: Collection[int] = ()) -> tuple[int, ...]:
     """The ELR that goes with a new ISR: empty once min ISR is reached, else everybody who held all committed records
-    and lost no disk (KIP-966, `PartitionChangeBuilder.maybePopulateTargetElr`)."""
+    and lost no disk (KIP-966, Kafka's ``PartitionChangeBuilder.maybePopulateTargetElr``)."""
     if len(isr) >= state.isr_needed:
         return ()
     return tuple(

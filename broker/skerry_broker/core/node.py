@@ -83,7 +83,7 @@ class Node:
     """One broker.
 
     Invariant 1: a controller exists exactly while this replica is Raft leader and has applied the no-op of its term
-    (`seat` keeps it).
+    (`controller_host` keeps it).
     Invariant 2: when ``step`` returns, everything committed is applied and every part has heard of it.
     Invariant 3: after StopNode, or an exception, nothing more is emitted.
     Invariant 4: no partition is assigned before this process's own registration is applied (`Partitions` invariant 3).

@@ -87,7 +87,7 @@ class RaftLog:
     def last_at_most(self, index: int, term: int) -> int:
         """The largest index <= ``index`` whose term is <= ``term``: where two logs may first agree.
 
-        Skips a whole foreign term in one step (etcd `findConflictByTerm`); below the snapshot the terms are not
+        Skips a whole foreign term in one step (etcd ``findConflictByTerm``); below the snapshot the terms are not
         known, so the answer there is merely "lower than the snapshot".
         """
         index = min(index, self.last_index)

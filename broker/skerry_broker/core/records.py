@@ -33,7 +33,7 @@ class BrokerRegistered(msgspec.Struct, frozen=True, array_like=True, tag="regist
     """A broker process has started. Its broker epoch is the index of this entry.
 
     Registration fences the broker, ends all its leaderships, and (unless ``keeps_membership``) takes it out of
-    every ISR and ELR (I-SAF-6 as the design refines it).
+    every ISR and ELR (I-SAF-6).
     """
 
     broker_id: int

@@ -32,8 +32,8 @@ must not take a later Flushed as covering partition writes.
 **Recovery** trusts checksums. A torn tail (an incomplete or bad last batch, nothing valid after it, above the recovery
 point) is cut off. Anything else that is bad is a lost disk: the replica starts empty with ``intact`` False and the
 files are kept for inspection. Each sequence of file operations is ordered so that a crash between any two of them
-leaves a prefix of the log that holds everything reported durable; `tests/broker/test_storage_crash.py` crashes at
-each of them.
+leaves a prefix of the log that holds everything reported durable;
+`tests/broker/storage/test_storage_crash.py` crashes at each of them.
 """
 
 from skerry_broker.storage.errors import (

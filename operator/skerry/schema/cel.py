@@ -25,7 +25,7 @@ def rule(condition: str, message: str, field: str = "") -> JsonObject:
 
 def rule_of_each(field: str, variable: str, condition: str, message: str) -> JsonObject:
     """A rule for every entry of a list. The list as a whole is blamed: which entry it is would have to be said by a
-    `messageExpression`, whose cost the API server cannot bound."""
+    ``messageExpression``, whose cost the API server cannot bound."""
     return rule(f"!has(self.{field}) || self.{field}.all({variable}, {condition})", message, field)
 
 

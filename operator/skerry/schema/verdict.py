@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 
 class FindingKind(StrEnum):
     SAFETY = "safety"
-    """What is checked always (design 5). Always stands."""
+    """A property: checked in every run (`docs/properties.md`), and it stands whatever else happened."""
     EXPECTATION = "expectation"
     """What this document asked for. Inconclusive when its fault was not verified."""
     RUN = "run"

@@ -28,7 +28,7 @@ ASKED = b"?"
 
 async def serve(ports: Sequence[int]) -> None:
     """Echo until cancelled. Raises OSError. On plain sockets: asyncio's `Server` loses a connection that was accepted
-    at the moment it is closed (python/cpython#109564), and so does `sock_accept`."""
+    at the moment it is closed (python/cpython#109564), and so does ``sock_accept``."""
     loop = asyncio.get_running_loop()
 
     async def echo(connection: socket.socket) -> None:

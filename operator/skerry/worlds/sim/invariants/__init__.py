@@ -4,11 +4,12 @@ The observer sees each effect before it is carried out, every disk, and the true
 *truth* (`truth`): the committed metadata log and, per partition, the committed records, both as first seen. Each rule
 compares one effect with the truth and with the disks, in constant time or in time proportional to what is new.
 
-| rule | invariant (replication.md 2.9) | module |
+| rule | invariant (docs/invariants.md) | module |
 |---|---|---|
 | one-leader-per-term, term-goes-back, vote-changed, vote-not-durable | I-SAF-2 | `raft` |
 | leads-without-votes | I-SAF-2, 6 | `raft` |
 | append-not-durable, commit-without-quorum, committed-entry-changed | Raft: what is committed stays | `raft` |
+| commits-what-it-lacks, snapshot-beyond-commit | Raft: nobody applies what it does not have | `raft` |
 | leader-lacks-committed-entry | Raft: leader completeness | `raft` |
 | snapshots-differ | applying is deterministic | `raft` |
 | log-matching, two-writers-in-one-epoch | I-SAF-2, 3 | `logs` |
@@ -16,6 +17,8 @@ compares one effect with the truth and with the disks, in constant time or in ti
 | high-watermark-goes-back, high-watermark-beyond-isr, read-beyond-high-watermark | I-SAF-4, 7 | `logs` |
 | in-sync-without-records, isr-member-not-registered | I-SAF-5, 6 | `logs` |
 | lost-disk-keeps-its-place | I-SAF-6 | `truth` |
+| two-leaders-in-one-epoch, leader-epoch-goes-back | I-SAF-2, as committed | `truth` |
+| leader-not-in-sync | I-SAF-1, as committed | `logs` |
 | acknowledged-before-durable, acknowledged-elsewhere, too-few-copies | I-SAF-1 | `answers` |
 | answered-after-successor, answered-without-leadership | I-SAF-10 | `answers` |
 | progress-not-durable | I-SAF-4, the follower's half | `answers` |
