@@ -271,6 +271,16 @@ def validate(data: bytes) -> Batch:
     return Batch(base_offset, leader_epoch, count, data, producer_id, producer_epoch, base_sequence, max_timestamp_ms)
 
 
+def check_batch(batch: Batch) -> Batch:
+    """`core.intake.CheckBatch` of a broker: what the bytes of ``batch`` say. Raises CorruptBatch."""
+    return validate(batch.data)
+
+
+def unchecked(data: bytes) -> Batch:
+    """Bytes that somebody calls a batch, on their way to `check_batch`."""
+    return Batch(-1, -1, 0, data)
+
+
 def patch(data: bytes, base_offset: int, leader_epoch: int) -> bytes:
     """The same batch at its place in the log; the checksum does not cover these two fields."""
     place = _PLACE.pack(base_offset, len(data) - PREFIX_BYTES, leader_epoch)
@@ -309,9 +319,11 @@ __all__ = [
     "CorruptBatch",
     "Record",
     "batch_bytes",
+    "check_batch",
     "decode_records",
     "encode_batch",
     "patch",
     "split",
+    "unchecked",
     "validate",
 ]

@@ -20,10 +20,12 @@ from aiohttp import web
 from prometheus_client.core import GaugeMetricFamily
 
 from skerry_broker.admin_api import AdminApi
+from skerry_broker.batch import check_batch
 from skerry_broker.calls import Calls
 from skerry_broker.clocks import boot_ns
 from skerry_broker.config import PLANES, Address, BrokerConfig
 from skerry_broker.core.api import ErrorCode
+from skerry_broker.core.intake import Intake, IntakeLimits
 from skerry_broker.core.messages import FromPeer, PeerMessage, PeerRefused, StopNode
 from skerry_broker.core.node import Node
 from skerry_broker.core.status import NodeStatus
@@ -104,15 +106,11 @@ class Broker:
                 recovered.cluster_id,
                 str(config.advertised_client),
             )
-            self.gateway = Gateway(
-                self.runtime.deliver,
-                self.metrics,
-                requests_max=config.requests_max,
-                bytes_max=config.request_bytes_in_flight_max,
-                batch_bytes_max=config.batch_bytes_max,
-                fetch_bytes_max=config.fetch_bytes_max,
-                backlog_bytes=lambda: self.storage.backlog_bytes,
+            limits = IntakeLimits(
+                config.requests_max, config.request_bytes_in_flight_max, config.batch_bytes_max, config.fetch_bytes_max
             )
+            intake = Intake(limits, check_batch, lambda: self.storage.backlog_bytes)
+            self.gateway = Gateway(self.runtime.deliver, self.metrics, intake)
             resolver = Resolver()
             self.checks = PeerChecks(self.identity, config.peers, resolver)
             self.transport = PeerTransport(

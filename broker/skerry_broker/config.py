@@ -80,7 +80,6 @@ class BrokerConfig(msgspec.Struct, frozen=True):
             voter_ids=self.voters,
             timing=self.timing,
             flush=self.flush,
-            batch_bytes_max=self.batch_bytes_max,
             fetch_bytes_max=self.fetch_bytes_max,
             unclean_wait_ms=self.unclean_wait_ms,
         )

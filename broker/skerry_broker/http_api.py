@@ -173,14 +173,7 @@ class HttpApi:
             except ValueError as error:
                 raise BadRequest(str(error)) from None
         else:
-            data = await request.read()
-            if len(data) > self._gateway.batch_bytes_max:
-                text = f"a batch of {len(data)} bytes; this broker takes {self._gateway.batch_bytes_max}"
-                return self._response(ErrorResponse(ErrorCode.BATCH_TOO_LARGE, text))
-            try:
-                batch = batches.validate(data)
-            except batches.CorruptBatch as error:
-                return self._response(ErrorResponse(ErrorCode.CORRUPT_BATCH, str(error)))
+            batch = batches.unchecked(await request.read())
         return await self._answer(ProduceRequest(topic, partition, batch, acks, _number(request, "timeout_ms", 5000)))
 
     async def _fetch(self, request: web.Request) -> web.Response:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from skerry_broker.batch import check_batch
 from skerry_broker.calls import Calls
 from skerry_broker.config import Address
 from skerry_broker.core.api import ClientRequest, ClientResponse
+from skerry_broker.core.intake import Intake, IntakeLimits
 from skerry_broker.core.messages import ClientGone, Event, FromClient
 from skerry_broker.core.types import Plane, Voter
 from skerry_broker.frames import FrameConnection, Session
@@ -34,14 +36,8 @@ class FakeBroker:
         self.gone: list[int] = []
         self.metrics = Metrics()
         self.identity = Identity(Voter(broker_id, "d"), "i", "c", "127.0.0.1:1")
-        self.gateway = Gateway(
-            self._deliver,
-            self.metrics,
-            requests_max=8,
-            bytes_max=4 * BATCH_BYTES_MAX,
-            batch_bytes_max=BATCH_BYTES_MAX,
-            fetch_bytes_max=1 << 16,
-        )
+        intake = Intake(IntakeLimits(8, 4 * BATCH_BYTES_MAX, BATCH_BYTES_MAX, 1 << 16), check_batch)
+        self.gateway = Gateway(self._deliver, self.metrics, intake)
         self.http = HttpApi(self.gateway, self.identity)
         self._port = port
         self._changed = asyncio.Event()

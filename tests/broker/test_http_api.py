@@ -41,8 +41,8 @@ from skerry_broker.core.api import (
     TopicDescription,
     TransferControllerRequest,
 )
+from skerry_broker.core.intake import TIMEOUT_MS_MAX, WAIT_MS_MAX
 from skerry_broker.core.types import Acks
-from skerry_broker.gateway import TIMEOUT_MS_MAX, WAIT_MS_MAX
 from skerry_broker.http_api import BATCHES
 
 ONE = encode_batch([Record(b"key", b"value", timestamp_ms=5), Record(None, b"\xff\xfe", timestamp_ms=6)])
@@ -257,7 +257,7 @@ async def test_batches_in_flight_are_bounded_by_their_bytes(api: Open) -> None:
     for request_id in one.broker.request_ids:
         one.broker.gateway.reply(request_id, ProduceResponse(0, 1, 1))
     await asyncio.gather(*waiting)
-    assert one.broker.gateway._bytes == 0
+    assert one.broker.gateway.intake.bytes_held == 0
 
 
 async def test_a_client_that_hangs_up_is_forgotten(api: Open) -> None:

@@ -59,7 +59,7 @@ class Bench:
         self.alters: list[AlterPartition] = []
         self.brokers = {n: BrokerView(10 + n, True) for n in (1, 2, 3)}
         self.out = Outbox()
-        config = NodeConfig(1, (1, 2, 3), flush=flush, batch_bytes_max=100, pending_produces_max=pending_max)
+        config = NodeConfig(1, (1, 2, 3), flush=flush, pending_produces_max=pending_max)
         ports = ReplicaPorts(
             self.out, lambda now: self.lease, self.alters.append, lambda p: None, self.brokers, lambda: 11
         )
@@ -155,19 +155,6 @@ def test_weaker_flush_modes_do_not_wait_for_the_disk(flush: FlushMode) -> None:
         bench.produce(Acks.NONE)
     bench.flush()
     assert bench.replica.log.durable_end == 3001
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"count": 0}, ErrorCode.INVALID_REQUEST),
-        ({"data": b"x" * 101}, ErrorCode.BATCH_TOO_LARGE),
-    ],
-)
-def test_refused_before_the_append(change: dict[str, object], code: ErrorCode) -> None:
-    bench = Bench()
-    assert bench.code(bench.produce(**change)) is code  # type: ignore[arg-type]
-    assert bench.replica.log.end_offset == 0
 
 
 def test_overloaded() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from skerry_broker.batch import check_batch
 from skerry_broker.core.api import (
     ErrorCode,
     ErrorResponse,
@@ -16,6 +17,7 @@ from skerry_broker.core.api import (
     ListOffsetsRequest,
     ListOffsetsResponse,
 )
+from skerry_broker.core.intake import Intake, IntakeLimits
 from skerry_broker.core.messages import (
     AppendLog,
     DiskFailed,
@@ -140,14 +142,8 @@ class World:
         self.node = ScriptedNode()
         self.metrics = Metrics()
         self.runtime = Runtime(self.node, self, self.metrics, self.clock, self.loop)  # type: ignore[arg-type]  # a hand loop
-        self.gateway = Gateway(
-            self.runtime.deliver,
-            self.metrics,
-            requests_max=10,
-            bytes_max=1 << 20,
-            batch_bytes_max=1 << 20,
-            fetch_bytes_max=1 << 20,
-        )
+        intake = Intake(IntakeLimits(10, 1 << 20), check_batch)
+        self.gateway = Gateway(self.runtime.deliver, self.metrics, intake)
         self.beats: list[bool] = []
         self.runtime.attach(self, self.gateway, [self.beats.append])
 

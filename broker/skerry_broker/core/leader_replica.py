@@ -18,10 +18,12 @@ from skerry_broker.core.pending_produces import PendingProduces
 from skerry_broker.core.producers import Verdict
 from skerry_broker.core.replica_log import NEVER, ReplicaLog
 from skerry_broker.core.status import FollowerStatus
-from skerry_broker.core.types import NO_BROKER, NO_PRODUCER, Acks, EpochStart, NodeConfig, TopicPartition
+from skerry_broker.core.types import NO_BROKER, NO_PRODUCER, Acks, Batch, EpochStart, NodeConfig, TopicPartition
 
 PRODUCE_TIMEOUT_MAX_MS = 60_000
 FETCH_WAITS_MAX = 4096
+_NEW, _REFUSED = -1, -2
+"""In place of the offset of a duplicate."""
 
 
 class LeaderReplica:
@@ -58,8 +60,7 @@ class LeaderReplica:
     # --- produce ------------------------------------------------------------------------------------------
 
     def produce(self, now: int, request_id: int, request: ProduceRequest) -> None:
-        """Append one batch, or answer why not. ``acks: None`` is answered too, as soon as the batch is appended, with
-        offset -1: so that a refusal can be seen. The append promises nothing."""
+        """Append one batch, or answer why not. An append with ``acks: None`` is not answered: it promises nothing."""
         batch = request.batch
         acks = request.acks
         if not self._ports.lease(now):
@@ -68,32 +69,10 @@ class LeaderReplica:
                 request_id, ErrorCode.LEASE_EXPIRED, "this broker has lost the controller and accepts no writes"
             )
             return
-        if batch.record_count < 1:
-            self._refuse(
-                request_id, ErrorCode.INVALID_REQUEST, f"a batch of {batch.record_count} records; send at least 1"
-            )
-            return
-        if len(batch.data) > self._config.batch_bytes_max:
-            limit = self._config.batch_bytes_max
-            self._refuse(request_id, ErrorCode.BATCH_TOO_LARGE, f"{len(batch.data)} bytes; the limit is {limit}")
-            return
-        duplicate_at = -1
+        duplicate_at = _NEW
         if batch.producer_id != NO_PRODUCER:
-            if batch.producer_id < 0 or batch.producer_epoch < 0 or batch.base_sequence < 0:
-                self._refuse(
-                    request_id, ErrorCode.INVALID_REQUEST, "an idempotent batch needs an id, epoch and sequence"
-                )
-                return
-            judgement = self._log.producers.judge(batch)
-            if judgement.verdict is Verdict.DUPLICATE:
-                duplicate_at = judgement.base_offset
-                self._out.fact("broker_duplicate_batches_total")
-            elif judgement.verdict is Verdict.OUT_OF_ORDER:
-                self._out.fact("broker_out_of_order_sequences_total")
-                self._refuse(request_id, ErrorCode.OUT_OF_ORDER_SEQUENCE, judgement.reason)
-                return
-            elif judgement.verdict is Verdict.OLD_EPOCH:
-                self._refuse(request_id, ErrorCode.INVALID_PRODUCER_EPOCH, judgement.reason)
+            duplicate_at = self._judge(request_id, batch)
+            if duplicate_at == _REFUSED:
                 return
         in_sync = self.in_sync
         if len(self._produces) >= self._config.pending_produces_max:
@@ -101,7 +80,8 @@ class LeaderReplica:
                 request_id, ErrorCode.OVERLOADED, f"{len(self._produces)} produce requests are waiting already"
             )
             return
-        if duplicate_at < 0:
+        base_offset = duplicate_at
+        if duplicate_at == _NEW:
             if acks is Acks.ALL and len(in_sync.view.isr) < in_sync.min_isr:
                 message = f"in-sync replicas {list(in_sync.view.isr)} are fewer than the minimum {in_sync.min_isr}"
                 self._refuse(request_id, ErrorCode.NOT_ENOUGH_REPLICAS, message)
@@ -110,11 +90,7 @@ class LeaderReplica:
             self._log.append((batch.stamped(base_offset, self.epoch),))
             in_sync.appended(now)
             self._ports.wake(self._partition)
-        else:
-            base_offset = duplicate_at
-        if acks is Acks.NONE:
-            self._out.put_reply(request_id, ProduceResponse(-1, self.epoch, self._me))
-        else:
+        if acks is not Acks.NONE:
             # A duplicate waits like its original: until that is committed, it too may still be lost.
             timeout_ns = min(max(request.timeout_ms, 1), PRODUCE_TIMEOUT_MAX_MS) * 1_000_000
             response = ProduceResponse(base_offset, self.epoch, self._me, duplicate_at >= 0)
@@ -123,6 +99,21 @@ class LeaderReplica:
             self._complete(now)
         elif self._log.counted_end == self._log.end_offset:
             self._advance(now)  # not under `flush: group`: the append counts already
+
+    def _judge(self, request_id: int, batch: Batch) -> int:
+        """Where an idempotent batch stands already, `_NEW`, or `_REFUSED` (and then it was answered)."""
+        judgement = self._log.producers.judge(batch)
+        if judgement.verdict is Verdict.DUPLICATE:
+            self._out.fact("broker_duplicate_batches_total")
+            return judgement.base_offset
+        if judgement.verdict is Verdict.OUT_OF_ORDER:
+            self._out.fact("broker_out_of_order_sequences_total")
+            self._refuse(request_id, ErrorCode.OUT_OF_ORDER_SEQUENCE, judgement.reason)
+            return _REFUSED
+        if judgement.verdict is Verdict.OLD_EPOCH:
+            self._refuse(request_id, ErrorCode.INVALID_PRODUCER_EPOCH, judgement.reason)
+            return _REFUSED
+        return _NEW
 
     def _refuse(self, request_id: int, code: ErrorCode, message: str) -> None:
         leader = NO_BROKER if code is ErrorCode.LEASE_EXPIRED else self._me  # who cannot answer sends nobody here
@@ -174,12 +165,11 @@ class LeaderReplica:
 
     def _serve(self, request_id: int, request: FetchRequest) -> None:
         log = self._log
-        bytes_max = min(request.bytes_max, self._config.fetch_bytes_max)
         self._out.put(
             ServeClient(
                 request_id,
                 FetchResponse(log.high_watermark, log.start_offset, self.epoch, self._me),
-                LogRead(self._partition, request.offset, log.high_watermark, bytes_max),
+                LogRead(self._partition, request.offset, log.high_watermark, request.bytes_max),
             )
         )
 

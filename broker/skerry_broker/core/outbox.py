@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skerry_broker.core.api import ClientResponse
 from skerry_broker.core.messages import Effect, Fact, PeerMessage, Reply, Send
-from skerry_broker.core.types import NO_BROKER
+from skerry_broker.core.types import NO_BROKER, TopicPartition
 
 
 class Outbox:
@@ -20,6 +20,8 @@ class Outbox:
         self.to_self: list[PeerMessage] = []
         """Waiting for `take_to_self`."""
         self._write_id = 0
+        self.unflushed: dict[TopicPartition, None] = {}
+        """The partitions whose logs have writes that are not durable yet, in the order of their first one."""
 
     def next_write_id(self) -> int:
         self._write_id += 1

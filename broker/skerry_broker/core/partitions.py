@@ -199,10 +199,16 @@ class Partitions:
     # --- disk and time --------------------------------------------------------------------------------------
 
     def flushed(self, now: int, write_id: int) -> None:
-        for partition, replica in self.replicas.items():
-            if replica.log.unflushed:
-                replica.flushed(now, write_id)
-                self.touched(partition)
+        unflushed = self._out.unflushed
+        for partition in list(unflushed):
+            replica = self.replicas.get(partition)
+            if replica is None or replica.offline:
+                del unflushed[partition]
+                continue
+            replica.flushed(now, write_id)
+            if not replica.log.unflushed:
+                del unflushed[partition]
+            self.touched(partition)
 
     def disk_failed(self, now: int) -> None:
         self._disk_failed = True

@@ -33,7 +33,8 @@ class CommittedDataLost(AssertionError):
 
 class ReplicaLog:
     """Invariants: ``start_offset <= high_watermark <= end_offset``; ``durable_end <= end_offset``; every write that
-    is not yet durable is in ``_writes``, ends in increasing order."""
+    is not yet durable is in ``_writes``, ends in increasing order; while there is one, the outbox names this partition
+    in ``unflushed``."""
 
     __slots__ = (
         "_checkpointed",
@@ -171,6 +172,7 @@ class ReplicaLog:
         if len(writes) >= _WRITES_KEPT_MAX:  # nobody flushes (flush none): a later write may stand for an earlier one
             writes.pop()
         writes.append((effect.write_id, self.end_offset))
+        self._out.unflushed[self.partition] = None
         self._out.put(effect)
 
     def _count(self, reason: str, records: int) -> None:

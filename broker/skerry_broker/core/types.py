@@ -207,10 +207,10 @@ class NodeConfig(msgspec.Struct, frozen=True):
     """The broker ids of the metadata quorum. The lowest founds the cluster (`core.formation`)."""
     timing: Timing = Timing()
     flush: FlushMode = FlushMode.GROUP
-    batch_bytes_max: int = 1 << 20
     fetch_bytes_max: int = 1 << 20
+    """Of one fetch of a follower; what clients may ask for is `core.intake`'s to bound."""
     pending_produces_max: int = 4096
-    """Per partition; what the whole broker holds is bounded by its gateway."""
+    """Per partition; what the whole broker holds is bounded by `core.intake`."""
     raft_entries_max_before_snapshot: int = 1000
     unclean_wait_ms: int = 0
     """With nobody eligible left: 0 waits for ever for an eligible replica; else elect the longest after it."""

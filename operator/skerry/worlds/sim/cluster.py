@@ -7,6 +7,7 @@ from itertools import permutations
 
 import msgspec
 
+from skerry.worlds.sim.client_requests import opaque_batch
 from skerry.worlds.sim.clock import NodeClock
 from skerry.worlds.sim.disk import Disk
 from skerry.worlds.sim.network import CutMode, LinkFaults, Network
@@ -15,6 +16,7 @@ from skerry.worlds.sim.ports import NodeFactory, Watcher
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S, Scheduler
 from skerry.worlds.sim.streams import Streams
 from skerry.worlds.sim.trace import Trace
+from skerry_broker.core.intake import CheckBatch
 from skerry_broker.core.messages import FromPeer, PeerMessage
 from skerry_broker.core.types import FlushMode, NodeConfig, Plane, Timing
 
@@ -59,6 +61,7 @@ class Cluster:
         max_drift_ppm: int = 0,
         raft_entries_max_before_snapshot: int = 1000,
         started_wall_ns: int = 0,
+        check_batch: CheckBatch = opaque_batch,
     ) -> None:
         self.streams = streams
         self.scheduler = Scheduler()
@@ -96,6 +99,7 @@ class Cluster:
                 node_rng=streams.stream("node", broker_id),
                 watcher=watcher,
                 codec=through_the_wire if codec else None,
+                check_batch=check_batch,
             )
             host.on_halt = self._ended
             self.hosts.append(host)

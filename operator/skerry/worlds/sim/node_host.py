@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
+from skerry.worlds.sim.client_requests import ClientRequests, opaque_batch
 from skerry.worlds.sim.clock import NodeClock
 from skerry.worlds.sim.disk import Disk
 from skerry.worlds.sim.disk_files import ContractBroken
@@ -19,17 +20,16 @@ from skerry.worlds.sim.network import CLIENTS, Network
 from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel, Machine, NodeFactory, Watcher
 from skerry.worlds.sim.scheduler import NS_PER_MS, Scheduler
 from skerry.worlds.sim.trace import Trace
-from skerry_broker.core.api import ClientRequest, ClientResponse, FetchResponse, ListOffsetsResponse
+from skerry_broker.core.api import ClientResponse, FetchResponse, ListOffsetsResponse
+from skerry_broker.core.intake import CheckBatch
 from skerry_broker.core.messages import (
     REPLICATION_MESSAGES,
-    ClientGone,
     DiskEffect,
     DiskFailed,
     Event,
     Fact,
     FetchedPartition,
     Flushed,
-    FromClient,
     FromPeer,
     PeerMessage,
     PeerRefused,
@@ -76,6 +76,7 @@ class NodeHost:
         node_rng: random.Random,
         watcher: Watcher,
         codec: Callable[[PeerMessage], PeerMessage] | None = None,
+        check_batch: CheckBatch = opaque_batch,
     ) -> None:
         self.broker_id = config.broker_id
         self.voter = Voter(config.broker_id, disk.directory_id)
@@ -99,7 +100,8 @@ class NodeHost:
         """Takes (this broker, source, payload) for payloads that are the runtime's business and not the node's."""
         self.on_halt: Callable[[int, bool], None] | None = None
         """Called with (broker id, power cut) after the process ended, for whatever reason."""
-        self.requests: dict[int, ClientRequest] = {}
+        self._clients = ClientRequests(self.step, self._send_answer, check_batch)
+        self.requests = self._clients.open
         """The unanswered ones, by request id."""
         self._factory = factory
         self._scheduler = scheduler
@@ -109,10 +111,8 @@ class NodeHost:
         self._node_rng = node_rng
         self._watcher = watcher
         self._codec = codec
-        self._callers: dict[int, object] = {}
-        self._request_ids: dict[object, int] = {}
-        self._next_request_id = 0
-        self._inbox: list[Event] = []
+        self._inbox: list[Event | ClientCall | ClientCancel] = []
+        """What has arrived while the process was paused."""
         self._wake_ns: int | None = None
         self._wake_local_ns = NEVER_NS
         """The deadline, on the node's clock, that ``_wake_ns`` was posted for."""
@@ -162,9 +162,7 @@ class NodeHost:
         self.node = None
         self.paused = False
         self._inbox.clear()
-        self._callers.clear()
-        self._request_ids.clear()
-        self.requests.clear()
+        self._clients.reset()
         self._wake_ns = None
         self._wake_local_ns = NEVER_NS
         self._syncing = False
@@ -184,8 +182,8 @@ class NodeHost:
         if self._rng.random() < 0.5:
             self._tick_if_due()
         inbox, self._inbox = self._inbox, []
-        for event in inbox:
-            self.step(event)
+        for one in inbox:
+            self._take(one)
         self._arm()
 
     def request_shutdown(self) -> None:
@@ -198,12 +196,25 @@ class NodeHost:
 
     def feed(self, event: Event) -> None:
         """Step now, or when the pause is over."""
+        self._feed(event)
+
+    def _feed(self, one: Event | ClientCall | ClientCancel) -> None:
         if self.node is None:
             return
         if self.paused:
-            self._inbox.append(event)
+            self._inbox.append(one)
         else:
-            self.step(event)
+            self._take(one)
+
+    def _take(self, one: Event | ClientCall | ClientCancel) -> None:
+        if self.node is None:
+            return
+        if isinstance(one, ClientCall):
+            self._clients.call(one)
+        elif isinstance(one, ClientCancel):
+            self._clients.cancel(one)
+        else:
+            self.step(one)
 
     def step(self, event: Event) -> None:
         node = self.node
@@ -291,19 +302,8 @@ class NodeHost:
                 self._inbox.append(payload)
             else:
                 self.step(payload)
-        elif isinstance(payload, ClientCall):
-            self._next_request_id += 1
-            request_id = self._next_request_id
-            self._callers[request_id] = payload.key
-            self._request_ids[payload.key] = request_id
-            self.requests[request_id] = payload.request
-            self.feed(FromClient(request_id, payload.request))
-        elif isinstance(payload, ClientCancel):
-            gone = self._request_ids.pop(payload.key, None)
-            if gone is not None:
-                self._callers.pop(gone, None)
-                self.requests.pop(gone, None)
-                self.feed(ClientGone(gone))
+        elif isinstance(payload, ClientCall | ClientCancel):
+            self._feed(payload)
         elif self.on_other is not None:
             self.on_other(self.broker_id, source, payload)
         else:
@@ -365,12 +365,10 @@ class NodeHost:
         )
 
     def _answer(self, request_id: int, response: ClientResponse) -> None:
-        key = self._callers.pop(request_id, None)
-        self.requests.pop(request_id, None)
-        if key is None:
-            return
-        self._request_ids.pop(key, None)
-        self._network.send(self.broker_id, CLIENTS, _CLIENT, ClientAnswer(key, response))
+        self._clients.answer(request_id, response)
+
+    def _send_answer(self, answer: ClientAnswer) -> None:
+        self._network.send(self.broker_id, CLIENTS, _CLIENT, answer)
 
     def _serve_peer(self, effect: ServePeer) -> None:
         message = effect.message
