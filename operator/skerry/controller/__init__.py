@@ -2,8 +2,8 @@
 
 How it works. kopf watches the resource in a thread of its own (`watch`, `handlers`) and hands every event to the
 `supervisor`, which keeps one task per experiment that has no verdict yet. The task (`experiment_run`) reads the
-document, waits until the brokers are free and fit (`admission`: a Lease per StatefulSet, then preflight), lets the
-Kubernetes world drive the conductor, stores the report (`report`) and writes the verdict. What the resource's status
+document, waits until the brokers are free and fit (`admission`: a Lease per StatefulSet, then preflight), drives
+the conductor in the Kubernetes world, stores the report (`report`) and writes the verdict. What the resource's status
 says is a pure function of what was heard (`status`); one writer per experiment brings it to the API server
 (`status_writer`).
 

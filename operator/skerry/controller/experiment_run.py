@@ -15,28 +15,27 @@ from skerry.controller.admission import UNREACHABLE, admit
 from skerry.controller.document import InvalidDocument, read_resource
 from skerry.controller.dry_run import dry_run
 from skerry.controller.lease import TargetLease
-from skerry.controller.outcome import ABORTED, broken_off, ended, never_began, report_of
+from skerry.controller.outcome import ABORTED, ended, never_began, report_of
 from skerry.controller.report import files_of, packed, store
 from skerry.controller.resume import brokers_of, capabilities_of
 from skerry.controller.status import Ended
 from skerry.controller.status_journal import Interruption, StatusJournal, interruption
 from skerry.controller.status_reporter import StatusReporter
 from skerry.controller.status_writer import RETRY_S
-from skerry.controller.tools import Tools, World
+from skerry.controller.tools import Tools
 from skerry.engine.actions import Action, Inject
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.conductor import Conductor
-from skerry.engine.observation import Observation
 from skerry.experiment.document import Experiment
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import JOBS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.drive import ClusterWorld, RunEnd, broken_off, drive
 from skerry.worlds.kubernetes.names import ABORT_ANNOTATION, workload_name
 from skerry.worlds.kubernetes.preflight import Refusal, namespace_refusal
 from skerry.worlds.kubernetes.run_topic import document_text, own_topic
 from skerry.worlds.kubernetes.sweep import SweepIncomplete, sweep
-from skerry.worlds.kubernetes.world import RunEnd
 
 OPERATOR_ERROR = "OperatorError"
 STORE_ATTEMPTS = 5
@@ -61,8 +60,7 @@ class ExperimentRun:
         self._resource = resource
         self._tools = tools
         self._status_reporter = StatusReporter(kube, resource, tools)
-        self._world: World | None = None
-        self._conductor: Conductor | None = None
+        self._world: ClusterWorld | None = None
         self._lease: TargetLease | None = None
         self._journal = StatusJournal(self._status_reporter.journal)
         self._abort_code = self._abort = ""
@@ -183,7 +181,7 @@ class ExperimentRun:
             return
         own = own_topic(experiment, self.uid)
         why, last_id = (found.why, found.last_action_id) if found is not None else ("", 0)
-        self._conductor = Conductor(own, seed, able, interrupted=why, last_action_id=last_id)
+        conductor = Conductor(own, seed, able, interrupted=why, last_action_id=last_id)
         self._world = self._tools.make_world(
             self._kube,
             self._resource,
@@ -194,18 +192,16 @@ class ExperimentRun:
             able,
             self._tools.settings(self._kube.namespace),
             self._tools.draw_token(),
-            journal=self._write_journal,
             own_metrics=self._tools.metrics.samples,
-            on_turn=self._on_turn,
         )
         if self._abort:
             self._world.abort(self._abort)
         if found is not None:
             await self._world.close_now()  # at once: the conductor heals only when the recorder answers
-        end = await self._watched(self._world, self._conductor, resumed=found is not None)
+        end = await self._watched(self._world, conductor, resumed=found is not None)
         await self._finish(own, seed, end, interrupted=found is not None)
 
-    async def _watched(self, world: World, conductor: Conductor, *, resumed: bool) -> RunEnd:
+    async def _watched(self, world: ClusterWorld, conductor: Conductor, *, resumed: bool) -> RunEnd:
         """The run, with Lease and opt-in watched meanwhile. Raises KubeError if it is one that must be tried again."""
         assert self._lease is not None
         keeping = [asyncio.create_task(self._lease.keep(lambda why: self._abort_for("LeaseLost", why)))]
@@ -213,7 +209,14 @@ class ExperimentRun:
             keeping.append(asyncio.create_task(self._watch_opt_in()))
         self._tools.metrics.running.inc()
         try:
-            return await world.run(conductor)
+            return await drive(
+                conductor,
+                world,
+                self._write_journal,
+                lambda now_ns, observation, actions: self._status_reporter.hear(now_ns, conductor.progress),
+                sleep=self._tools.sleep,
+                turn_s=self._tools.turn_s,
+            )
         except KubeError as error:
             if resumed:
                 raise
@@ -255,7 +258,7 @@ class ExperimentRun:
         except SweepIncomplete as error:
             log.warning("%s", error)
 
-    # --- what the world calls ---------------------------------------------------------------------------------
+    # --- what may still be done -------------------------------------------------------------------------------
 
     async def _write_journal(self, actions: Sequence[Action]) -> None:
         """Raises KubeError: then nothing may be injected."""
@@ -276,10 +279,6 @@ class ExperimentRun:
             await self._tools.sleep(OPT_IN_S)
             with contextlib.suppress(KubeError):
                 await self._require_opt_in()
-
-    def _on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
-        assert self._conductor is not None
-        self._status_reporter.hear(now_ns, self._conductor.progress)
 
     def _abort_for(self, code: str, why: str) -> None:
         if self._abort:

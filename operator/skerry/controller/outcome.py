@@ -5,12 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from skerry.controller.status import Ended
-from skerry.engine.actions import Finish
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
 from skerry.report.model import RunReport, make_report
 from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
-from skerry.worlds.kubernetes.world import RunEnd
+from skerry.worlds.kubernetes.drive import NO_ACTION, RunEnd
 
 ABORTED = "Aborted"
 
@@ -29,18 +28,9 @@ def report_of(experiment: Experiment, seed: int, end: RunEnd) -> RunReport:
     return msgspec.structs.replace(report, world="kubernetes", seed=seed)
 
 
-NO_ACTION = 0
-"""The id of a `Finish` that no conductor sent."""
-
-
 def never_began(end: RunEnd) -> bool:
     """There was no recorder, hence no run."""
     return end.report is None and end.finish.id == NO_ACTION
-
-
-def broken_off(reason: str, message: str) -> RunEnd:
-    """Of a run that could not be carried out."""
-    return RunEnd(Finish(NO_ACTION, Verdict.INCONCLUSIVE, reason, message), None, {})
 
 
 def _why_lost(end: RunEnd) -> tuple[str, str]:

@@ -8,30 +8,21 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from skerry.controller.admission_queue import AdmissionQueue
 from skerry.controller.metrics import Metrics
+from skerry.engine.loop import TURN_NS
 from skerry.engine.observation import Observation
-from skerry.engine.world import Steps
 from skerry.experiment.document import Experiment
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.drive import ClusterWorld
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal
-from skerry.worlds.kubernetes.world import RunEnd, Settings
+from skerry.worlds.kubernetes.world import Settings
 
 DRAWN_SEED_MAX = 2**31
 TOKEN_BYTES = 24
-
-
-class World(Protocol):
-    """`KubernetesWorld`, as its owner sees it."""
-
-    def abort(self, reason: str) -> None: ...
-
-    async def run(self, conductor: Steps) -> RunEnd: ...
-
-    async def close_now(self) -> None: ...
 
 
 def draw_seed() -> int:
@@ -46,7 +37,7 @@ def draw_token() -> str:
 class Tools:
     settings: Callable[[str], Settings]
     """Of a namespace."""
-    make_world: Callable[..., World]
+    make_world: Callable[..., ClusterWorld]
     """The arguments of `KubernetesWorld`."""
     preflight: Callable[[Kube, Experiment, Settings], Awaitable[Accepted | Refusal]]
     look: Callable[[BrokerSet], Awaitable[Observation]]
@@ -56,5 +47,7 @@ class Tools:
     now: Callable[[], float] = time.time
     """The wall clock, seconds since 1970."""
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    turn_s: float = TURN_NS / 1_000_000_000
+    """Between two turns of a run."""
     draw_seed: Callable[[], int] = draw_seed
     draw_token: Callable[[], str] = draw_token

@@ -8,7 +8,7 @@ import heapq
 import importlib.util
 import itertools
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,10 +28,7 @@ from skerry.engine.world import (
     BrokerView,
     Finish,
     HealAll,
-    Inject,
     Observation,
-    ReportState,
-    Steps,
 )
 from skerry.history.run import History
 from skerry.report.files import report_json
@@ -40,12 +37,13 @@ from skerry.report.model import make_report
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import EXPERIMENTS, NAMESPACES, Kind, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.drive import RunEnd
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal
-from skerry.worlds.kubernetes.world import RunEnd, Settings
+from skerry.worlds.kubernetes.world import Settings
 
 BEGIN_S = 1_800_000_000.0
 TURN_S = 0.25
-TICKS = 20
+TICKS = 40
 """How often everybody may go on before the clock moves: a request takes one, whoever waits for one takes another."""
 
 DOCUMENT = """
@@ -219,40 +217,48 @@ class FakeKube:
 
 
 class FakeWorld:
-    """Drives the conductor on the toy cluster, as `KubernetesWorld` drives it on a real one."""
+    """The toy cluster of the engine's tests behind the port that `KubernetesWorld` has."""
 
-    def __init__(self, lab: Lab, arguments: tuple[Any, ...], journal: Any, on_turn: Any) -> None:
-        self.kube, self.resource, self.experiment, self.document, self.seed, *_ = arguments
+    def __init__(self, lab: Lab, arguments: tuple[Any, ...]) -> None:
+        self.kube, self.resource, self.experiment, self.document, self.seed, _, self.capabilities, *_ = arguments
         self.lab = lab
         self.toy = ToyWorld(partitions=self.experiment.spec.topic.partitions)
         self.healed = False
         """Nothing is in force any more, and it was this world that saw to it."""
         self.abort_reason = ""
-        self._journal = journal
-        self._on_turn = on_turn
 
     @property
     def did(self) -> list[str]:
         """What the conductor had done that is worth a journal, in order."""
         return [type(action).__name__ for _, action in self.toy.actions if keeps(action) and action.id > 0]
 
+    def now_ns(self) -> int:
+        return int(self.toy.now_ns)
+
+    def observe(self) -> Observation:
+        """The toy's topic is always `orders`; this run has its own."""
+        observation = self.toy.observe()
+        brokers = tuple(self._renamed(view) for view in observation.brokers)
+        return msgspec.structs.replace(observation, brokers=brokers, abort=self.abort_reason)
+
+    def perform(self, action: Action) -> None:
+        self.toy.perform(action)
+
+    def report(self, report: ActionReport) -> None:
+        self.toy.reports.append((self.toy.now_ns, report))
+
     def abort(self, reason: str) -> None:
         self.abort_reason = self.abort_reason or reason
 
-    async def run(self, conductor: Steps) -> RunEnd:
-        finish: Finish | None = None
-        try:
-            while not conductor.finished:
-                actions = conductor.step(self.toy.now_ns, self._observe())
-                await self._perform(actions)
-                finish = next((action for action in actions if isinstance(action, Finish)), finish)
-                self._on_turn(self.toy.now_ns, Observation(), actions)
-                self.lab.hook(self)
-                self.toy.now_ns += int(TURN_S * 1e9)
-                await self.lab.clock.sleep(TURN_S)
-        finally:
-            await self.close_now()
-        assert finish is not None
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+
+    def raise_failure(self) -> None:
+        """After each turn."""
+        self.lab.hook(self)
+        self.toy.now_ns += int(TURN_S * 1e9)
+
+    async def ended(self, finish: Finish) -> RunEnd:
         if self.lab.lose_report:
             return RunEnd(finish, None, {})
         reason = "Aborted" if finish.aborted else ""
@@ -266,26 +272,8 @@ class FakeWorld:
         self.toy.perform(HealAll(-1))
         self.healed = not self.toy.standing
 
-    async def _perform(self, actions: Sequence[Action]) -> None:
-        refused = ""
-        if kept := [action for action in actions if keeps(action)]:
-            try:
-                await self._journal(kept)
-            except KubeError as error:
-                refused = str(error)
-        for action in actions:
-            if isinstance(action, Inject) and refused:
-                now_ns = self.toy.now_ns
-                report = ActionReport(action.id, ReportState.FAILED, now_ns, now_ns, error=refused)
-                self.toy.reports.append((now_ns, report))
-            else:
-                self.toy.perform(action)
-
-    def _observe(self) -> Observation:
-        """The toy's topic is always `orders`; this run has its own."""
-        observation = self.toy.observe()
-        brokers = tuple(self._renamed(view) for view in observation.brokers)
-        return msgspec.structs.replace(observation, brokers=brokers, abort=self.abort_reason)
+    async def close(self) -> None:
+        await self.close_now()
 
     def _renamed(self, view: BrokerView) -> BrokerView:
         name = self.experiment.spec.topic.name
@@ -316,6 +304,7 @@ class Lab:
             look=self._look,
             now=self.clock.now,
             sleep=self.clock.sleep,
+            turn_s=TURN_S,
             draw_seed=lambda: 4711,
             draw_token=lambda: "token",
         )
@@ -351,8 +340,8 @@ class Lab:
     def events(self) -> list[str]:
         return [item["reason"] for (plural, _), item in self.kube.objects.items() if plural == "events"]
 
-    def _make_world(self, *arguments: Any, journal: Any, own_metrics: Any, on_turn: Any) -> FakeWorld:
-        self.worlds.append(FakeWorld(self, arguments, journal, on_turn))
+    def _make_world(self, *arguments: Any, own_metrics: Any) -> FakeWorld:
+        self.worlds.append(FakeWorld(self, arguments))
         return self.worlds[-1]
 
     async def _preflight(self, kube: Any, experiment: Any, settings: Any) -> Accepted | Refusal:

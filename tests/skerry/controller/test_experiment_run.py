@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from skerry.controller.outcome import broken_off
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, EXPERIMENTS, JOBS, LEASES, NAMESPACES, NETWORK_POLICIES, KubeError
 from skerry.worlds.kubernetes.preflight import Refusal
+from skerry.worlds.kubernetes.recording import NotStarted
 
 SILENCE = KubeError(0, "Unreachable", "no answer", "the API server cannot be reached")
 
@@ -257,10 +257,10 @@ async def test_a_lost_workload_pod_never_passes(lab):
 
 
 async def test_a_workload_that_never_came_up_is_removed(lab, monkeypatch):
-    async def never(world, conductor):
-        return broken_off("WorkloadNotStarted", "The image cannot be had.")
+    async def never(world):
+        raise NotStarted("WorkloadNotStarted", "The image cannot be had.")
 
-    monkeypatch.setattr(lab.world_class, "run", never)
+    monkeypatch.setattr(lab.world_class, "start", never)
     lab.kube.put(JOBS, {"metadata": {"name": "skerry-story-workload"}})
     status = await lab.story()
     assert conditions(status)["Succeeded"] == "Unknown WorkloadNotStarted"

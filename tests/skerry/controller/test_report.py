@@ -9,14 +9,14 @@ import random
 
 import pytest
 
-from skerry.controller.outcome import broken_off, ended, report_of
+from skerry.controller.outcome import ended, report_of
 from skerry.controller.report import BYTES_MAX, config_map, files_of, packed, store
 from skerry.engine.actions import Finish
 from skerry.experiment import Finding, FindingKind, Verdict, load_document
 from skerry.history.run import History
 from skerry.report.model import make_report
 from skerry.worlds.kubernetes.api import CONFIG_MAPS
-from skerry.worlds.kubernetes.world import RunEnd
+from skerry.worlds.kubernetes.drive import RunEnd, broken_off
 
 _random = random.Random(7)
 

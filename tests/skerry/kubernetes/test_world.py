@@ -35,8 +35,9 @@ from skerry.history.records import Note, Stall
 from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
+from skerry.worlds.kubernetes.drive import RunEnd, drive
 from skerry.worlds.kubernetes.recording import Pace
-from skerry.worlds.kubernetes.world import KubernetesWorld, RunEnd, Settings
+from skerry.worlds.kubernetes.world import KubernetesWorld, Settings
 
 DOCUMENT = (Path(__file__).parents[3] / "experiments" / "04b-leader-pod-deletion.yaml").read_text()
 PATIENT = Pace(look_every_s=0.002, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.002)
@@ -109,12 +110,10 @@ class Theatre:
             capabilities(OptIns(grant=True, label=True, hold=True, namespace="skerry")),
             Settings("skerry", "skerry/operator:dev", "skerry/injector:dev"),
             "a-token-of-sixteen",
-            journal=self.write,
             pace=self.pace,
-            turn_s=0.001,
         )
         self.script = Script(plot)
-        return asyncio.create_task(self.world.run(self.script))
+        return asyncio.create_task(drive(self.script, self.world, self.write, turn_s=0.001))
 
     @property
     def left(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""One picture for the conductor, from what the workload pod, the API server and our own hands say."""
+"""One observation for the conductor, from what the workload pod, the API server and our own hands say."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skerry.worlds.kubernetes.process import Processes
 from skerry.worlds.kubernetes.recording import Recording
 
 
-class Eyes:
+class ViewBuilder:
     """Everything that is shown has an age of its own: what one of the three no longer says grows old, and is not made
     young by what the others say."""
 
