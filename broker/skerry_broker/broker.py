@@ -40,7 +40,7 @@ from skerry_broker.metric_gauges import gauges
 from skerry_broker.metrics import Metrics
 from skerry_broker.peer_checks import PeerChecks
 from skerry_broker.runtime import Runtime
-from skerry_broker.status_report import ProcessReport, StatusReport
+from skerry_broker.status_report import DiskReport, ProcessReport, StatusReport
 from skerry_broker.storage import Storage, StorageError
 from skerry_broker.transport import STALL_S, Identity, PeerTransport
 from skerry_broker.wire import CALL_BYTES_EXTRA, HELLO_BYTES_MAX, PEER_BYTES_MAX, Hello, Purpose
@@ -187,6 +187,7 @@ class Broker:
                 sys.version.split()[0],
                 type(asyncio.get_running_loop()).__module__.split(".")[0],
             ),
+            disk=DiskReport(self.storage.fsync_under_way_ns, self.storage.last_fsync_ns),
         )
 
     # --- wiring

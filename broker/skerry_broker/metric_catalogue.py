@@ -47,6 +47,7 @@ ELECTION_REASONS = (
     "preferred",
     "elr",
     "data_plane",
+    "disk",
     "unclean",
     "registered",
 )

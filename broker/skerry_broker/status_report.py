@@ -75,6 +75,16 @@ class Stall(msgspec.Struct, frozen=True):
     duration_ns: int
 
 
+class DiskReport(msgspec.Struct, frozen=True):
+    """The disk thread's rounds: everything that was queued is written, each file is synced once, then it is reported.
+    What the *oldest write* has waited, queue included, is ``node.disk_waiting_ns``."""
+
+    fsync_under_way_ns: int
+    """How long the present round has been under way; 0 while there is none. It grows while the disk hangs."""
+    last_fsync_ns: int
+    """How long the last round took; -1 before the first."""
+
+
 class ProcessReport(msgspec.Struct, frozen=True):
     pid: int
     started_wall_ns: int
@@ -105,3 +115,4 @@ class StatusReport(msgspec.Struct, frozen=True):
     stalls: tuple[Stall, ...]
     """The last 64 stalls above 200 ms, oldest first."""
     process: ProcessReport
+    disk: DiskReport = DiskReport(0, -1)

@@ -63,11 +63,15 @@ class Processes:
         for broker in brokers:
             with self.log_path(broker).open("ab") as log:
                 self.running[broker] = subprocess.Popen(
-                    [sys.executable, "-m", "skerry_broker", *self.arguments(broker), *extra],
+                    [sys.executable, *self.program_of(broker), *self.arguments(broker), *extra],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                 )
+
+    def program_of(self, broker: int) -> tuple[str, ...]:
+        """What the interpreter runs."""
+        return ("-m", "skerry_broker")
 
     def log_path(self, broker: int) -> Path:
         return self.directory / f"broker-{broker}.log"

@@ -231,7 +231,7 @@ def test_every_check_that_the_page_names_exists() -> None:
 
 def test_every_rule_has_a_source_and_a_check() -> None:
     rules = re.split(r"^### ", PAGE.read_text().split("\n## Bugs of others")[0], flags=re.M)[1:]
-    assert len(rules) == 16
+    assert len(rules) == 17
     for rule in rules:
         title = rule.split("\n", 1)[0]
         assert "\n- From: " in rule, f"{title}: where does it come from?"

@@ -245,6 +245,20 @@ def high_watermark_not_frozen(patch: Patch) -> None:
     )
 
 
+def tail_reads_before_the_epochs_start(patch: Patch) -> None:
+    """K14: a new leader tells its high watermark although that may lie below what its predecessor acknowledged."""
+
+    def may_tell(self: Any, now: int, request_id: int) -> bool:
+        return bool(self._ports.lease(now)) or bool(self._refuse(request_id, ErrorCode.LEASE_EXPIRED, ""))
+
+    patch.setattr(LeaderReplica, "_may_tell_high_watermark", may_tell)
+
+
+def hung_leader_is_not_replaced(patch: Patch) -> None:
+    """Decision 10: only what fails is noticed, not what never returns."""
+    patch.setattr(decisions, "stuck", lambda known, now, broker_id: [])
+
+
 class Killed(NamedTuple):
     """``within`` so many seeds, from ``first`` on, by one of these rules: not by an accident of the test double."""
 
@@ -272,11 +286,13 @@ MUTANTS: dict[Callable[[Patch], None], Killed] = {
     anybody_may_lead: Killed(20, ("leader-lacks-committed-record",), first=8),
     reads_beyond_the_high_watermark: Killed(10, ("read-beyond-high-watermark",)),
     goes_on_after_a_disk_error: Killed(20, ("disk-contract",)),
-    late_replica_ignores_the_failed_disk: Killed(5, ("disk-contract",), first=16),
+    late_replica_ignores_the_failed_disk: Killed(5, ("disk-contract",), first=44),
     lost_disk_keeps_its_place: Killed(20, ("lost-disk-keeps-its-place",), first=22),
     sequence_gaps_accepted: Killed(10, ("gap-in-sequence",)),
     duplicates_not_recognised: Killed(10, ("gap-in-sequence", "written-twice")),
     high_watermark_not_frozen: Killed(20, ("too-few-copies",)),
+    tail_reads_before_the_epochs_start: Killed(5, ("tail-read-behind",), first=8),
+    hung_leader_is_not_replaced: Killed(3, ("hung-leader-stays",), first=33),
 }
 
 

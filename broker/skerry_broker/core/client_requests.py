@@ -65,6 +65,11 @@ def elect_leader(control: ControllerState, now: int, request_id: int, request: E
         message = f"broker {wanted} holds no replica of {partition}; its replicas are {list(state.replicas)}"
         control.proposals.reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
         return
+    contact = control.contacts.get(wanted)
+    if wanted in state.isr and contact is not None and contact.disk_stuck:
+        message = f"the disk of broker {wanted} does not answer: try again later"
+        control.proposals.reply(request_id, ErrorResponse(ErrorCode.NOT_ENOUGH_REPLICAS, message))
+        return
     if wanted not in state.isr or not control.known.electable(wanted):
         message = f"broker {wanted} is not in sync for {partition}; in sync are {list(state.isr)}: try again later"
         control.proposals.reply(request_id, ErrorResponse(ErrorCode.NOT_ENOUGH_REPLICAS, message))

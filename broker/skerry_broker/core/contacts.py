@@ -27,6 +27,7 @@ class Contact:
         "broker_epoch",
         "contact_ns",
         "deaf_since_ns",
+        "disk_stuck",
         "granted_ns",
         "log_ends",
         "refused",
@@ -54,6 +55,9 @@ class Contact:
         self.unreachable: dict[TopicPartition, int] = {}
         """Leaders that it cannot reach: partition -> the leader epoch under which it misses them (I-LIV-3)."""
         self.log_ends: dict[TopicPartition, tuple[int, int]] = {}
+        self.disk_stuck = False
+        """Its disk has owed an answer for longer than a follower may lag (`docs/decisions/0010-a-disk-that-hangs.md`).
+        It ends at half of that, so that a disk which is about this slow does not switch it with every heartbeat."""
 
     def deaf(self, now: int, timing: Timing) -> bool:
         """It is heard, but for too long it has not heard us: a cut in one direction. Its lease has lapsed."""
@@ -99,4 +103,8 @@ class Contact:
             }
         if message.log_ends or self.log_ends:
             self.log_ends = {partition: (epoch, end) for partition, epoch, end in message.log_ends}
+        if message.disk_waiting_ms >= timing.replica_lag_ms:
+            self.disk_stuck = True
+        elif message.disk_waiting_ms < timing.replica_lag_ms // 2:
+            self.disk_stuck = False
         return True

@@ -16,15 +16,16 @@ A new controller does not know what its predecessor granted. So it counts every 
 at its election (whoever answered a heartbeat had a majority later than that heartbeat, and so before our election), and
 renews no lease until the broker has applied everything up to our own first entry.
 
+A leader that lives but cannot do its work (its followers do not reach it; its disk does not answer) is replaced in the
+same two steps, and only by somebody who can do better.
+
 Leadership never moves back to the preferred replica by itself: a move costs a gap, so it is made only when asked for
 (`elect_leader`). Suspicion (`peer_refused`) names the cause of a fence; it never advances one.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from skerry_broker.core import alter_partition, client_requests, decisions
 from skerry_broker.core.api import (
@@ -35,12 +36,12 @@ from skerry_broker.core.api import (
 )
 from skerry_broker.core.contacts import MS, Contact
 from skerry_broker.core.controller_state import ControllerState
+from skerry_broker.core.heartbeats import HeartbeatAnswers
 from skerry_broker.core.messages import (
     AlterPartition,
     AlterPartitionReply,
     AlterResult,
     BrokerHeartbeat,
-    HeartbeatReply,
     PeerMessage,
     RegisterReply,
     RegisterRequest,
@@ -61,19 +62,8 @@ from skerry_broker.core.records import (
     Entry,
     Record,
 )
-from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, Voter
+from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, TopicPartition, Voter
 from skerry_broker.core.vacancies import GRACE_HEARTBEATS
-
-
-class _Waiting(NamedTuple):
-    """A heartbeat that waits for its round."""
-
-    round: int
-    broker_id: int
-    broker_epoch: int
-    sequence: int
-    received_ns: int
-    wants_shutdown: bool
 
 
 class Controller:
@@ -107,7 +97,6 @@ class Controller:
         self._metadata = metadata
         self._out = out
         self._rng = rng
-        self._term = term
         self._begin_round = begin_round
         self._wall_ns = wall_ns
         self._send = send
@@ -120,7 +109,7 @@ class Controller:
         self._vacancies = self._state.vacancies
         self._known = self._state.known
         self._commit = self._state.commit
-        self._waiting: deque[_Waiting] = deque()
+        self._answers = HeartbeatAnswers(term, self._state, send)
         self.next_deadline = now + self._heartbeat_ns
         """Every heartbeat interval: a late tick is how this controller notices its own stall."""
 
@@ -174,63 +163,17 @@ class Controller:
             if not contact.heard(now, message, self._timing):
                 return  # a copy: answered already
             self._consider(now, broker, contact, message)
-        self._waiting.append(
-            _Waiting(
-                self._begin_round(now),
-                source.broker_id,
-                message.broker_epoch,
-                message.sequence,
-                now,
-                message.wants_shutdown,
-            )
-        )
+        self._answers.wait(now, self._begin_round(now), source.broker_id, message)
 
     def round_confirmed(self, now: int, confirmed_round: int) -> None:
         """A majority has acknowledged this round (and so every earlier one) in our term: answer heartbeats."""
-        waiting = self._waiting
-        while waiting and waiting[0].round <= confirmed_round:
-            self._answer(now, waiting.popleft())
+        self._answers.round_confirmed(now, confirmed_round)
 
     def peer_refused(self, now: int, broker_id: int) -> None:
         """Its host refused a connection: names the cause of a later fence ("crash"), never advances it."""
         contact = self._contacts.get(broker_id)
         if contact is not None:
             contact.refused = True
-
-    def _answer(self, now: int, heartbeat: _Waiting) -> None:
-        broker = self._view.brokers.get(heartbeat.broker_id)
-        if broker is None or broker.broker_epoch != heartbeat.broker_epoch:
-            self._send(
-                heartbeat.broker_id,
-                HeartbeatReply(
-                    self._term,
-                    heartbeat.sequence,
-                    heartbeat.broker_epoch,
-                    fenced=True,
-                    unknown_epoch=True,
-                    granted=False,
-                ),
-            )
-            return
-        applied = self._metadata.brokers.get(heartbeat.broker_id)
-        # A fence counts from its proposal, an unfencing from its commit.
-        fenced = broker.fenced or applied is None or applied.fenced or applied.broker_epoch != broker.broker_epoch
-        contact = self._contacts[heartbeat.broker_id]
-        granted = not fenced and contact.may_be_granted(now, self._timing)
-        if granted and heartbeat.received_ns > contact.granted_ns:
-            contact.granted_ns = heartbeat.received_ns
-        self._send(
-            heartbeat.broker_id,
-            HeartbeatReply(
-                self._term,
-                heartbeat.sequence,
-                heartbeat.broker_epoch,
-                fenced,
-                may_stop=heartbeat.wants_shutdown
-                and decisions.may_stop(self._known, self._metadata, heartbeat.broker_id),
-                granted=granted,
-            ),
-        )
 
     def _consider(self, now: int, broker: BrokerState, contact: Contact, message: BrokerHeartbeat) -> None:
         """What a heartbeat asks for or proves."""
@@ -250,7 +193,9 @@ class Controller:
         if message.wants_shutdown and not broker.leaving:
             self._leave(now, broker)
         if contact.unreachable:
-            self._replace_isolated(now, contact)
+            self._replace(now, decisions.isolated(self._known, now, contact), "data_plane")
+        if contact.disk_stuck:
+            self._replace(now, decisions.stuck(self._known, now, broker.broker_id), "disk")
         if self._vacancies:
             self._state.fill_vacancies(now)
 
@@ -274,7 +219,9 @@ class Controller:
         wall_ns = self._wall_ns(now)
 
         def electable(broker_id: int) -> bool:
-            return (broker_id == broker.broker_id and not broker.leaving) or self._known.electable(broker_id)
+            if broker_id == broker.broker_id:
+                return not broker.leaving and not contact.disk_stuck
+            return self._known.electable(broker_id)
 
         changes = self._vacancies.fillable(now, electable, wall_ns)
         unfenced = BrokerUnfenced(broker.broker_id, broker.broker_epoch, wall_ns)
@@ -286,13 +233,13 @@ class Controller:
         leaving = BrokerLeaving(broker.broker_id, broker.broker_epoch, wall_ns)
         self._commit(now, (leaving, *decisions.leaving(self._known, wall_ns, broker.broker_id)))
 
-    def _replace_isolated(self, now: int, reporter: Contact) -> None:
-        moves = decisions.isolated(self._known, now, reporter)
+    def _replace(self, now: int, moves: list[tuple[TopicPartition, int]], reason: str) -> None:
+        """Step one of two: take these partitions from their living leaders, for the successors that go with them."""
         wall_ns = self._wall_ns(now)
         depositions = [
             change
             for partition, _ in moves
-            if (change := decisions.deposition(self._known, wall_ns, partition, "data_plane")) is not None
+            if (change := decisions.deposition(self._known, wall_ns, partition, reason)) is not None
         ]
         if self._commit(now, tuple(depositions)) is None:
             return
@@ -391,7 +338,7 @@ class Controller:
 
         Heartbeats stay without an answer: we could not prove any more that we led when they arrived.
         """
-        self._waiting.clear()
+        self._answers.drop()
         self._proposals.step_down()
 
     # --- inside -----------------------------------------------------------------------------------------

@@ -17,14 +17,15 @@ from skerry_broker.core.vacancies import Vacancies
 
 
 class Moves(NamedTuple):
-    """How often, and when last, a partition was taken from a leader that its followers could not reach."""
+    """How often, and when last, a partition was taken from a leader that lived but could not do its work."""
 
     times: int
     last_ns: int
 
     def allow_another(self, now: int, timing: Timing) -> bool:
-        """At once the first time; then after 2, 4, 8 .. (at most 32) replica lags. Where nobody reaches anybody, no
-        leader is better than another, and nothing but time tells: the epochs must not grow without end."""
+        """At once the first time; then after 2, 4, 8 .. (at most 32) replica lags. Where nobody reaches anybody, or
+        every disk is slow, no leader is better than another, and nothing but time tells: the epochs must not grow
+        without end."""
         return now - self.last_ns >= timing.replica_lag_ms * MS << min(self.times, 5)
 
     def next(self, now: int, timing: Timing) -> Moves:
@@ -40,11 +41,15 @@ class Knowledge(NamedTuple):
     vacancies: Vacancies
     timing: Timing
     moves: dict[TopicPartition, Moves]
-    """I-LIV-3 only, and since this controller's election."""
+    """Of `isolated` and `stuck` only, and since this controller's election."""
 
     def electable(self, broker_id: int) -> bool:
+        """May it be made a leader now? Not while its disk does not answer: it could not even begin its epoch."""
         broker = self.view.brokers.get(broker_id)
-        return broker is not None and not broker.fenced and not broker.leaving
+        if broker is None or broker.fenced or broker.leaving:
+            return False
+        contact = self.contacts.get(broker_id)
+        return contact is None or not contact.disk_stuck
 
 
 def without(
@@ -162,6 +167,25 @@ def isolated(known: Knowledge, now: int, reporter: Contact) -> list[tuple[TopicP
             and len(reporters) >= state.isr_needed - 1
         ):
             moves.append((partition, successors[0]))
+    return moves
+
+
+def stuck(known: Knowledge, now: int, broker_id: int) -> list[tuple[TopicPartition, int]]:
+    """Which partitions are to be taken from this leader, whose disk does not answer, and who gets each.
+
+    Only where writes go on without it: the others in the ISR whose disks do answer are enough for a committed write.
+    Else nothing would be won, and an epoch lost.
+    """
+    moves: list[tuple[TopicPartition, int]] = []
+    for partition, state in sorted(known.view.partitions.items()):
+        if state.leader != broker_id:
+            continue
+        moved = known.moves.get(partition)
+        if moved is not None and not moved.allow_another(now, known.timing):
+            continue
+        healthy = [member for member in state.replicas if member in state.isr and known.electable(member)]
+        if len(healthy) >= state.isr_needed:
+            moves.append((partition, healthy[0]))
     return moves
 
 

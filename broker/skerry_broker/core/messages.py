@@ -136,6 +136,8 @@ class BrokerHeartbeat(msgspec.Struct, frozen=True, array_like=True, tag="heartbe
     answered_age_ms: int = 0
     """Since when the last answered heartbeat was sent: a broker that is heard but hears nothing (a one-way cut) has
     no lease, and the controller can only learn it from here."""
+    disk_waiting_ms: int = 0
+    """The age of the oldest write that the disk has not made durable; 0 when it owes nothing (`core.disk_watch`)."""
 
 
 class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, tag="heartbeatreply"):

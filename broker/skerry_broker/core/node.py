@@ -20,6 +20,7 @@ from skerry_broker.core.api import (
 )
 from skerry_broker.core.controller_host import ControllerHost
 from skerry_broker.core.describe import metadata_response, partition_statuses, partition_view
+from skerry_broker.core.disk_watch import DiskWatch
 from skerry_broker.core.messages import (
     AlterPartition,
     AlterPartitionReply,
@@ -97,6 +98,7 @@ class Node:
         self.config = config
         self.self_voter = Voter(config.broker_id, recovered.directory_id)
         self._out = Outbox(config.broker_id)
+        self._disk = DiskWatch()
         self._incarnation = recovered.incarnation
         self._found_clean = recovered.clean_shutdown_epoch is not None
         self._wall_offset_ns = 0
@@ -171,6 +173,8 @@ class Node:
             self._handlers[type(event)](now, event)
             if not self._stopped:
                 self._settle(now)
+            if self._out.write_id > self._disk.last_id:
+                self._disk.wrote(now, self._out.write_id)
         except BaseException:
             # Half a step was made: this memory is not to be trusted, and nothing of it may leave (KAFKA-12460).
             self._stopped = True
@@ -231,6 +235,7 @@ class Node:
         self._controller_host.client_gone(event.request_id)
 
     def _on_flushed(self, now: int, event: Flushed) -> None:
+        self._disk.flushed(event.write_id)
         self._raft.flushed(now, event.write_id)
         self._partitions.flushed(now, event.write_id)
 
@@ -391,7 +396,10 @@ class Node:
 
     def _replica_report(self, now: int) -> ReplicaReport:
         return ReplicaReport(
-            self._partitions.unreachable_leaders(now), self._partitions.leaderless_log_ends(), self._log_offline
+            self._partitions.unreachable_leaders(now),
+            self._partitions.leaderless_log_ends(),
+            self._log_offline,
+            self._disk.waiting_ns(now),
         )
 
     def status(self, now: int) -> NodeStatus:
@@ -416,4 +424,5 @@ class Node:
             partitions=self._partitions.describe(now, partition_statuses(self._metadata)),
             produces_pending=self._partitions.produces_pending,
             registered_clean=self._found_clean if self._session.broker_epoch >= 0 else None,
+            disk_waiting_ns=self._disk.waiting_ns(now),
         )

@@ -19,13 +19,14 @@ class Outbox:
         self._effects: list[Effect] = []
         self.to_self: list[PeerMessage] = []
         """Waiting for `take_to_self`."""
-        self._write_id = 0
+        self.write_id = 0
+        """The last one that was given."""
         self.unflushed: dict[TopicPartition, None] = {}
         """The partitions whose logs have writes that are not durable yet, in the order of their first one."""
 
     def next_write_id(self) -> int:
-        self._write_id += 1
-        return self._write_id
+        self.write_id += 1
+        return self.write_id
 
     def put(self, effect: Effect) -> None:
         self._effects.append(effect)

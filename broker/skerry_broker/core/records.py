@@ -91,7 +91,7 @@ class PartitionChanged(msgspec.Struct, frozen=True, array_like=True, tag="partit
     isr: tuple[int, ...]
     elr: tuple[int, ...]
     reason: str
-    """crash | isolation | shutdown | preferred | elr | data_plane | unclean | created | registered | shrink |
+    """crash | isolation | shutdown | preferred | elr | data_plane | disk | unclean | created | registered | shrink |
     expand"""
     wall_ns: int
     recovering: bool = False

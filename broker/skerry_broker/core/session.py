@@ -36,6 +36,8 @@ class ReplicaReport(NamedTuple):
     log_ends: tuple[tuple[TopicPartition, int, int], ...] = ()
     """(partition, last epoch, durable end) of every replica here whose partition has no leader"""
     log_offline: bool = False
+    disk_waiting_ns: int = 0
+    """The age of the oldest write that is not durable; 0 when there is none."""
 
 
 class BrokerSession:
@@ -196,7 +198,7 @@ class BrokerSession:
         if len(self._sent_ns) >= HEARTBEATS_REMEMBERED:
             del self._sent_ns[next(iter(self._sent_ns))]
         self._sent_ns[self._sequence] = now
-        unreachable, log_ends, log_offline = self._report(now)
+        unreachable, log_ends, log_offline, disk_waiting_ns = self._report(now)
         self._send(
             self.controller,
             BrokerHeartbeat(
@@ -208,5 +210,6 @@ class BrokerSession:
                 self.wants_shutdown,
                 log_offline,
                 (now - self._answered_ns) // MS,
+                disk_waiting_ns // MS,
             ),
         )

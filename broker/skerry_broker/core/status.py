@@ -98,3 +98,5 @@ class NodeStatus(msgspec.Struct, frozen=True):
     produces_pending: int
     registered_clean: bool | None = None
     """Whether this process found the mark of a clean shutdown when it registered; None until it has."""
+    disk_waiting_ns: int = 0
+    """The age of the oldest write that the disk has not made durable; 0 when it owes nothing."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic_ns
 from typing import Any
 
 from skerry_broker.core.messages import (
@@ -223,6 +224,9 @@ class Committer:
 
     def __init__(self, writer: DiskWriter) -> None:
         self._writer = writer
+        self._round_began_ns = 0
+        self.last_round_ns = -1
+        """How long the last round of writes and fsyncs took; -1 before the first."""
         self._condition = threading.Condition()
         self._jobs: list[Job] = []
         self._closing = False
@@ -237,6 +241,13 @@ class Committer:
             self._jobs.append(job)
             self.backlog_bytes += size
             self._condition.notify()
+
+    @property
+    def round_under_way_ns(self) -> int:
+        """How long the present round of writes and fsyncs has been under way; 0 while there is none. Any thread may
+        ask, also while the disk hangs."""
+        began_ns = self._round_began_ns
+        return monotonic_ns() - began_ns if began_ns else 0
 
     def close(self, timeout_s: float | None) -> bool:
         """Whether everything queued has been carried out."""
@@ -254,7 +265,11 @@ class Committer:
         with self._condition:
             jobs, self._jobs = self._jobs, []
             size = self.backlog_bytes
+        began_ns = self._round_began_ns = monotonic_ns()
         self._writer.commit(jobs)
+        self._round_began_ns = 0
+        if jobs:
+            self.last_round_ns = monotonic_ns() - began_ns
         with self._condition:
             self.backlog_bytes -= size
 

@@ -280,6 +280,16 @@ class Storage:
         """What was queued and is not yet written: the owner refuses new produces above its bound."""
         return self._committer.backlog_bytes
 
+    @property
+    def fsync_under_way_ns(self) -> int:
+        """How long the disk thread's present round of writes and fsyncs has been under way; 0 while there is none."""
+        return self._committer.round_under_way_ns
+
+    @property
+    def last_fsync_ns(self) -> int:
+        """How long its last round took; -1 before the first."""
+        return self._committer.last_round_ns
+
     def commit(self) -> None:
         """One round of the disk on the calling thread; only for a storage opened with ``threaded`` False."""
         self._committer.run_once()

@@ -178,6 +178,7 @@ class SeedRun:
 
     def _sample(self, _: object) -> None:
         self.recorder.sample_status()
+        self.invariants.look(self.cluster)
         self.cluster.scheduler.post(self.cluster.now_ns + STATUS_EVERY_NS, self._sample)
 
     def _break(self) -> None:

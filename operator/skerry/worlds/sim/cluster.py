@@ -112,6 +112,11 @@ class Cluster:
     def now_ns(self) -> int:
         return self.scheduler.now_ns
 
+    @property
+    def undisturbed(self) -> bool:
+        """Every broker runs, and no fault is on any link."""
+        return self.network.whole and all(host.running and not host.paused for host in self.hosts)
+
     def run_for(self, duration_ns: int) -> bool:
         """False when the run was stopped before its time."""
         return self.scheduler.run(self.scheduler.now_ns + duration_ns)

@@ -215,6 +215,11 @@ class Network:
                 for payload in held:
                     self._carry(link, payload)
 
+    @property
+    def whole(self) -> bool:
+        """No fault is on any link."""
+        return not any(link.cuts or link.slowed for link in self._links.values())
+
     def reachable(self, source: int, destination: int, plane: Plane) -> bool:
         """Packets pass from source to destination (whether or not anybody is there)."""
         link = self._links.get((source, destination, plane))

@@ -95,7 +95,7 @@ class NodeHost:
         self.facts: dict[tuple[str, tuple[str, ...]], float] = {}
         """By metric and label values, since the first start."""
         self.last_sync_ns = -1
-        """How long the last sync took."""
+        """How long the last sync took; -1 before the first. Of the one under way: `fsync_under_way_ns`."""
         self.on_other: Callable[[int, int, object], None] | None = None
         """Takes (this broker, source, payload) for payloads that are the runtime's business and not the node's."""
         self.on_halt: Callable[[int, bool], None] | None = None
@@ -118,7 +118,8 @@ class NodeHost:
         """The deadline, on the node's clock, that ``_wake_ns`` was posted for."""
         self._idle_ticks = 0
         self._last_tick_ns = -1
-        self._syncing = False
+        self._sync_began_ns: int | None = None
+        """When the sync that is under way began; None while there is none."""
         self._refusing: set[tuple[int, Plane]] = set()
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             Send: self._send,
@@ -136,6 +137,11 @@ class NodeHost:
     @property
     def running(self) -> bool:
         return self.node is not None
+
+    @property
+    def fsync_under_way_ns(self) -> int:
+        """How long the present sync has been under way; 0 while there is none."""
+        return 0 if self._sync_began_ns is None else self._scheduler.now_ns - self._sync_began_ns
 
     def start(self) -> None:
         """Start the process: recover the disk, build the node, feed it the wall clock."""
@@ -165,7 +171,7 @@ class NodeHost:
         self._clients.reset()
         self._wake_ns = None
         self._wake_local_ns = NEVER_NS
-        self._syncing = False
+        self._sync_began_ns = None
         self.fail_next_sync = None
         self._network.detach(self.broker_id, silent=power)
         if self.on_halt is not None:
@@ -245,7 +251,7 @@ class NodeHost:
             self.halt()
             return
         disk = self.disk
-        if disk.written_id > disk.durable_id and not self._syncing:
+        if disk.written_id > disk.durable_id and self._sync_began_ns is None:
             self._begin_sync()
         self._arm()
         if more:
@@ -405,9 +411,8 @@ class NodeHost:
     # --- the disk -------------------------------------------------------------------------------------------
 
     def _begin_sync(self) -> None:
-        self._syncing = True
         speed = self.disk_speed
-        now_ns = self._scheduler.now_ns
+        now_ns = self._sync_began_ns = self._scheduler.now_ns
         done_ns = now_ns + speed.sync_ns + int(self._rng.random() * speed.jitter_ns)
         self._scheduler.post(done_ns, self._synced, (self.starts, self.disk.written_id, now_ns))
 
@@ -428,5 +433,5 @@ class NodeHost:
         if self.disk.written_id > self.disk.durable_id:
             self._begin_sync()
         else:
-            self._syncing = False
+            self._sync_began_ns = None
         self.feed(Flushed(write_id))

@@ -128,9 +128,10 @@ CLASSES = (
     "moves",
 )
 MORE_CLASSES = ("topics", "corrupt-log", "corrupt-raft")
-"""Drawn from a stream of their own, so that the classes above stay what they were in older seeds."""
+"""Drawn from a stream of their own, so that the classes above stay what they were in older seeds. So is
+``hanging-disk``."""
 DISK_CLASSES = ("kill", "kill-all", "power", "power-all", "wipe", "fsync")
-ONCE = ("wipe", "kill-all", "power-all", "fsync", "corrupt-log", "corrupt-raft")
+ONCE = ("wipe", "kill-all", "power-all", "fsync", "corrupt-log", "corrupt-raft", "hanging-disk")
 
 
 def draw_plan(seed: int) -> Plan:
@@ -155,6 +156,10 @@ def draw_plan(seed: int) -> Plan:
         steps = [step for step in steps if step.verb not in DISK_VERBS]
     for name in more_classes:
         steps += _draw_class(more, name, brokers, ends_ns)
+    hangs = Streams(seed).stream("plan", "hanging disk")
+    if hangs.random() < 0.15:
+        more_classes = (*more_classes, "hanging-disk")
+        steps += _draw_class(hangs, "hanging-disk", brokers, ends_ns)
     return Plan(
         seed=seed,
         brokers=brokers,
@@ -282,6 +287,12 @@ def _draw_fault(rng: random.Random, name: str, number: int, brokers: int, at_ns:
             return [
                 Step(at_ns, Verb.SLOW_DISK, ids[0], amount=slow_ns),
                 Step(until_ns, Verb.SLOW_DISK, ids[0], amount=0),
+            ]
+        case "hanging-disk":
+            hung_ns = rng.randrange(2000, 8000) * NS_PER_MS
+            return [
+                Step(at_ns, Verb.SLOW_DISK, victim, name=fault, amount=hung_ns),
+                Step(until_ns, Verb.SLOW_DISK, victim, name=fault, amount=0),
             ]
         case "clock":
             if rng.random() < 0.5:

@@ -21,6 +21,8 @@ compares one effect with the truth and with the disks, in constant time or in ti
 | leader-not-in-sync | I-SAF-1, as committed | `logs` |
 | acknowledged-before-durable, acknowledged-elsewhere, too-few-copies | I-SAF-1 | `answers` |
 | answered-after-successor, answered-without-leadership | I-SAF-10 | `answers` |
+| tail-read-behind | I-SAF-7 | `answers` |
+| hung-leader-stays | I-LIV-6 | `disks` |
 | progress-not-durable | I-SAF-4, the follower's half | `answers` |
 | written-twice, gap-in-sequence | I-SAF-11 | `truth` |
 | disk-contract, log written after its disk failed | I-SAF-8, 9 | `disk` |
@@ -32,6 +34,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skerry.worlds.sim.invariants.answers import AnswerRules
+from skerry.worlds.sim.invariants.disks import DiskRules
 from skerry.worlds.sim.invariants.logs import LogRules
 from skerry.worlds.sim.invariants.raft import RaftRules
 from skerry.worlds.sim.invariants.truth import Truth, Violation
@@ -39,6 +42,7 @@ from skerry_broker.core.messages import Effect, Event, Fact, Send
 from skerry_broker.core.types import FlushMode
 
 if TYPE_CHECKING:
+    from skerry.worlds.sim.cluster import Cluster
     from skerry.worlds.sim.node_host import NodeHost
 
 __all__ = ["Invariants", "Violation"]
@@ -57,6 +61,7 @@ class Invariants:
         self.raft = RaftRules(self.truth)
         self.logs = LogRules(self.truth, durable=flush is FlushMode.GROUP)
         self.answers = AnswerRules(self.truth, self.logs, durable=flush is FlushMode.GROUP)
+        self.disks = DiskRules(self.truth)
         self._effects: dict[type[Any], Rule] = {}
         self._messages: dict[type[Any], Rule] = {}
         for rules in (self.raft, self.logs, self.answers):
@@ -105,6 +110,12 @@ class Invariants:
 
     def stepped(self, host: NodeHost) -> None:
         self.raft.commits(host, written=True)
+        if self.truth.violations:
+            self._report()
+
+    def look(self, cluster: Cluster) -> None:
+        """The rules of time, several times a second."""
+        self.disks.look(cluster)
         if self.truth.violations:
             self._report()
 

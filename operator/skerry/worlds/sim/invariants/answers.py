@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from skerry.worlds.sim.invariants.logs import LogRules
 from skerry.worlds.sim.invariants.truth import PartitionTruth, Truth
 from skerry_broker.core.api import (
+    FetchRequest,
     FetchResponse,
     ListOffsetsRequest,
     ListOffsetsResponse,
@@ -51,10 +52,10 @@ class AnswerRules:
             request = host.requests.get(effect.request_id)
             if isinstance(request, ProduceRequest):
                 self._produced(host, request, response)
-        elif isinstance(response, ListOffsetsResponse):
+        elif isinstance(response, ListOffsetsResponse | FetchResponse):
             request = host.requests.get(effect.request_id)
-            if isinstance(request, ListOffsetsRequest):
-                self._shown(host, TopicPartition(request.topic, request.partition), response)
+            if isinstance(request, ListOffsetsRequest | FetchRequest):
+                self._end_told(host, TopicPartition(request.topic, request.partition), response)
 
     def _produced(self, host: NodeHost, request: ProduceRequest, response: ProduceResponse) -> None:
         state = self._state(host, TopicPartition(request.topic, request.partition))
@@ -81,6 +82,7 @@ class AnswerRules:
             if end > state.high_watermark:
                 self._logs.commit(host, state, end)
             self._check_copies(host, state, end)
+            state.acknowledged_end = max(state.acknowledged_end, end)
 
     def _check_copies(self, host: NodeHost, state: PartitionTruth, end: int) -> None:
         copies = 0
@@ -125,7 +127,22 @@ class AnswerRules:
                 )
 
     def _serve_offsets(self, host: NodeHost, event: Event, effect: ServeOffsets) -> None:
-        self._shown(host, effect.partition, effect.response)
+        self._end_told(host, effect.partition, effect.response)
+
+    def _end_told(
+        self, host: NodeHost, partition: TopicPartition, response: FetchResponse | ListOffsetsResponse
+    ) -> None:
+        """A tail read, or a question for the end. It is linearizable: what was acknowledged before lies below the end
+        that it tells. (Whoever answers here is the only leader, so all acknowledgements came before this answer; and
+        those of earlier epochs came before its request.)"""
+        state = self._shown(host, partition, response)
+        if state is not None and response.high_watermark < state.acknowledged_end:
+            self._truth.violate(
+                "tail-read-behind",
+                host.broker_id,
+                f"{partition}: tells the end {response.high_watermark} in epoch {response.leader_epoch}, although "
+                f"records up to {state.acknowledged_end} were acknowledged",
+            )
 
     def _shown(
         self, host: NodeHost, partition: TopicPartition, response: FetchResponse | ListOffsetsResponse

@@ -65,8 +65,12 @@ class PartitionTruth:
         """Of every committed leader epoch that had one."""
         self.successor_epoch = -1
         """The newest epoch that has a leader: when there is one above an epoch, nobody may answer in that epoch."""
+        self.moves_from_living = 0
+        """How often it was taken from a leader that lived but could not do its work."""
         self.high_watermark = 0
         """The highest that any broker ever showed."""
+        self.acknowledged_end = 0
+        """Everything below it was acknowledged to a client with acks=All, or lies below something that was."""
         self.batches: list[Batch] = []
         self.bases: list[int] = []
         self.exposed: dict[int, int] = {}
@@ -166,6 +170,8 @@ class Truth:
         if state is None or record.partition_epoch != state.partition_epoch + 1:
             return
         before = state.isr
+        if record.leader == NO_BROKER and record.reason in ("disk", "data_plane"):
+            state.moves_from_living += 1
         if record.leader_epoch < state.leader_epoch:
             self.violate("leader-epoch-goes-back", -1, f"{record!r:.300} after epoch {state.leader_epoch}")
         if record.leader != NO_BROKER:
