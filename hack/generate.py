@@ -1,6 +1,7 @@
-"""Write the files that are generated from the models: the CRD (twice) and the reference page.
+"""Write the files that are generated: the CRD (twice), the reference page, the page of reasons.
 
-Run it after a change of `skerry.experiment`; `--check` writes nothing and exits 1 when a file is out of date.
+Run it after a change of `skerry.experiment` or of `skerry.report.reasons`; `--check` writes nothing and exits 1 when a
+file is out of date.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from skerry.experiment.reference import reference_text
 from skerry.experiment.schema import crd_text
+from skerry.report import reasons
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +22,7 @@ def generated() -> dict[Path, str]:
         ROOT / "crds" / "chaosexperiments.yaml": crd_text(),
         ROOT / "helm" / "skerry" / "crds" / "chaosexperiments.yaml": crd_text(),
         ROOT / "docs" / "experiment-reference.md": reference_text(),
+        ROOT / "docs" / "inconclusive.md": reasons.page(),
     }
 
 

@@ -1,4 +1,4 @@
-"""Every reason of an Inconclusive run is in `docs/inconclusive.md`: a word that nobody explains helps nobody."""
+"""Every reason of an Inconclusive run is explained, with what to do: a word that nobody explains helps nobody."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from skerry.report.reasons import SECTIONS, page, todo
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator" / "skerry"
@@ -42,5 +44,18 @@ def test_every_reason_is_explained() -> None:
     assert {"InjectionFailed", "NoSteadyState", "HistoryCutOff", "NeverShrank", "RunEnded", "Stalled"} <= found, (
         "the search still finds them"
     )
-    told = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "inconclusive.md").read_text()))
+    told = {name for section in SECTIONS for row in section.reasons for name in row.names}
     assert sorted(found - told) == []
+
+
+def test_every_reason_says_what_to_do() -> None:
+    rows = [row for section in SECTIONS for row in section.reasons]
+    assert [row.names for row in rows if not row.happened or not row.todo] == []
+    assert todo("NoSteadyState") != todo("NoSteadyState", expectation=True), "it means two things"
+    assert todo("Timeout", expectation=True) == todo("Timeout")
+    assert todo("NobodySaysSo") == ""
+    assert all(todo(name).endswith((".", "?")) for row in rows for name in row.names)
+
+
+def test_the_page_is_the_table() -> None:
+    assert (ROOT / "docs" / "inconclusive.md").read_text() == page(), "run hack/generate.py"

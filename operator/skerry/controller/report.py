@@ -11,7 +11,7 @@ import msgspec
 
 from skerry.report.files import report_json
 from skerry.report.junit import junit_xml
-from skerry.report.model import RunReport, guilty_of
+from skerry.report.model import RunReport
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, Kube
@@ -88,11 +88,13 @@ async def store(kube: Kube, resource: JsonObject, content: Packed) -> str:
 
 
 def _shortened(report: RunReport, kept: int) -> RunReport:
-    order = {verdict: rank for rank, verdict in enumerate((Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS))}
-    guilty = guilty_of(report.verdict, report.findings)
-    others = [finding for finding in report.findings if finding.verdict is not report.verdict]
-    worst = sorted((*guilty, *others), key=lambda finding: order[finding.verdict])
-    findings = tuple(msgspec.structs.replace(finding, witness=(), offsets=()) for finding in worst[:kept])
+    """The first ``kept`` findings, which are the worst."""
+    findings = tuple(msgspec.structs.replace(finding, witness=(), offsets=()) for finding in report.findings[:kept])
+    causes = tuple(
+        msgspec.structs.replace(cause, findings=tuple(index for index in cause.findings if index < kept))
+        for cause in report.causes
+        if cause.findings[0] < kept
+    )
     said = Finding(
         FindingKind.RUN,
         "run",
@@ -100,7 +102,9 @@ def _shortened(report: RunReport, kept: int) -> RunReport:
         f"{len(report.findings) - kept} findings were left out: the report was too large to be stored",
         reason="ReportShortened",
     )
-    return msgspec.structs.replace(report, findings=(*findings, said), faults=report.faults[:FAULTS_KEPT])
+    return msgspec.structs.replace(
+        report, findings=(*findings, said), faults=report.faults[:FAULTS_KEPT], causes=causes
+    )
 
 
 def _compressed(files: Mapping[str, bytes]) -> dict[str, bytes]:

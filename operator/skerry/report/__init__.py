@@ -4,9 +4,12 @@ Nothing here judges: findings come in, words and pictures go out.
 
 * ``live`` draws what goes on (``timeline`` keeps the strips); plain lines where there is no terminal.
 * ``model`` is one run as everybody renders it, ``docs/report-format.md`` its JSON.
+* ``causes`` orders findings by what a person understands first and tells one cause once; ``reasons`` is the table of
+  what to do about an Inconclusive, and the source of ``docs/inconclusive.md``.
 * ``occurrences`` puts the steps of every fault together; ``story`` says them in order, ``picture`` (with ``lanes``)
-  draws them, ``guilty`` finds the records that prove a failure, ``evidence`` holds the two tables that prove a
-  verdict: which pairs were cut, who said what of a guilty offset.
+  draws them, ``witnesses`` finds the records that prove a failure.
+* ``pairs`` is what was measured of each fault: its interval, and which broker saw what of which; ``offsets`` is who
+  said what of an offset that a finding convicts.
 * ``html``, ``terminal``, ``junit``, ``files`` render.
 
 One clock: everything is placed on the run's clock. What a broker stamped with its wall clock (an election) is placed by

@@ -8,19 +8,20 @@ import jinja2
 
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
-from skerry.report.evidence import offset_grids, pair_matrices
-from skerry.report.model import CONDUCTOR_RULES, RunReport
+from skerry.report.causes import name_of
+from skerry.report.model import RunReport
+from skerry.report.offsets import offset_grids
+from skerry.report.pairs import measured_faults
 from skerry.report.picture import draw
 from skerry.report.story import story
-from skerry.schema.verdict import Finding, FindingKind, Verdict
+from skerry.schema.verdict import FindingKind, Verdict
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 FINDINGS_SHOWN_MAX = 200
 """Of each table; the rest is in the JSON."""
-WHY_SHOWN_MAX = 3
+CAUSES_SHOWN_MAX = 12
 STORY_FIRST = 12
 """Sentences before the fold."""
-_RANK = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 
 _environment = jinja2.Environment(
     loader=jinja2.PackageLoader("skerry.report"),
@@ -38,28 +39,30 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
     topic = experiment.spec.topic.name if experiment is not None else ""
     partitions = experiment.spec.topic.partitions if experiment is not None else 1
     started = datetime.datetime.fromtimestamp(report.started_wall_ns / 1e9, datetime.UTC)
-    always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
-    checked = [finding for finding in always if finding.rule not in CONDUCTOR_RULES]
+    numbered = list(enumerate(report.findings))
+    safety = [each for each in numbered if each[1].kind is FindingKind.SAFETY]
     page = _environment.get_template("report.html.j2").render(
         report=report,
         headline=_headline(report),
-        why=report.worst_findings[1 : 1 + WHY_SHOWN_MAX],
-        why_more=max(0, len(report.worst_findings) - 1 - WHY_SHOWN_MAX),
+        causes=report.causes[:CAUSES_SHOWN_MAX],
+        causes_left_out=max(0, len(report.causes) - CAUSES_SHOWN_MAX),
+        cause_of={index: number for number, cause in enumerate(report.causes) for index in cause.findings[1:]},
+        name_of=name_of,
         document=header.document if header is not None else "",
         started=started.strftime("%Y-%m-%d %H:%M:%S UTC") if report.started_wall_ns else "",
         seconds=f"{report.duration_ns / 1e9:.1f}",
         marks=MARKS,
         faults=_faults(report),
         rerun=_rerun(report),
-        expectations=[finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION],
-        always=_worst_first(always)[:FINDINGS_SHOWN_MAX],
-        always_left_out=max(0, len(always) - FINDINGS_SHOWN_MAX),
-        checked_held=sum(finding.verdict is Verdict.PASS for finding in checked),
-        checked_count=len(checked),
+        expectations=[each for each in numbered if each[1].kind is FindingKind.EXPECTATION],
+        safety=safety[:FINDINGS_SHOWN_MAX],
+        safety_left_out=max(0, len(safety) - FINDINGS_SHOWN_MAX),
+        judged=[each for each in numbered if each[1].kind is FindingKind.RUN][:FINDINGS_SHOWN_MAX],
+        tally=report.properties,
         story=story(history, topic, report.findings),
         story_first=STORY_FIRST,
         picture=draw(history, topic, brokers, partitions, report.findings),
-        matrices=pair_matrices(history, brokers, experiment),
+        measured=measured_faults(history, brokers, experiment),
         brokers=range(brokers),
         grids=offset_grids(history, report.findings),
     )
@@ -91,7 +94,3 @@ def _faults(report: RunReport) -> list[tuple[str, bool]]:
             how = f"verified {proven} of {len(all_of_it)} times"
         told.append((f"{all_of_it[0].kind} “{name}” {how}", proven == len(all_of_it)))
     return told
-
-
-def _worst_first(findings: list[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: _RANK[finding.verdict])

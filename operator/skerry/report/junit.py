@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from skerry.report.causes import Cause, name_of
 from skerry.report.model import RunReport
 from skerry.schema.verdict import Finding, Verdict
 
@@ -38,19 +39,24 @@ def junit_xml(reports: Sequence[RunReport]) -> bytes:
         suite = ElementTree.SubElement(root, "testsuite", attributes)
         totals = {name: totals[name] + count for name, count in counts.items()}
         _case(suite, f"{report.experiment}.verdict", "verdict", report.verdict, report.reason, report.message, report)
-        for finding in report.findings:
-            _finding(suite, report, finding)
+        causes = {index: cause for cause in report.causes for index in cause.findings}
+        for index, finding in enumerate(report.findings):
+            _finding(suite, report, finding, causes.get(index))
     root.attrib.update((name, str(count)) for name, count in totals.items())
     ElementTree.indent(root)
     text: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _finding(suite: ElementTree.Element, report: RunReport, finding: Finding) -> None:
-    name = finding.name or finding.rule
+def _finding(suite: ElementTree.Element, report: RunReport, finding: Finding, cause: Cause | None) -> None:
+    name = name_of(finding)
     if finding.partition >= 0:
         name += f" [{finding.topic}-{finding.partition}]"
-    details = f"limit: {finding.limit}\nmeasured: {finding.measured}\nowed: {finding.owed}\n"
+    told = [("limit", finding.limit), ("measured", finding.measured), ("owed", finding.owed)]
+    if cause is not None:
+        explained = report.findings[cause.findings[0]] is not finding
+        told += [("first seen", cause.when), ("because of", cause.name if explained else ""), ("to do", cause.todo)]
+    details = "".join(f"{what}: {text}\n" for what, text in told if text)
     reason = finding.reason or str(finding.verdict)
     classname = f"{report.experiment}.{finding.kind}"
     _case(suite, classname, name, finding.verdict, reason, finding.message, report, details)

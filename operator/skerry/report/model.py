@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from skerry.checker.findings import plural
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
+from skerry.report.causes import CONDUCTOR_RULES, Cause, by_importance, causes_of
 from skerry.report.occurrences import Occurrence, occurrences
 from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 
@@ -28,6 +30,7 @@ class RunReport(msgspec.Struct, frozen=True):
     message: str
     """The verdict as one sentence with numbers."""
     findings: tuple[Finding, ...]
+    """The worst first, and of the equally bad those that a person understands best."""
     started_wall_ns: int
     duration_ns: int
     operations: int
@@ -38,33 +41,40 @@ class RunReport(msgspec.Struct, frozen=True):
     """One command that does it again."""
     faults: tuple[Occurrence, ...] = ()
     """What was injected, and whether it was proven to be in effect."""
+    causes: tuple[Cause, ...] = ()
+    """What went wrong, each cause once, the worst first; empty for a Pass."""
     report_version: int = REPORT_VERSION
 
     @property
-    def worst_findings(self) -> tuple[Finding, ...]:
-        """Those that made the verdict, the telling ones first; empty for a Pass."""
-        return () if self.verdict is Verdict.PASS else guilty_of(self.verdict, self.findings)
+    def properties(self) -> Tally:
+        """How many of the properties that are always checked held."""
+        return tally(self.findings)
 
 
-_ORDER = {
-    Verdict.FAIL: (FindingKind.SAFETY, FindingKind.RUN, FindingKind.EXPECTATION),
-    # Why a run cannot be judged is said by the run; properties and expectations only suffer from it.
-    Verdict.INCONCLUSIVE: (FindingKind.RUN, FindingKind.SAFETY, FindingKind.EXPECTATION),
-    Verdict.PASS: tuple(FindingKind),
-}
-CONDUCTOR_RULES = ("run", "verified")
-"""What the conductor itself says: before anything that the checker concludes from a short history."""
+class Tally(NamedTuple):
+    """Of the properties that are always checked: each counts once, by the worst that was found."""
+
+    held: int
+    broken: int
+    undecided: int
+
+    @property
+    def sentence(self) -> str:
+        """``18 of 20 properties hold, 1 is broken, 1 is undecided``."""
+        told = f"{self.held} of {plural(sum(self), 'property', 'properties')} hold"
+        for count, word in ((self.broken, "broken"), (self.undecided, "undecided")):
+            told += f", {count} {'is' if count == 1 else 'are'} {word}" if count else ""
+        return told
 
 
-def guilty_of(verdict: Verdict, findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """The findings of this verdict, those first that say why."""
-    order = _ORDER[verdict]
-    return tuple(
-        sorted(
-            (finding for finding in findings if finding.verdict is verdict),
-            key=lambda finding: (finding.rule not in CONDUCTOR_RULES, order.index(finding.kind)),
-        )
-    )
+def tally(findings: Sequence[Finding]) -> Tally:
+    """Of the safety findings, which may say several things of one property."""
+    verdicts: dict[str, list[Verdict]] = {}
+    for finding in findings:
+        if finding.kind is FindingKind.SAFETY:
+            verdicts.setdefault(finding.rule, []).append(finding.verdict)
+    of = [worst(each) for each in verdicts.values()]
+    return Tally(of.count(Verdict.PASS), of.count(Verdict.FAIL), of.count(Verdict.INCONCLUSIVE))
 
 
 def make_report(
@@ -75,14 +85,13 @@ def make_report(
     A run that ended before anything was recorded has the conductor's findings only: they are the sentence.
     """
     header = history.header
+    findings = by_importance(findings)
     verdict = worst(finding.verdict for finding in findings)
     if reason and verdict is Verdict.PASS:
         verdict = Verdict.INCONCLUSIVE
-    guilty = guilty_of(verdict, findings)
-    if reason and verdict is Verdict.INCONCLUSIVE:  # the conductor's own finding of that very reason tells it best
-        guilty = tuple(
-            sorted(guilty, key=lambda finding: (finding.rule not in CONDUCTOR_RULES, finding.reason != reason))
-        )
+    elif reason and verdict is Verdict.INCONCLUSIVE:  # the conductor's own finding of that very reason tells it best
+        findings.sort(key=lambda finding: finding.rule not in CONDUCTOR_RULES or finding.reason != reason)
+    causes = causes_of(findings, history)
     acknowledged = sum(produce.count for operations in history.partitions.values() for produce in operations.acked)
     return RunReport(
         experiment=experiment.name if experiment is not None else (header.experiment if header is not None else "?"),
@@ -90,8 +99,8 @@ def make_report(
         world=header.world if header is not None else "?",
         seed=header.seed if header is not None else -1,
         verdict=verdict,
-        reason=_reason(verdict, guilty, reason),
-        message=_sentence(verdict, guilty, acknowledged, findings, reason),
+        reason=_reason(verdict, causes, findings, reason),
+        message=_sentence(verdict, causes, acknowledged, findings, reason),
         findings=tuple(findings),
         started_wall_ns=header.started_wall_ns if header is not None else 0,
         duration_ns=history.footer.ended_ns if history.footer is not None else 0,
@@ -101,39 +110,45 @@ def make_report(
         skerry_version=header.skerry_version if header is not None else "",
         replay=replay,
         faults=tuple(occurrences(history.faults)),
+        causes=causes,
     )
 
 
-def _reason(verdict: Verdict, guilty: Sequence[Finding], reason: str) -> str:
+def _reason(verdict: Verdict, causes: Sequence[Cause], findings: Sequence[Finding], reason: str) -> str:
     """A Fail keeps its own reason: that the run was aborted as well is less important."""
     if verdict is Verdict.PASS:
         return "Passed"
-    own = next((finding.reason for finding in guilty if finding.reason), "")
+    own = next((cause.reason for cause in causes if cause.verdict is verdict and cause.reason), "")
     if verdict is Verdict.FAIL:
         return own or "ExpectationNotMet"
-    if guilty and guilty[0].rule in CONDUCTOR_RULES:  # a refused run is recorded as aborted too; why is more telling
-        return own
+    if causes and _head(causes[0], findings).rule in CONDUCTOR_RULES:
+        return own  # a refused run is recorded as aborted too; why is more telling
     return reason or own or "Inconclusive"
 
 
 def _sentence(
-    verdict: Verdict, guilty: Sequence[Finding], acknowledged: int, findings: Sequence[Finding], reason: str
+    verdict: Verdict, causes: Sequence[Cause], acknowledged: int, findings: Sequence[Finding], reason: str
 ) -> str:
     if verdict is Verdict.PASS:
         expectations = sum(finding.kind is FindingKind.EXPECTATION for finding in findings)
-        properties = len({finding.rule for finding in findings if finding.kind is FindingKind.SAFETY})
         return (
             f"Pass: all {acknowledged:,} acknowledged records are accounted for; "
-            f"{plural(properties, 'property', 'properties')} and {plural(expectations, 'expectation')} hold."
+            f"{plural(tally(findings).held, 'property', 'properties')} and {plural(expectations, 'expectation')} hold."
         )
+    guilty = [cause for cause in causes if cause.verdict is verdict]
     if not guilty:
         why = f"the run ended early ({reason})" if reason else "nothing was checked"
         return f"{verdict}: {why}."
-    first = guilty[0]
+    first = _head(guilty[0], findings)
     if first.rule in CONDUCTOR_RULES:
         what = f" ({first.reason})" if first.reason else ""
     else:
         what = f" {first.rule}" + (f" ({first.name})" if first.name else "")
     more = len(guilty) - 1
-    others = f" And {more} more {'finding' if more == 1 else 'findings'}." if more else ""
+    noun = "failure" if verdict is Verdict.FAIL else "reason"
+    others = f" And {plural(more, f'other {noun}')}." if more else ""
     return f"{verdict}{what}: {first.message.rstrip('.')}.{others}"
+
+
+def _head(cause: Cause, findings: Sequence[Finding]) -> Finding:
+    return findings[cause.findings[0]]

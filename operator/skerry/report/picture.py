@@ -12,9 +12,9 @@ import msgspec
 
 from skerry.history.records import Outcome
 from skerry.history.run import History
-from skerry.report.guilty import witnesses
 from skerry.report.lanes import Stretch, all_stretches
 from skerry.report.occurrences import Occurrence, occurrences
+from skerry.report.witnesses import witnesses
 from skerry.schema.verdict import Finding
 
 WIDTH = 1080
@@ -33,6 +33,8 @@ PARTITIONS_LARGE = 4
 FAULT_LANES_MAX = 10
 BANDS_MAX = 1500
 """Of broker lanes: beyond it, stretches too short to be seen are left out, so that a page stays below 1 MB."""
+WORDS_MAX = 24
+"""Of each lane."""
 LETTER = 6.2
 HUES = (250, 60, 150, 320, 20, 200, 110, 285)
 
@@ -75,10 +77,12 @@ class Picture(msgspec.Struct, frozen=True):
     ticks: tuple[Mark, ...]
     edges: tuple[Mark, ...]
     """Where a fault took effect and where it was healed."""
-    guilty: tuple[Mark, ...]
+    witnesses: tuple[Mark, ...]
     """The records that prove a failure."""
     kinds: frozenset[str]
     """Of the bands: what the legend has to explain."""
+    words: tuple[tuple[str, tuple[str, ...]], ...]
+    """(lane, what its bands say): the same for whoever cannot point at a band, or reads on paper."""
 
 
 class _Scale:
@@ -128,9 +132,21 @@ def draw(history: History, topic: str, brokers: int, partitions: int, findings: 
         bands=(*bands, *ack_bands),
         ticks=_ticks(scale),
         edges=tuple(_edges(happened, scale)),
-        guilty=tuple(Mark(scale.x(each.at_ns), each.rule) for each in witnesses(history, findings)),
+        witnesses=tuple(Mark(scale.x(each.at_ns), each.rule) for each in witnesses(history, findings)),
         kinds=frozenset(band.kind for band in (*bands, *ack_bands)),
+        words=tuple(_words(lanes[:-1], bands)),
     )
+
+
+def _words(lanes: Sequence[Lane], bands: Sequence[Band]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """What each lane shows, in the order of time; of a lane with many bands, those that are long enough to be seen."""
+    for lane in lanes:
+        inside = [band for band in bands if lane.y <= band.y < lane.y + lane.height and band.title]
+        longest = sorted(inside, key=lambda band: -band.width)[:WORDS_MAX]
+        told = tuple(band.title for band in sorted(longest, key=lambda band: (band.x, band.y)))
+        more = len(inside) - len(longest)
+        if told:
+            yield lane.label, (*told, f"and {more} shorter ones") if more else told
 
 
 def _end_ns(history: History) -> int:

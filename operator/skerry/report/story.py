@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from skerry.history.records import ElectionSeen, StatusSample
 from skerry.history.run import History
-from skerry.report.guilty import told_of, witnesses
+from skerry.report.causes import INVARIANTS, name_of
 from skerry.report.occurrences import occurrences
+from skerry.report.witnesses import told_of, witnesses
 from skerry.schema.verdict import Finding, Verdict
 
 SENTENCES_MAX = 60
@@ -31,13 +32,14 @@ class Kind(IntEnum):
     LEADER = 1
     ISR = 2
     TRUNCATION = 3
-    GUILTY = 4
+    WITNESS = 4
+    """A record that proves a failure, or a failure that was seen while the run went on."""
     DOUBT = 5
     """A stall, or something that keeps the run from being judged."""
     NOTE = 6
 
 
-KEPT = (Kind.FAULT, Kind.GUILTY, Kind.DOUBT)
+KEPT = (Kind.FAULT, Kind.WITNESS, Kind.DOUBT)
 """Of a story that is too long."""
 
 
@@ -52,15 +54,15 @@ class Sentence(NamedTuple):
 
 
 def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> list[Sentence]:
-    """What happened, in the order of time. Of more than `SENTENCES_MAX` sentences, faults, guilty records and doubts
-    stay, then elections, then the rest."""
+    """What happened, in the order of time. Of more than `SENTENCES_MAX` sentences, faults, records that
+    prove a failure and doubts stay, then elections, then the rest."""
     told = [
         *_faults(history),
         *_elections(history, topic),
         *_controllers(history),
         *_isr_changes(history, topic),
         *_truncations(history),
-        *_guilty(history, findings),
+        *_witnesses(history, findings),
         *_stalls(history),
         *_notes(history),
     ]
@@ -71,17 +73,27 @@ def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> lis
 
 
 def _notes(history: History) -> Iterable[Sentence]:
-    """Notes, and what was found while the run went on; a note that repeats such a finding is told once."""
-    found = {seen.finding.message for seen in history.findings}
+    """Notes, and what was found while the run went on. What a fault or a finding says already is not told again."""
+    proofs = [each.detail for each in occurrences(history.faults) if each.detail and not each.verified]
+    told = {seen.finding.message for seen in history.findings}
+    broken = [seen.finding for seen in history.findings if seen.finding.rule == INVARIANTS]
     for seen in history.findings:
-        text = f"{seen.finding.verdict} ({seen.finding.reason or seen.finding.rule}): {seen.finding.message}"
-        failed = seen.finding.verdict is Verdict.FAIL
-        yield Sentence(seen.at_ns, Kind.GUILTY if failed else Kind.DOUBT, text)
+        finding = seen.finding
+        if finding.verdict is Verdict.PASS or (finding.rule == "verified" and _says(finding, proofs)):
+            continue
+        if finding.rule == INVARIANTS and finding is not broken[0]:
+            continue  # where one breaks, those that rest on it follow
+        what = finding.reason if finding.verdict is Verdict.INCONCLUSIVE and finding.reason else name_of(finding)
+        kind = Kind.WITNESS if finding.verdict is Verdict.FAIL else Kind.DOUBT
+        yield Sentence(seen.at_ns, kind, f"{finding.verdict} ({what}): {finding.message}")
     for note in history.notes:
-        if note.text not in found:
-            yield Sentence(
-                note.at_ns, Kind.NOTE, note.text if note.broker < 0 else f"broker {note.broker}: {note.text}"
-            )
+        if note.text not in told:
+            text = note.text if note.broker < 0 else f"broker {note.broker}: {note.text}"
+            yield Sentence(note.at_ns, Kind.NOTE, text)
+
+
+def _says(finding: Finding, proofs: Sequence[str]) -> bool:
+    return any(proof in finding.message for proof in proofs)
 
 
 def _faults(history: History) -> Iterable[Sentence]:
@@ -198,8 +210,8 @@ def _stalls(history: History) -> Iterable[Sentence]:
             yield Sentence(stall.from_ns, Kind.DOUBT, f"{who} did not run for {length_ns / 1e6:.0f} ms")
 
 
-def _guilty(history: History, findings: Iterable[Finding]) -> Iterable[Sentence]:
+def _witnesses(history: History, findings: Iterable[Finding]) -> Iterable[Sentence]:
     for witness in witnesses(history, findings):
         text = told_of(witness.record, witness.offset)
         if text:
-            yield Sentence(witness.at_ns, Kind.GUILTY, f"{witness.rule}: {text}")
+            yield Sentence(witness.at_ns, Kind.WITNESS, f"{witness.rule}: {text}")

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skerry.report.model import CONDUCTOR_RULES, RunReport
+from skerry.report.causes import Cause, causes_of, name_of
+from skerry.report.model import RunReport
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
@@ -20,31 +21,39 @@ SHOWN_MAX = 20
 
 
 def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> None:
-    """Sentence, expectations, everything else that is not a Pass, and the files that were written.
+    """Sentence, expectations, every other cause of what is no Pass with what to do, and the files that were written.
 
     Nothing is taken for markup: names and messages come from documents and brokers.
     """
+    causes = report.causes or causes_of(report.findings)  # a report of an earlier version has none
     _line(console, report.message, STYLE[report.verdict])
+    first = next((cause for cause in causes if cause.verdict is report.verdict), None)
+    if first is not None:
+        _what_else(console, first, report, at=first.when)
     expectations = [finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION]
     if expectations:
         console.print(_table(expectations, console.width))
-    always = [finding for finding in report.findings if finding.kind is not FindingKind.EXPECTATION]
-    checked = [finding for finding in always if finding.rule not in CONDUCTOR_RULES]
-    if checked:
-        held = sum(finding.verdict is Verdict.PASS for finding in checked)
-        _line(console, f"Checked always: {held} of {len(checked)} held.")
-    told = report.worst_findings[:1]
-    rest = [each for each in (*always, *expectations) if each.verdict is not Verdict.PASS and each not in told]
-    for finding in rest[:SHOWN_MAX]:
-        reason = f" ({finding.reason})" if finding.reason else ""
-        name = finding.name or finding.rule
-        _line(console, f"  {MARK[finding.verdict]} {name}{reason}: {finding.message}", STYLE[finding.verdict])
+    if sum(report.properties):
+        _line(console, f"Checked always: {report.properties.sentence}.")
+    rest = [cause for cause in causes if cause is not first]
+    for cause in rest[:SHOWN_MAX]:
+        told = ", ".join(word for word in (cause.reason, cause.when) if word)
+        what = f"{cause.name} ({told})" if told else cause.name
+        _line(console, f"  {MARK[cause.verdict]} {what}: {cause.message}", STYLE[cause.verdict])
+        _what_else(console, cause, report)
     if len(rest) > SHOWN_MAX:
         _line(console, f"  and {len(rest) - SHOWN_MAX} more, in the report")
     if report.verdict is not Verdict.PASS:
         _line(console, f"Again: {report.replay}")
     for path in files:
         _line(console, f"{path.suffix.removeprefix('.').upper():<6} {path}")
+
+
+def _what_else(console: Console, cause: Cause, report: RunReport, at: str = "") -> None:
+    when = f"First seen {at}." if at else ""
+    for sentence in (when, cause.others_sentence(report.findings), f"To do: {cause.todo}" if cause.todo else ""):
+        if sentence:
+            _line(console, f"    {sentence}")
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
@@ -65,7 +74,7 @@ def _table(findings: Sequence[Finding], width: int) -> Table:
     table.add_column("measured", overflow="fold", min_width=_width(room, measured))
     for finding, value in zip(findings, measured, strict=True):
         verdict = Text(f"{MARK[finding.verdict]} {finding.verdict}", STYLE[finding.verdict])
-        cells = [verdict, Text(finding.name or finding.rule)]
+        cells = [verdict, Text(name_of(finding))]
         table.add_row(*cells, *([Text(finding.rule)] if wide else []), Text(finding.limit), Text(value))
     return table
 

@@ -12,6 +12,7 @@ import pytest
 
 from skerry.history import History
 from skerry.history.records import FaultEvent, FaultStep, Footer, Header
+from skerry.report.causes import Cause
 from skerry.report.files import report_json, write_report, write_suite
 from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport, make_report
@@ -38,7 +39,7 @@ def report_of(*findings, reason=""):
 
 
 @pytest.mark.parametrize(
-    ("heading", "struct"), [("The run", RunReport), ("A finding", Finding), ("A fault", Occurrence)]
+    ("heading", "struct"), [("The run", RunReport), ("A cause", Cause), ("A finding", Finding), ("A fault", Occurrence)]
 )
 def test_every_field_of_the_json_is_documented_and_nothing_else(heading, struct):
     section = DOCUMENTED.split(f"## {heading}\n")[1].split("\n## ")[0]
@@ -53,12 +54,23 @@ def test_the_json_reads_back_as_what_was_written():
     assert plain["verdict"] == "Fail"
     assert plain["report_version"] == 1
     assert plain["faults"][0]["groups"] == [[0], [1, 2]]
-    assert plain["findings"][0] == {
+    assert plain["findings"][1] == {
         "kind": "safety",
         "rule": "lost-write",
         "verdict": "Pass",
         "message": "none lost",
     }
+    assert plain["causes"] == [
+        {
+            "verdict": "Fail",
+            "reason": "TooSlow",
+            "name": "new leader",
+            "message": "took <4 s> & more",
+            "todo": "",
+            "at_ns": -1,
+            "findings": [0],
+        }
+    ]
 
 
 def suites(*reports):
@@ -73,11 +85,12 @@ def test_one_suite_per_run_and_one_case_per_finding():
     assert counts == [("6", "2", "1"), ("4", "2", "1"), ("2", "0", "0")]
     assert (first.get("name"), first.get("time")) == ("cut (local, seed 7)", "2.500")
     assert first.get("timestamp") == "2023-11-14T22:13:20"
-    assert [case.get("name") for case in first.findall("testcase")] == ["verdict", "lost-write", "new leader", "promql"]
-    failure = first.findall("testcase")[2].find("failure")
+    assert [case.get("name") for case in first.findall("testcase")] == ["verdict", "new leader", "promql", "lost-write"]
+    failure = first.findall("testcase")[1].find("failure")
     assert (failure.get("type"), failure.get("message")) == ("TooSlow", "took <4 s> & more")
     assert "again: skerry run cut.yaml --seed 7" in failure.text
-    assert first.findall("testcase")[3].find("error") is not None
+    error = first.findall("testcase")[2].find("error")
+    assert "to do: See whether the broker is reachable" in error.text
 
 
 @pytest.mark.parametrize(("findings", "reason"), [([], ""), ([HELD], "Aborted")])

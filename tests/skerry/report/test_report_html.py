@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+import msgspec
+
 from skerry.checker import check, document_of
 from skerry.history import History
 from skerry.history.records import (
@@ -69,11 +71,11 @@ def test_verdict_story_replay_and_picture_stand_in_this_order():
 
 def test_an_inconclusive_run_says_why_at_the_top():
     why = [
-        Finding(FindingKind.RUN, "verified", Verdict.INCONCLUSIVE, f"reason {n}", reason=f"Why{n}") for n in range(6)
+        Finding(FindingKind.RUN, "verified", Verdict.INCONCLUSIVE, f"reason {n}", reason=f"Why{n}") for n in range(14)
     ]
     top = Text(page_of(WRITE, findings=why).split("What happened")[0]).text
     assert "Inconclusive (Why0):" in top
-    assert any("reason 0. And 5 more findings." in text for text in top)
+    assert any("reason 0. And 13 other reasons." in text for text in top)
     assert "? verified (Why1)" in top
     assert "and 2 more, below" in top
 
@@ -112,7 +114,8 @@ def test_everything_that_was_recorded_is_escaped():
 def test_the_page_needs_nothing_but_itself():
     parsed = Text(page_of(WRITE))
     assert not {"script", "iframe", "img", "object"} & set(parsed.tags)
-    assert [value for name, value in parsed.attributes if name in ("src", "href")] == ["data:,"]
+    links = [value for name, value in parsed.attributes if name in ("src", "href")]
+    assert [value for value in links if not value.startswith("#")] == ["data:,"]
     assert not re.search(r"https?://|@import|url\((?!#)", page_of(WRITE))
 
 
@@ -137,3 +140,24 @@ def test_a_history_without_anything_has_a_page():
     page = html_page(make_report(None, history, check(history), "skerry check x"), history, None).decode()
     assert "No fault and no election was recorded." in page
     assert "Inconclusive recording:" in page
+
+
+def test_whoever_cannot_point_at_the_picture_reads_it():
+    leads = StatusSample(1, 0, 10 * MS, True, partitions=(BrokerSample("t", 0, 1, 3, (1,), (), 0, 0, "Leader"),))
+    page = page_of(WRITE, leads, msgspec.structs.replace(leads, before_ns=50 * MS, after_ns=60 * MS))
+    told = page.split("The same in words")[1].split("</details>")[0]
+    assert "<b>broker 1</b>: leads partition 0 in epoch 3, 0.01-0.06 s" in told
+    assert "@media print" in page
+    assert "@media (max-width: 600px)" in page
+
+
+def test_what_the_heading_counts_is_what_the_table_shows():
+    """The conductor's own findings are no properties: they have a table of their own."""
+    why = Finding(FindingKind.RUN, "verified", Verdict.INCONCLUSIVE, "not seen", reason="NotVerified")
+    held = [Finding(FindingKind.SAFETY, f"rule-{n}", Verdict.PASS, "good") for n in range(3)]
+    lost = [Finding(FindingKind.SAFETY, "lost-write", Verdict.FAIL, f"gone {n}", reason="LostWrite") for n in range(2)]
+    page = page_of(WRITE, findings=[why, *held, *lost])
+    heading, table = page.split("<h2>What is checked always")[1].split("</h2>")[:2]
+    assert heading == ": 3 of 4 properties hold, 1 is broken"
+    marks = re.findall(r'class="mark \w+">(.)<', table.split("</table>")[0])
+    assert marks == ["✗", "✗", "✓", "✓", "✓"]

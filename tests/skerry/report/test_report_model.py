@@ -30,7 +30,7 @@ def test_a_pass_counts_what_it_rests_on():
     assert report.message == (
         "Pass: all 1,204 acknowledged records are accounted for; 1 property and 0 expectations hold."
     )
-    assert (report.verdict, report.reason, report.worst_findings) == (Verdict.PASS, "Passed", ())
+    assert (report.verdict, report.reason, report.causes) == (Verdict.PASS, "Passed", ())
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_pass_counts_what_it_rests_on():
         ([LOST], "LostWrite", "Fail lost-write: 3 of 1,204 acknowledged records are gone."),
         ([LATE], "TooSlow", "Fail leaderChange (new leader): took 4.00 s."),
         # A lost write is worse news than a late leader, whatever the order.
-        ([LATE, LOST], "LostWrite", "Fail lost-write: 3 of 1,204 acknowledged records are gone. And 1 more finding."),
+        ([LATE, LOST], "LostWrite", "Fail lost-write: 3 of 1,204 acknowledged records are gone. And 1 other failure."),
         ([SILENT], "NothingAcknowledged", "Inconclusive recording: no write was acknowledged."),
         ([], "Inconclusive", "Inconclusive: nothing was checked."),
     ],

@@ -122,10 +122,10 @@ def test_acknowledgements_and_writes_without_one():
     assert not [band for band in bands(*writes, kinds=("ack",)) if band.x >= x(7900)], "probes do not count"
 
 
-def test_guilty_records_are_marked_where_they_were_answered():
+def test_records_that_prove_a_failure_are_marked_where_they_were_answered():
     lost = Finding(FindingKind.SAFETY, "lost-write", Verdict.FAIL, "", witness=(1,))
     picture = draw(History([HEADER, write(2500), Footer(10_000 * MS)]), "t", 3, 1, [lost])
-    assert [(mark.x, mark.label) for mark in picture.guilty] == [(x(2500), "lost-write")]
+    assert [(mark.x, mark.label) for mark in picture.witnesses] == [(x(2500), "lost-write")]
 
 
 def test_phases_carry_their_names_where_there_is_room():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -78,14 +79,35 @@ def test_what_is_no_pass_is_explained_below_the_table_with_a_way_to_see_it_again
     late = expectation("storm", Verdict.INCONCLUSIVE, measured="", reason="NotVerified")
     doubled = Finding(FindingKind.SAFETY, "doubled", Verdict.FAIL, "1 is there twice", reason="Twice")
     lines = shown(80, late, lost, doubled, held)
-    assert lines[0] == "Fail lost-write: 3 are gone. And 1 more finding."
+    assert lines[0] == "Fail lost-write: 3 are gone. And 1 other failure."
     assert lines[2] == "? Inconclusive  storm        none after 1.50 s  -"
     assert lines[3:] == [
-        "Checked always: 1 of 3 held.",
+        "Checked always: 1 of 3 properties hold, 2 are broken.",
         "  ✗ doubled (Twice): 1 is there twice",
         "  ? storm (NotVerified): storm: told",
+        "    To do: Look at the fault's pairs in the report; on Kubernetes, `skerry doctor` says whether the network "
+        "plugin enforces policies.",
         "Again: skerry run cut.yaml",
     ]
+
+
+def test_one_cause_is_told_once_with_what_it_keeps_from_being_judged():
+    unseen = "a new connection 0 -> 1 on Raft still succeeds"
+    run = Finding(
+        FindingKind.RUN, "verified", Verdict.INCONCLUSIVE, f"`cut#0` was not seen to take effect: {unseen}",
+        "NotVerified", fault="cut",
+    )  # fmt: skip
+    late = [
+        msgspec.structs.replace(
+            expectation(name, Verdict.INCONCLUSIVE, reason="NotVerified", fault=fault),
+            message=f"`cut` was not verified to be in effect: {unseen}",
+        )
+        for name, fault in (("new leader", "cut"), ("no storm", ""))
+    ]
+    text = "\n".join(shown(200, *late, run))
+    assert text.count(unseen) == 1
+    assert "For this reason undecided: new leader, no storm." in text
+    assert text.count("To do:") == 1
 
 
 def test_nothing_is_taken_for_markup():

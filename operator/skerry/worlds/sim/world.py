@@ -313,20 +313,31 @@ class SimWorld:
     def _check(self) -> None:
         recorder = self.recorder
         invariants = self._invariant_findings()
-        for finding in invariants:
-            recorder.add(FindingSeen(self.now_ns(), finding))
+        for seen in invariants:
+            recorder.add(seen)
         recorder.add(Footer(self.now_ns(), bool(self._abort), self._abort))
-        self._findings = (*invariants, *judge(History(recorder.records), self._experiment))
+        self._findings = (*(seen.finding for seen in invariants), *judge(History(recorder.records), self._experiment))
 
-    def _invariant_findings(self) -> list[Finding]:
+    def _invariant_findings(self) -> list[FindingSeen]:
+        """One for each invariant that broke, at the moment at which it first did."""
         violations = self.invariants.violations
         if not violations:
             message = f"{self.invariants.checks} effects of the brokers kept every invariant of the protocol"
-            return [Finding(FindingKind.SAFETY, "invariants", Verdict.PASS, message)]
-        return [
-            Finding(FindingKind.SAFETY, "invariants", Verdict.FAIL, str(violation), "InvariantBroken")
-            for violation in violations[:10]
-        ]
+            return [FindingSeen(self.now_ns(), Finding(FindingKind.SAFETY, "invariants", Verdict.PASS, message))]
+        seen = []
+        for rule in dict.fromkeys(violation.rule for violation in violations):
+            broken = [violation for violation in violations if violation.rule == rule]
+            again = f" ({len(broken)} times until {broken[-1].at_ns / 1e9:.2f} s)" if len(broken) > 1 else ""
+            finding = Finding(
+                FindingKind.SAFETY,
+                "invariants",
+                Verdict.FAIL,
+                f"{broken[0].sentence}{again}",
+                "InvariantBroken",
+                name=rule,
+            )
+            seen.append(FindingSeen(broken[0].at_ns, finding))
+        return seen
 
 
 def run_simulated(

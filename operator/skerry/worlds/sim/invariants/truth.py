@@ -34,9 +34,13 @@ class Violation(msgspec.Struct, frozen=True):
     """-1: no single broker."""
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """What broke, without the rule and the time."""
+        return f"broker {self.broker}: {self.message}" if self.broker >= 0 else self.message
+
     def __str__(self) -> str:
-        who = f"broker {self.broker}: " if self.broker >= 0 else ""
-        return f"{self.at_ns / 1e9:.6f}s {self.rule}: {who}{self.message}"
+        return f"{self.at_ns / 1e9:.6f}s {self.rule}: {self.sentence}"
 
 
 class BrokerTruth(msgspec.Struct):

@@ -9,7 +9,7 @@ from skerry.history.records import Fetch, HistoryRecord, Produce, ReplicaDump
 from skerry.history.run import History
 from skerry.schema.verdict import Finding, Verdict
 
-GUILTY_FINDINGS_MAX = 3
+FINDINGS_MAX = 3
 
 
 class Witness(NamedTuple):
@@ -18,12 +18,12 @@ class Witness(NamedTuple):
     rule: str
     record: HistoryRecord
     offset: int
-    """The first guilty one; -1: the finding names none."""
+    """The first offset that it convicts; -1: the finding names none."""
 
 
 def witnesses(history: History, findings: Iterable[Finding]) -> list[Witness]:
-    """The records that prove the first `GUILTY_FINDINGS_MAX` failures, each once."""
-    failed = [finding for finding in findings if finding.verdict is Verdict.FAIL][:GUILTY_FINDINGS_MAX]
+    """The records that prove the first `FINDINGS_MAX` failures, each once."""
+    failed = [finding for finding in findings if finding.verdict is Verdict.FAIL][:FINDINGS_MAX]
     end_ns = history.footer.ended_ns if history.footer is not None else 0
     found: dict[int, Witness] = {}
     for finding in failed:
