@@ -106,6 +106,43 @@ class TopicCreate(msgspec.Struct, frozen=True, tag="topic", omit_defaults=True):
     directed_to: int = -1
 
 
+class RegisterAction(StrEnum):
+    PUT = "put"
+    GET = "get"
+
+
+class RegisterOperation(msgspec.Struct, frozen=True, tag="register", omit_defaults=True, gc=False):
+    """One put or get of one key, retries included, written when it completed (or was given up).
+
+    A *revision* numbers the writes of the whole store, 1 and up, in the order in which they took effect.
+    """
+
+    process: int
+    action: RegisterAction
+    key: str
+    invoked_ns: int
+    completed_ns: int
+    outcome: Outcome
+    value: int = -1
+    """Put: what it wrote, unique in the run. Get: what was there; -1: the key did not exist."""
+    revision: int = -1
+    """The write's own, as the answer says. Put: of this put. Get: of the write that was read; 0: no such key."""
+    store_revision: int = -1
+    """Of the newest write of any key when this took effect; of a put its own."""
+    version: int = -1
+    """Get: how many writes the key has had since it was created, counted by the store. -1: it does not count."""
+    intended_ns: int = -1
+    """Open loop: when it was due; latency counts from here. -1: not scheduled."""
+    member: int = -1
+    """Who answered, or was asked last. -1: nobody could be asked."""
+    term: int = -1
+    """The leader's term as the answer says."""
+    attempts: int = 1
+    final: bool = False
+    """Part of the final read of everything by a fresh client."""
+    error: str = ""
+
+
 class DumpedBatch(msgspec.Struct, frozen=True, array_like=True):
     base_offset: int
     leader_epoch: int
@@ -276,6 +313,7 @@ HistoryRecord = (
     | Produce
     | Fetch
     | TopicCreate
+    | RegisterOperation
     | ReplicaDump
     | FaultEvent
     | PhaseEvent

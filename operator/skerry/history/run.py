@@ -21,6 +21,7 @@ from skerry.history.records import (
     Outcome,
     PhaseEvent,
     Produce,
+    RegisterOperation,
     ReplicaDump,
     Stall,
     StatusSample,
@@ -76,6 +77,7 @@ class History:
         self.produces: list[Produce] = []
         self.fetches: list[Fetch] = []
         self.topics: list[TopicCreate] = []
+        self.registers: list[RegisterOperation] = []
         self.dumps: list[ReplicaDump] = []
         self.faults: list[FaultEvent] = []
         self.phases: list[PhaseEvent] = []
@@ -111,6 +113,7 @@ class History:
             Produce: self.produces,
             Fetch: self.fetches,
             TopicCreate: self.topics,
+            RegisterOperation: self.registers,
             ReplicaDump: self.dumps,
             FaultEvent: self.faults,
             PhaseEvent: self.phases,
