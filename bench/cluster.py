@@ -15,9 +15,13 @@ from typing import Self
 
 from skerry.engine.world import BrokerView
 from skerry.schema.vocabulary import Plane
-from skerry.targets.skerry import BrokerPorts, Target, broker_arguments
+from skerry.targets.port import addresses_on_loopback
 from skerry.targets.skerry.admin import AdminClient
-from skerry.targets.skerry.client import SkerryClient
+from skerry.targets.skerry.client import ADMIN_TIMEOUT_MS, SkerryClient
+from skerry.targets.skerry.process import BrokerPorts, broker_arguments
+from skerry.targets.skerry.system import SkerrySystem
+from skerry.workload.log.operations import CreateTopic, MoveController, MoveLeader
+from skerry.workload.operations import ClientSpec
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.ports import free_ports
 from skerry.worlds.local.proxies import FaultProxy
@@ -51,7 +55,7 @@ class Cluster:
             if source != target
             for plane in PLANES
         )
-        self.target = Target.on_loopback(dict(enumerate(self.ports)))
+        self.target = SkerrySystem(addresses_on_loopback([ports.by_plane() for ports in self.ports]), TOPIC)
         self.brokers = [
             BrokerProcess(
                 i,
@@ -62,7 +66,7 @@ class Cluster:
             for i in range(brokers)
         ]
         self.admin: AdminClient = self.target.admin()
-        self.client: SkerryClient = self.target.client(idempotent=True)
+        self.client: SkerryClient = self.target.client(ClientSpec("bench", idempotent=True))
 
     def _peers(self, ordinal: int) -> dict[int, BrokerPorts]:
         through = {(link.target, link.plane): link.listen_port for link in self._links if link.source == ordinal}
@@ -91,9 +95,10 @@ class Cluster:
             broker.start()
         await self.admin.__aenter__()
         await self.ready()
-        outcome, error = await self.client.create_topic(TOPIC, self.partitions, len(self.brokers), 2)
-        if error:
-            raise RuntimeError(f"the topic was not created ({outcome}): {error}")
+        create = CreateTopic(TOPIC, self.partitions, len(self.brokers), 2, ADMIN_TIMEOUT_MS)
+        told = await self.client.perform(create)
+        if told.error:
+            raise RuntimeError(f"the topic was not created ({told.outcome}): {told.error}")
         await self.whole()
 
     async def __aexit__(
@@ -160,9 +165,9 @@ class Cluster:
                 raise TimeoutError(f"leader {leader} and controller {controller} could not be placed")
             now_leader, now_controller = await self.leader_and_controller(partition)
             if now_controller != controller:
-                await self.client.transfer_controller(controller)
+                await self.client.perform(MoveController(controller, ADMIN_TIMEOUT_MS))
             elif now_leader != leader:
-                await self.client.elect_leader(TOPIC, partition, leader)
+                await self.client.perform(MoveLeader(TOPIC, partition, leader, ADMIN_TIMEOUT_MS))
             await asyncio.sleep(0.1)
 
     # --- what is done to it -------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from cluster import TOPIC, Cluster
 from rows import Goal, Row, measured
 
 from skerry.history.records import Outcome
-from skerry.targets.skerry import SkerryClient
+from skerry.targets.skerry.client import SkerryClient
+from skerry.workload.log.operations import Write
+from skerry.workload.operations import ClientSpec
 
 INTERVAL_S = 0.01
 BEFORE_S = 0.5
@@ -35,7 +37,7 @@ class GapMeter:
 
     async def run(self) -> None:
         due = time.monotonic()
-        async with self._cluster.target.client(idempotent=True) as client:
+        async with self._cluster.target.client(ClientSpec("meter", idempotent=True)) as client:
             while not self._stop.is_set():
                 task = asyncio.create_task(self._write(client, self._value))
                 self._value += 1
@@ -47,7 +49,7 @@ class GapMeter:
                 await asyncio.wait(self._tasks)
 
     async def _write(self, client: SkerryClient, value: int) -> None:
-        result = await client.write(TOPIC, 0, value, 1, record_bytes=64, acks="All")
+        result = await client.perform(Write(TOPIC, 0, value, 1, 64, "All", 10_000))
         if result.outcome is Outcome.OK:
             self._acks.append(time.monotonic())
 

@@ -56,8 +56,9 @@ def test_the_good_one_is_good():
         (
             "seed: 7",
             "zzz: red",
-            "x.yaml:10: spec.zzz: unknown field; known here: `hypothesis`, `cluster`, `topic`, `workload`, `prepare`, "
-            "`seed`, `timeout`, `retain`, `dryRun`, `prometheusUrl`, `allow`, `faults`, `expect`",
+            "x.yaml:10: spec.zzz: unknown field; known here: `hypothesis`, `target`, `cluster`, `topic`, "
+            "`workload`, `prepare`, `seed`, `timeout`, `retain`, `dryRun`, `prometheusUrl`, `allow`, `faults`, "
+            "`expect`",
         ),
         (
             "[Raft, Rep",

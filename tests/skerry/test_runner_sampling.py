@@ -8,7 +8,8 @@ import pytest
 
 from skerry.history.records import Stall
 from skerry.runner.sampling import Sampler, UnseenProcess
-from skerry.targets.skerry import StatusAnswer, Target
+from skerry.targets.skerry.status import StatusAnswer
+from skerry.targets.skerry.system import SkerrySystem
 from skerry_broker.status_report import Stall as ToldStall
 
 MS = 1_000_000
@@ -18,7 +19,7 @@ HOURS_MS = 3_600_000
 @pytest.fixture
 def sampler() -> Sampler:
     recorder = SimpleNamespace(append=lambda record: None)
-    return Sampler(Target({}, {}), {0: UnseenProcess(), 1: UnseenProcess()}, recorder, SimpleNamespace())
+    return Sampler(SkerrySystem({}, "orders"), {0: UnseenProcess(), 1: UnseenProcess()}, recorder, SimpleNamespace())
 
 
 def answer(boot_ms: int, *stalls: tuple[int, int], incarnation: str = "first") -> StatusAnswer:

@@ -19,7 +19,7 @@ from skerry.runner.messages import Answer, Begin, Events, View
 from skerry.runner.service import Service, topic_mark
 from skerry.schema.verdict import Verdict
 from skerry.schema.vocabulary import KillHow
-from skerry.targets.skerry import Target
+from skerry.targets.skerry.system import SkerrySystem
 
 TOKEN = "a-token-of-sixteen"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -199,7 +199,7 @@ class Cluster:
         self.open = asyncio.Event()
         self.left = asyncio.Event()
 
-    def target(self, clients: dict[int, str], admins: dict[int, str]) -> Target:
+    def target(self, addresses: dict[int, dict[str, str]], topic: str) -> SkerrySystem:
         cluster = self
 
         class Client:
@@ -216,11 +216,11 @@ class Cluster:
             async def delete_topic(self, topic: str) -> None:
                 cluster.topics.remove(topic)
 
-        class Scripted(Target):
-            def client(self, **_: object) -> Client:
+        class Scripted(SkerrySystem):
+            def client(self, _: object) -> Client:
                 return Client()
 
-        return Scripted(clients, admins)
+        return Scripted(addresses, topic)
 
 
 async def test_a_run_removes_what_others_left_and_at_its_end_only_what_is_its_own(
@@ -228,7 +228,7 @@ async def test_a_run_removes_what_others_left_and_at_its_end_only_what_is_its_ow
 ) -> None:
     """When a run is over the next may begin at once, and its topic must not be taken for a leftover."""
     cluster = Cluster([OWN, PROBED, OF_ANOTHER, OF_SOMEBODY])
-    monkeypatch.setattr(service_module, "Target", cluster.target)
+    monkeypatch.setattr(service_module, "SkerrySystem", cluster.target)
     cluster.open.set()
     await pod.post("/begin", msgspec.structs.replace(BEGIN, document=DOCUMENT.replace("orders-skx-1", OWN)))
     await cluster.left.wait()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from skerry.history.records import ReplicaDump
-from skerry.targets.skerry import dump_replica
 from skerry.targets.skerry.client import batch_of
+from skerry.targets.skerry.disk import dump_replica
 from skerry_broker.batch import Record, encode_batch, patch
 
 RECORD_BYTES = 64

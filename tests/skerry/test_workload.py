@@ -2,9 +2,9 @@
 
 import pytest
 
-from skerry.workload.probe import Probe
-from skerry.workload.producer import BACKLOG_MAX, WINDOW, Producer, producers
-from skerry.workload.reader import PartitionReader, trim
+from skerry.workload.log.probe import Probe
+from skerry.workload.log.producer import BACKLOG_MAX, WINDOW, Producer, producers
+from skerry.workload.log.reader import PartitionReader, trim
 from skerry.workload.values import decode, encode, process_of, value_of
 
 SECOND_NS = 1_000_000_000

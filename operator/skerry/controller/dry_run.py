@@ -17,7 +17,7 @@ from skerry.engine.steady import brokers_missing, timing_mismatch
 from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
-from skerry.targets.skerry import AdminClient
+from skerry.targets.skerry.admin import AdminClient
 from skerry.worlds.kubernetes.cluster import BrokerSet
 
 

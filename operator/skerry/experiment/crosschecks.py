@@ -15,6 +15,7 @@ from skerry.experiment.faults import PartitionFault
 from skerry.schema.base import alias_of, format_duration
 from skerry.schema.targets import Target
 from skerry.schema.vocabulary import Role
+from skerry.targets import registry
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
@@ -43,6 +44,20 @@ def unique_names(experiment: Experiment) -> Found:
         for index, name in enumerate(names):
             if name in names[:index]:
                 yield ("spec", field, index, "name"), f"`{name}` is already the name of {field}[{names.index(name)}]"
+
+
+def words_of_other_targets(experiment: Experiment) -> Found:
+    """A field that means something to one target only is not written for another."""
+    spec = experiment.spec
+    own = experiment.target.all_words
+    for name in registry.names():
+        other = registry.target(name)
+        for word in sorted((other.all_words - own) & spec.model_fields_set):
+            yield (
+                ("spec", alias_of(word)),
+                f"`{alias_of(word)}` is a word of the target `{name}`, and this document is for `{spec.target}`: "
+                "remove it, or change `target`",
+            )
 
 
 def replication(experiment: Experiment) -> Found:
@@ -222,6 +237,7 @@ def nobody_on_two_sides(experiment: Experiment) -> Found:
 
 RULES: tuple[Callable[[Experiment], Found], ...] = (
     unique_names,
+    words_of_other_targets,
     replication,
     ordinals_and_partitions,
     following,

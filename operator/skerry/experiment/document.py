@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, Strict, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, Strict, create_model, model_validator
 
 from skerry.experiment.expectations import (
     EXPECTATIONS,
@@ -52,6 +52,8 @@ from skerry.schema.base import (
     exactly_one,
 )
 from skerry.schema.vocabulary import Acks, Allowance, TimingPreset
+from skerry.targets import registry
+from skerry.targets.port import Target
 
 API_VERSION = "skerry.dev/v1alpha1"
 KIND = "ChaosExperiment"
@@ -268,11 +270,17 @@ RULE_ATTRIBUTES = tuple(name for name in Expectation.model_fields if name != "na
 assert tuple(alias_of(name) for name in RULE_ATTRIBUTES) == tuple(EXPECTATIONS)
 
 
-class Spec(Model):
-    """What is broken, what runs meanwhile, and what must be true."""
+def _known_target(name: str) -> str:
+    if name not in registry.names():
+        raise ValueError(f"there is no target `{name}`; the targets are {', '.join(registry.names())}")
+    return name
 
+
+class _Spec(Model):
     hypothesis: Annotated[str, Strict(), Field(min_length=1, max_length=1000)]
     """What you believe, in one sentence; it stands at the top of the report."""
+    target: Annotated[str, Strict(), Field(max_length=30), AfterValidator(_known_target)] = registry.DEFAULT
+    """The system under test: the name of a target. Default `skerry`, the broker of this project."""
     cluster: Cluster = Cluster()
     topic: Topic = Topic()
     workload: Workload = Workload()
@@ -297,6 +305,19 @@ class Spec(Model):
     """What must be true. Names are unique. What is owed to every acknowledged write is checked without being asked."""
 
 
+if TYPE_CHECKING:
+    Spec = _Spec
+else:
+    _parts = {name: found.part for name in registry.names() if (found := registry.target(name)).part is not None}
+    Spec = create_model(
+        "Spec",
+        __base__=_Spec,
+        __module__=__name__,
+        __doc__="What is broken, what runs meanwhile, and what must be true.",
+        **{name: (part | None, Field(None, description=part.__doc__)) for name, part in _parts.items()},
+    )
+
+
 class Metadata(Model):
     """What Kubernetes keeps about the object; only the name matters here."""
 
@@ -319,6 +340,16 @@ class Experiment(Model):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @property
+    def target(self) -> Target:
+        """What the system under test is."""
+        return registry.target(self.spec.target)
+
+    @property
+    def part(self) -> Any:
+        """What the document says to its target alone; None: nothing, or the target has no part of its own."""
+        return getattr(self.spec, self.spec.target, None)
 
     def limit_ns(self, ns: int) -> int:
         """A duration limit of an expectation, scaled by `cluster.timing`."""

@@ -7,9 +7,11 @@ from skerry.history.records import Note, Outcome
 from skerry.runner.clock import RunClock
 from skerry.runner.load import Load
 from skerry.runner.recorder import Recorder
-from skerry.targets.skerry import SkerryClient, Target
+from skerry.targets.skerry.client import SkerryClient
+from skerry.targets.skerry.system import SkerrySystem
 from skerry.workload import FINAL_READER
-from skerry.workload.reader import PartitionReader
+from skerry.workload.log.reader import PartitionReader
+from skerry.workload.operations import ClientSpec
 
 NS = 1_000_000_000
 FINAL_READ_TIMEOUT_NS = 30 * NS
@@ -17,7 +19,7 @@ FETCH_WAIT_MS = 200
 
 
 async def final_read(
-    experiment: Experiment, target: Target, load: Load, recorder: Recorder, clock: RunClock
+    experiment: Experiment, target: SkerrySystem, load: Load, recorder: Recorder, clock: RunClock
 ) -> dict[int, int]:
     """Read every partition from its start to its high watermark; returns the high watermark of each.
 
@@ -25,7 +27,7 @@ async def final_read(
     """
     ends: dict[int, int] = {}
     deadline_ns = clock.now_ns() + FINAL_READ_TIMEOUT_NS
-    async with target.client(idempotent=False) as client:
+    async with target.client(ClientSpec("final reader")) as client:
         for partition in range(experiment.spec.topic.partitions):
             end = await _read_partition(client, load, PartitionReader(FINAL_READER, partition), deadline_ns, clock)
             if end is None:

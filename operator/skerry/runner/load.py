@@ -16,11 +16,14 @@ from skerry.experiment.document import Experiment
 from skerry.history.records import Fetch, HistoryRecord, Outcome, Produce, TopicCreate
 from skerry.runner.clock import RunClock
 from skerry.runner.recorder import Recorder
-from skerry.targets.skerry import ReadResult, SkerryClient, Target
+from skerry.targets.skerry.client import SkerryClient
+from skerry.targets.skerry.system import SkerrySystem
 from skerry.workload import FIRST_CONSUMER, FIRST_PROBE
-from skerry.workload.probe import Probe
-from skerry.workload.producer import PlannedProduce, Producer, producers
-from skerry.workload.reader import PartitionReader, trim
+from skerry.workload.log.operations import CreateTopic, Read, ReadBack, Told, Write, Written
+from skerry.workload.log.probe import Probe
+from skerry.workload.log.producer import PlannedProduce, Producer, producers
+from skerry.workload.log.reader import PartitionReader, trim
+from skerry.workload.operations import ClientSpec
 
 NS = 1_000_000_000
 FETCH_WAIT_MS = 100
@@ -38,7 +41,7 @@ class Load:
     Invariant: every operation that was invoked is recorded exactly once, at the latest when `drain` returns.
     """
 
-    def __init__(self, experiment: Experiment, target: Target, recorder: Recorder, clock: RunClock) -> None:
+    def __init__(self, experiment: Experiment, target: SkerrySystem, recorder: Recorder, clock: RunClock) -> None:
         self._experiment = experiment
         self._topic = experiment.spec.topic
         self._workload = experiment.spec.workload
@@ -96,7 +99,7 @@ class Load:
             self.lost = f"the workload failed: {type(failure).__name__}: {failure}"
 
     async def _produce(self, producer: Producer) -> None:
-        client = self._target.client(idempotent=self._workload.idempotent, delivery_timeout_ms=DELIVERY_TIMEOUT_MS)
+        client = self._target.client(ClientSpec("producer", self._workload.idempotent, DELIVERY_TIMEOUT_MS))
         operations: set[asyncio.Task[None]] = set()
         async with client:
             while not self._stopping.is_set():
@@ -115,14 +118,18 @@ class Load:
     async def _write(self, client: SkerryClient, producer: Producer, planned: PlannedProduce) -> None:
         acks = str(self._workload.acks)
         invoked_ns = self._clock.now_ns()
-        result = await client.write(
-            self._topic.name,
-            planned.partition,
-            planned.first_value,
-            planned.count,
-            record_bytes=self._workload.record_bytes,
-            acks=acks,
+        result = await client.perform(
+            Write(
+                self._topic.name,
+                planned.partition,
+                planned.first_value,
+                planned.count,
+                self._workload.record_bytes,
+                acks,
+                DELIVERY_TIMEOUT_MS,
+            )
         )
+        assert isinstance(result, Written)
         producer.completed(planned.partition)
         completed_ns = self._clock.now_ns()
         self._record(
@@ -152,7 +159,7 @@ class Load:
             self._recent.append((completed_ns, planned.count))
 
     async def _consume(self, process: int) -> None:
-        async with self._target.client(idempotent=False) as client:
+        async with self._target.client(ClientSpec("reader")) as client:
             readers = [PartitionReader(process, partition) for partition in range(self._topic.partitions)]
             await asyncio.gather(*(self._follow(client, reader) for reader in readers))
 
@@ -163,10 +170,11 @@ class Load:
 
     async def read_once(
         self, client: SkerryClient, reader: PartitionReader, *, wait_ms: int, final: bool = False
-    ) -> ReadResult:
+    ) -> ReadBack:
         """One fetch at the reader's place, recorded; the reader moves on."""
         invoked_ns = self._clock.now_ns()
-        result = await client.read(self._topic.name, reader.partition, reader.offset, wait_ms=wait_ms)
+        result = await client.perform(Read(self._topic.name, reader.partition, reader.offset, wait_ms))
+        assert isinstance(result, ReadBack)
         base_offset, values = trim(reader.offset, result.base_offset, result.values)
         self._record(
             Fetch(
@@ -209,7 +217,7 @@ class Load:
     async def _probe(self, probe: Probe, stop: asyncio.Event, acks: str | None) -> None:
         """``acks`` None: create topics instead of writing."""
         operations: set[asyncio.Task[None]] = set()
-        async with self._target.client(idempotent=False) as client:
+        async with self._target.client(ClientSpec("reader")) as client:
             while not stop.is_set():
                 for planned in probe.due(self._clock.now_ns()):
                     if acks is None:
@@ -222,16 +230,19 @@ class Load:
 
     async def _probe_write(self, client: SkerryClient, probe: Probe, planned: PlannedProduce, acks: str) -> None:
         invoked_ns = self._clock.now_ns()
-        result = await client.write(
-            self._topic.name,
-            planned.partition,
-            planned.first_value,
-            1,
-            record_bytes=self._workload.record_bytes,
-            acks=acks,
-            directed_to=probe.broker,
-            timeout_ms=PROBE_TIMEOUT_MS,
+        result = await client.perform(
+            Write(
+                self._topic.name,
+                planned.partition,
+                planned.first_value,
+                1,
+                self._workload.record_bytes,
+                acks,
+                PROBE_TIMEOUT_MS,
+                probe.broker,
+            )
         )
+        assert isinstance(result, Written)
         self._record(
             Produce(
                 process=probe.process,
@@ -255,9 +266,10 @@ class Load:
         # Of this run's own: a topic that an earlier run created exists, and that is refused by the best of brokers.
         name = f"probe-{probe.broker}-{planned.first_value & 0xFFFF}-{self._topic.name[-PROBED_LENGTH:]}"
         invoked_ns = self._clock.now_ns()
-        outcome, error = await client.create_topic(name, 1, 1, 1, directed_to=probe.broker, timeout_ms=PROBE_TIMEOUT_MS)
+        told = await client.perform(CreateTopic(name, 1, 1, 1, PROBE_TIMEOUT_MS, probe.broker))
         completed_ns = self._clock.now_ns()
-        self._record(TopicCreate(probe.process, name, invoked_ns, completed_ns, outcome, error, probe.broker))
+        assert isinstance(told, Told)
+        self._record(TopicCreate(probe.process, name, invoked_ns, completed_ns, told.outcome, told.error, probe.broker))
 
     # --- the end --------------------------------------------------------------------------------------------------
 

@@ -13,15 +13,16 @@ from pathlib import Path
 from skerry.experiment.document import Experiment
 from skerry.history.records import ReplicaDump
 from skerry.runner.sampling import Sampler
-from skerry.targets.skerry import AdminClient, Target, dump_replica
-from skerry.targets.skerry.process import partition_directory
+from skerry.targets.skerry.admin import AdminClient
+from skerry.targets.skerry.disk import dump_replica, partition_directory
+from skerry.targets.skerry.system import SkerrySystem
 
 CAUGHT_UP_TIMEOUT_S = 10.0
 POLL_S = 0.1
 
 
 async def fetch_dumps(
-    experiment: Experiment, target: Target, sampler: Sampler, ends: Mapping[int, int], directory: Path
+    experiment: Experiment, target: SkerrySystem, sampler: Sampler, ends: Mapping[int, int], directory: Path
 ) -> list[ReplicaDump]:
     """Every replica that a broker holds. One that cannot be fetched whole is a dump with an ``error``."""
     topic = experiment.spec.topic

@@ -37,7 +37,10 @@ from skerry.runner.load import Load
 from skerry.runner.recorder import Recorder
 from skerry.runner.sampling import Process, Sampler
 from skerry.schema.verdict import Finding
-from skerry.targets.skerry import Target
+from skerry.targets.skerry.client import ADMIN_TIMEOUT_MS
+from skerry.targets.skerry.system import SkerrySystem
+from skerry.workload.log.operations import CreateTopic, MoveController, MoveLeader, Told
+from skerry.workload.operations import ClientSpec
 
 Dumps = Callable[[Mapping[int, int]], Awaitable[Sequence[ReplicaDump]]]
 """The replicas of the topic, given the high watermark that the final read found in each partition."""
@@ -55,7 +58,7 @@ class Run:
         experiment: Experiment,
         header: Header,
         directory: Path,
-        target: Target,
+        target: SkerrySystem,
         processes: Mapping[int, Process],
         clock: RunClock,
         dumps: Dumps,
@@ -148,16 +151,22 @@ class Run:
             return read_history(lines)
 
     async def _prepare(self, action: Prepare) -> None:
-        async with self._target.client(idempotent=False) as client:
-            outcome, error = await client.create_topic(
-                action.topic, action.partitions, action.replication_factor, action.min_in_sync_replicas
+        async with self._target.client(ClientSpec("prepare")) as client:
+            create = CreateTopic(
+                action.topic,
+                action.partitions,
+                action.replication_factor,
+                action.min_in_sync_replicas,
+                ADMIN_TIMEOUT_MS,
             )
-            if error and error != "TopicExists":
-                raise RunError(f"topic {action.topic} was not created ({outcome}): {error}")
+            told = await client.perform(create)
+            assert isinstance(told, Told)
+            if told.error and not told.exists:
+                raise RunError(f"topic {action.topic} was not created ({told.outcome}): {told.error}")
             if action.controller >= 0:
-                await client.transfer_controller(action.controller)
+                await client.perform(MoveController(action.controller, ADMIN_TIMEOUT_MS))
             for partition, ordinal in action.leaders:
-                await client.elect_leader(action.topic, partition, ordinal)
+                await client.perform(MoveLeader(action.topic, partition, ordinal, ADMIN_TIMEOUT_MS))
 
     async def _drain(self) -> None:
         await self.load.stop()

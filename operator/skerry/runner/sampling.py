@@ -9,10 +9,12 @@ from typing import Protocol
 import msgspec
 
 from skerry.engine.world import BrokerView, LinkView, ProcessState
-from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Note, Stall
+from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Note, Stall, StatusSample
 from skerry.runner.clock import RunClock
 from skerry.runner.recorder import Recorder
-from skerry.targets.skerry import AdminClient, StatusAnswer, Target
+from skerry.targets.skerry.admin import AdminClient
+from skerry.targets.skerry.status import StatusAnswer
+from skerry.targets.skerry.system import SkerrySystem
 
 NS = 1_000_000_000
 STATUS_EVERY_S = 0.1
@@ -60,7 +62,7 @@ class Sampler:
 
     def __init__(
         self,
-        target: Target,
+        target: SkerrySystem,
         brokers: Mapping[int, Process],
         recorder: Recorder,
         clock: RunClock,
@@ -161,7 +163,10 @@ class Sampler:
             self._note_stalls(ordinal, answer, before_ns, after_ns)
             for link in answer.links(ordinal, before_ns):
                 self._note_link(link, before_ns, after_ns)
-        self._record(self._target.status_sample(ordinal, before_ns, after_ns, answer))
+        if answer is None:
+            self._record(StatusSample(ordinal, before_ns, after_ns, reachable=False))
+        else:
+            self._record(answer.sample(ordinal, before_ns, after_ns))
 
     async def _check_links_of(self, ordinal: int) -> None:
         assert self._admin is not None

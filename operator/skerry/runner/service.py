@@ -30,7 +30,10 @@ from skerry.runner.messages import BODY_BYTES_MAX, HISTORY_FILE, KEPT_MAX, REPOR
 from skerry.runner.replicas import fetch_dumps
 from skerry.runner.run import Run
 from skerry.runner.sampling import UnseenProcess
-from skerry.targets.skerry import Target
+from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.system import SkerrySystem
+from skerry.targets.skerry.target import ADMIN
+from skerry.workload.operations import ClientSpec
 
 log = logging.getLogger("skerry.runner")
 
@@ -52,7 +55,7 @@ class Service:
         self._token = token
         self._begin: Begin | None = None
         self._run: Run | None = None
-        self._target: Target | None = None
+        self._target: SkerrySystem | None = None
         self._seen: set[int] = set()
         self._reports: deque[ActionReport] = deque(maxlen=KEPT_MAX)
         self._stalls: deque[Stall] = deque(maxlen=KEPT_MAX)
@@ -156,7 +159,10 @@ class Service:
             brokers=experiment.spec.cluster.brokers,
             clock_error_ns=begin.clock_error_ns,
         )
-        self._target = Target(begin.clients, begin.admins)
+        addresses = {
+            ordinal: {Plane.CLIENT: begin.clients[ordinal], ADMIN: admin} for ordinal, admin in begin.admins.items()
+        }
+        self._target = SkerrySystem(addresses, experiment.spec.topic.name)
         processes = {ordinal: UnseenProcess() for ordinal in begin.admins}
         self._begin = begin
         self._run = Run(experiment, header, self._directory, self._target, processes, clock, self._dumps)
@@ -261,7 +267,7 @@ class Service:
         """Delete the topics of runs with such a mark. What cannot be deleted is left for the next run."""
         assert self._target is not None
         with contextlib.suppress(OSError, TimeoutError):
-            async with self._target.client(idempotent=False) as client:
+            async with self._target.client(ClientSpec("topics")) as client:
                 for topic in await client.topics():
                     if (mark := topic_mark(topic)) and which(mark):
                         await client.delete_topic(topic)

@@ -34,8 +34,9 @@ _peer_check_decoder = msgspec.json.Decoder(PeerCheckReport)
 class AdminClient:
     """One HTTP session for all brokers. A broker that does not answer in time gives None or nothing, never an error."""
 
-    def __init__(self, addresses: Mapping[int, str]) -> None:
-        """``addresses``: ordinal -> host:port of its admin plane."""
+    def __init__(self, addresses: Mapping[int, str], topic: str = "") -> None:
+        """``addresses``: ordinal -> host:port of its admin plane. ``topic``: leave out what brokers say of others."""
+        self._topic = topic
         self._urls = {ordinal: f"http://{address}" for ordinal, address in addresses.items()}
         self._session: aiohttp.ClientSession | None = None
 
@@ -52,7 +53,7 @@ class AdminClient:
 
     async def status(self, ordinal: int) -> StatusAnswer | None:
         body = await self._ask("GET", ordinal, "/status", STATUS_TIMEOUT_S)
-        return parse_status(body) if body is not None else None
+        return parse_status(body, self._topic) if body is not None else None
 
     async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
         """What came of one new connection to every peer on every plane."""
@@ -95,9 +96,9 @@ class AdminClient:
             return None
 
 
-def parse_status(body: bytes) -> StatusAnswer:
+def parse_status(body: bytes, topic: str = "") -> StatusAnswer:
     """Raises msgspec.DecodeError."""
-    return StatusAnswer(_status_decoder.decode(body))
+    return StatusAnswer(_status_decoder.decode(body), topic)
 
 
 def parse_metrics(text: str, names: frozenset[str]) -> Iterable[tuple[str, dict[str, str], float]]:

@@ -6,9 +6,12 @@ import zlib
 from pathlib import Path
 
 from skerry.history.records import DumpedBatch, ReplicaDump
-from skerry.targets.skerry.process import partition_directory
 from skerry.workload.values import decode
 from skerry_broker.storage import reader
+
+
+def partition_directory(data_directory: Path, topic: str, partition: int) -> Path:
+    return data_directory / "topics" / f"{topic}-{partition}"
 
 
 def dump_replica(

@@ -1,12 +1,18 @@
-"""How to start one of Skerry's brokers as a process, and what it leaves on its disk."""
+"""How to start one of Skerry's brokers as a process of this machine."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from skerry.experiment.document import Experiment
+from skerry.history.records import ReplicaDump
 from skerry.schema.vocabulary import Plane
+from skerry.targets.port import NodePlace
+from skerry.targets.skerry.disk import dump_replica
+from skerry.targets.skerry.target import ADMIN
 
 
 class BrokerPorts(NamedTuple):
@@ -19,6 +25,14 @@ class BrokerPorts(NamedTuple):
 
     def of(self, plane: Plane) -> int:
         return {Plane.CLIENT: self.client, Plane.RAFT: self.raft, Plane.REPLICATION: self.replication}[plane]
+
+    def by_plane(self) -> dict[str, int]:
+        return {
+            Plane.CLIENT: self.client,
+            Plane.RAFT: self.raft,
+            Plane.REPLICATION: self.replication,
+            ADMIN: self.admin,
+        }
 
     def __str__(self) -> str:
         return "127.0.0.1:" + ",".join(str(port) for port in self)
@@ -33,5 +47,28 @@ def broker_arguments(ordinal: int, own: BrokerPorts, peers: Mapping[int, BrokerP
     return arguments
 
 
-def partition_directory(data_directory: Path, topic: str, partition: int) -> Path:
-    return data_directory / "topics" / f"{topic}-{partition}"
+class SkerryLaunch:
+    """`skerry_broker` of this installation, one process a broker."""
+
+    def missing(self) -> str:
+        return ""
+
+    def command(self, place: NodePlace) -> list[str]:
+        peers = {peer: _ports(ports) for peer, ports in place.peers.items()}
+        arguments = broker_arguments(place.ordinal, _ports(place.ports), peers, place.timing)
+        return [sys.executable, "-m", "skerry_broker", *arguments, "--data-dir", str(place.data_directory)]
+
+    def dumps(
+        self, experiment: Experiment, directories: Mapping[int, Path], ends: Mapping[int, int]
+    ) -> list[ReplicaDump]:
+        topic = experiment.spec.topic
+        found = (
+            dump_replica(directories[ordinal], ordinal, topic.name, partition, ends.get(partition, -1))
+            for partition in range(topic.partitions)
+            for ordinal in sorted(directories)
+        )
+        return [dump for dump in found if dump is not None]
+
+
+def _ports(ports: Mapping[str, int]) -> BrokerPorts:
+    return BrokerPorts(ports[Plane.CLIENT], ports[Plane.RAFT], ports[Plane.REPLICATION], ports[ADMIN])

@@ -16,11 +16,21 @@ PLANES = {str(plane): plane for plane in Plane}
 
 
 class StatusAnswer:
-    """One broker's answer, translated on demand."""
+    """One broker's answer, translated on demand.
 
-    def __init__(self, report: StatusReport) -> None:
+    Only the run's own topic is translated: a name that was deleted and made anew is another topic, and no sample could
+    say so; and what a cluster does with the topics of others is nobody's business here.
+    """
+
+    def __init__(self, report: StatusReport, topic: str = "") -> None:
+        """``topic``: the run's own; empty: translate all."""
         self._report = report
         self._node = report.node
+        self._topic = topic
+
+    @property
+    def _partitions(self) -> Iterator[PartitionStatus]:
+        return (each for each in self._node.partitions if not self._topic or each.partition.topic == self._topic)
 
     @property
     def pid(self) -> int:
@@ -49,7 +59,7 @@ class StatusAnswer:
             controller=node.controller,
             fenced=node.fenced,
             timing=self._report.timing_preset,
-            partitions=tuple(_partition(status) for status in node.partitions),
+            partitions=tuple(_partition(status) for status in self._partitions),
         )
 
     def sample(self, ordinal: int, before_ns: int, after_ns: int) -> StatusSample:
@@ -68,11 +78,11 @@ class StatusAnswer:
             lease_remaining_ns=node.lease_remaining_ns,
             truncations=sum(status.truncations for status in node.partitions),
             truncated_records=sum(status.truncated_records for status in node.partitions),
-            partitions=tuple(_partition(status) for status in node.partitions),
+            partitions=tuple(_partition(status) for status in self._partitions),
         )
 
     def elections(self, seen_ns: int) -> Iterator[ElectionSeen]:
-        for status in self._node.partitions:
+        for status in self._partitions:
             for election in status.elections:
                 yield ElectionSeen(
                     topic=status.partition.topic,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from skerry.experiment.document import Experiment
 from skerry.history.records import ReplicaDump
-from skerry.targets.skerry import dump_replica
+from skerry.targets.skerry.disk import dump_replica
 from skerry.worlds.local.brokers import BrokerProcess
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from skerry.schema.vocabulary import Plane
-from skerry.targets.skerry import BrokerPorts, broker_arguments
+from skerry.targets.skerry.process import BrokerPorts, broker_arguments
 from skerry.worlds.local.proxy import Link
 
 PROXIED_PLANES = (Plane.RAFT, Plane.REPLICATION)

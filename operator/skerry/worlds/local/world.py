@@ -32,7 +32,8 @@ from skerry.history.run import History
 from skerry.runner.clock import RunClock
 from skerry.runner.journal import JournalFile
 from skerry.runner.run import Run
-from skerry.targets.skerry import Target
+from skerry.targets.port import addresses_on_loopback
+from skerry.targets.skerry.system import SkerrySystem
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS
 from skerry.worlds.local.dumps import dump_replicas
@@ -100,7 +101,8 @@ class LocalWorld:
             )
             for ordinal in range(brokers)
         }
-        target = Target.on_loopback(dict(enumerate(layout.brokers)))
+        addresses = addresses_on_loopback([ports.by_plane() for ports in layout.brokers])
+        target = SkerrySystem(addresses, spec.topic.name)
         self._run = Run(experiment, header, directory, target, self._brokers, self._clock, self._stop_and_dump)
         self._faults = Faults(self._brokers, self._proxy, self._clock, self._run.report, self._run.sampler.brokers)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from skerry.engine.world import StartProbe
 from skerry.history.records import Produce, TopicCreate
 from skerry.workload import FIRST_PROBE
-from skerry.workload.probe import Probe
-from skerry.workload.producer import PlannedProduce
+from skerry.workload.log.probe import Probe
+from skerry.workload.log.producer import PlannedProduce
 from skerry.worlds.sim.clients import SimClient
 from skerry.worlds.sim.recorder import Recorder, error_of, outcome_of, pack
 from skerry.worlds.sim.scheduler import NS_PER_MS

@@ -21,8 +21,8 @@ from skerry.history.records import (
     TopicCreate,
 )
 from skerry.workload import FINAL_READER, FIRST_CONSUMER
-from skerry.workload.producer import PlannedProduce, Producer, producers
-from skerry.workload.reader import PartitionReader, trim
+from skerry.workload.log.producer import PlannedProduce, Producer, producers
+from skerry.workload.log.reader import PartitionReader, trim
 from skerry.worlds.sim.clients import ClientHub, SimClient
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S

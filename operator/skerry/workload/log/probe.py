@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.workload.producer import NS_PER_SECOND, PlannedProduce
+from skerry.workload.log.producer import NS_PER_SECOND, PlannedProduce
 from skerry.workload.values import value_of
 
 PROBES_PER_SECOND = 10

@@ -1,0 +1,204 @@
+"""The port of a target: what a system under test must say of itself, and what it may say.
+
+One folder per target; its ``TARGET`` is a `Target`. The description is pure data and pure functions: to import it opens
+no socket and needs no library of the system. What performs I/O stands behind ``connect``, which imports its own parts.
+
+A target *must* say: its name, the model of what a client can do, its planes, the words for its roles, and how a running
+cluster is reached. It *may* say: how a node is launched on this machine, which of its metrics are stamps, and which
+part of the document is its own. Everything works without what it does not say, and says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from skerry.engine.observation import BrokerView, LinkView, ProcessState
+    from skerry.experiment.document import Experiment
+    from skerry.history.records import ElectionSeen, ReplicaDump, StatusSample
+    from skerry.schema.base import Model
+    from skerry.workload.operations import ClientSpec
+
+
+class DataModel(StrEnum):
+    """What a client can do, and therefore what is checked."""
+
+    LOG = "log"
+    """Append to a partition, read from an offset on: `workload.log`, `checker.models.log`."""
+    REGISTER = "register"
+    """Put, get, compare-and-swap of a key: `workload.register`, `checker.models.register`."""
+
+
+class RoleKind(StrEnum):
+    """What a role of a target is, whatever its word for it."""
+
+    LEADER = "leader"
+    """Of one unit (a partition, a shard, or the only group there is)."""
+    FOLLOWER = "follower"
+    IN_SYNC_FOLLOWER = "inSyncFollower"
+    CONTROLLER = "controller"
+    NON_CONTROLLER = "nonController"
+    OTHER = "other"
+    """Every node that no other target of the same fault names."""
+    ALL = "all"
+
+
+class PlanePort(NamedTuple):
+    """One network of a node."""
+
+    name: str
+    """As `planes` of a fault says it, or as the target calls a port that no fault may take."""
+    between_nodes: bool
+    """Nodes talk to each other on it: a partition can take it."""
+
+
+class Reported(Protocol):
+    """One node's own account of itself, translated on demand."""
+
+    @property
+    def pid(self) -> int:
+        """Of its process, as it sees itself; -1: it does not say."""
+        ...
+
+    @property
+    def incarnation(self) -> str:
+        """Changes whenever the process restarts."""
+        ...
+
+    def view(self, ordinal: int, sampled_ns: int, process: ProcessState, process_sampled_ns: int) -> BrokerView: ...
+
+    def sample(self, ordinal: int, before_ns: int, after_ns: int) -> StatusSample: ...
+
+    def elections(self, seen_ns: int) -> Iterator[ElectionSeen]:
+        """Every committed election that it still knows of; the same one may come again and again."""
+        ...
+
+    def stalls(self) -> Iterator[tuple[int, int, int]]:
+        """(end, from, to) of each time when its process did not run, oldest first. The end is by a clock of its own
+        and tells one stall from another; from and to are nanoseconds before this answer was made."""
+        ...
+
+    def links(self, ordinal: int, sampled_ns: int) -> list[LinkView]:
+        """Its kept-open connections to its peers; empty when it does not report on them."""
+        ...
+
+
+class Admin(Protocol):
+    """Asks nodes what they say of themselves. One that does not answer gives None or nothing, never an error."""
+
+    async def __aenter__(self) -> Any: ...
+
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None: ...
+
+    async def status(self, ordinal: int) -> Reported | None: ...
+
+    async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
+        """What came of one new connection to every peer on every plane; empty when it does not do that."""
+        ...
+
+    async def metrics(self, ordinal: int, names: frozenset[str]) -> list[tuple[str, dict[str, str], float]]:
+        """(name, labels, value) of every series of these metrics."""
+        ...
+
+
+class Client(Protocol):
+    """Carries out the operations of the target's data model."""
+
+    async def perform(self, request: Any) -> Any:
+        """``request`` and result are those of the model's ``operations``. Ends in the client's delivery timeout, and
+        raises nothing for a failure of the cluster."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class System(Protocol):
+    """A running cluster, as clients and the sampler reach it."""
+
+    def client(self, spec: ClientSpec) -> Client: ...
+
+    def admin(self) -> Admin: ...
+
+
+class NodePlace(NamedTuple):
+    """Where one node runs, on 127.0.0.1 of this machine."""
+
+    ordinal: int
+    ports: Mapping[str, int]
+    """Plane -> port to listen on."""
+    peers: Mapping[int, Mapping[str, int]]
+    """Ordinal -> plane -> the port through which *this* node reaches that peer."""
+    data_directory: Path
+    timing: str
+    """`cluster.timing` of the document."""
+
+
+class Launch(Protocol):
+    """How a node is started as a process of this machine, and what it leaves on its disk."""
+
+    def missing(self) -> str:
+        """Why nothing can be started here (no binary), as a sentence that says what to do; empty: it can."""
+        ...
+
+    def command(self, place: NodePlace) -> list[str]:
+        """The program and its arguments. SIGTERM stops it in order."""
+        ...
+
+    def dumps(self, experiment: Experiment, directories: Mapping[int, Path], ends: Any) -> list[ReplicaDump]:
+        """What the stopped nodes left: ordinal -> data directory. Empty where it cannot be read."""
+        ...
+
+
+class Stamps(NamedTuple):
+    """Metrics whose value is a moment (seconds since 1970), from which intervals are read whatever the scraping."""
+
+    leader_elected: str
+    """One series per election."""
+    in_sync: str
+    """When everything was in sync again."""
+
+
+Addresses = Mapping[int, Mapping[str, str]]
+"""Ordinal -> plane -> host:port."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A system under test. What is None it does not say."""
+
+    name: str
+    """As `spec.target` says it."""
+    title: str
+    """One line for people: what it is."""
+    model: DataModel
+    planes: tuple[PlanePort, ...]
+    """In the order in which its nodes take their ports."""
+    roles: Mapping[str, RoleKind]
+    """The words of the document -> what they mean."""
+    connect: Callable[[Addresses, Experiment], System]
+    """Opens nothing yet."""
+    words: frozenset[str] = frozenset()
+    """Fields of `spec` (as attributes) that mean something to this target and to no other."""
+    part: type[Model] | None = None
+    """Its own part of the document, the field of `spec` with the target's name."""
+    launch: Callable[[], Launch] | None = None
+    stamps: Stamps | None = None
+
+    @property
+    def all_words(self) -> frozenset[str]:
+        """Its fields of `spec`, its own part included."""
+        return self.words | ({self.name} if self.part is not None else frozenset())
+
+    @property
+    def peer_planes(self) -> tuple[str, ...]:
+        """The planes that a partition between nodes can take."""
+        return tuple(plane.name for plane in self.planes if plane.between_nodes)
+
+
+def addresses_on_loopback(ports: Sequence[Mapping[str, int]]) -> Addresses:
+    """``ports``: of each node, in the order of their ordinals."""
+    return {ordinal: {plane: f"127.0.0.1:{port}" for plane, port in each.items()} for ordinal, each in enumerate(ports)}

@@ -1,0 +1,46 @@
+"""The targets that can be named in a document: built-in ones, one line each, and those of installed distributions.
+
+A distribution adds a target by an entry point of the group `skerry.targets`: its name is the target's, its value the
+module and the object, as in the lines below. Each is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from skerry.targets.port import Target
+
+GROUP = "skerry.targets"
+DEFAULT = "skerry"
+
+BUILT_IN = {
+    "skerry": "skerry.targets.skerry.target:TARGET",
+}
+
+
+class UnknownTarget(KeyError):
+    """No target has this name."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All that there are, sorted."""
+    return tuple(sorted({*BUILT_IN, *(each.name for each in entry_points(group=GROUP))}))
+
+
+@cache
+def target(name: str) -> Target:
+    """:raises UnknownTarget: there is none of this name.
+
+    :raises TypeError: what stands there is no target of this name.
+    """
+    place = BUILT_IN.get(name) or next((each.value for each in entry_points(group=GROUP, name=name)), None)
+    if place is None:
+        raise UnknownTarget(name)
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, Target) or found.name != name:
+        raise TypeError(f"{place} is not the target `{name}`: it must be a `skerry.targets.port.Target` of that name")
+    return found

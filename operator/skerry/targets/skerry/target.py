@@ -1,0 +1,55 @@
+"""What the target `skerry` is, as data: the broker of this project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skerry.schema.vocabulary import Plane, Role
+from skerry.targets.port import Addresses, DataModel, Launch, PlanePort, RoleKind, Stamps, System, Target
+
+if TYPE_CHECKING:
+    from skerry.experiment.document import Experiment
+
+ADMIN = "Admin"
+"""The plane on which a broker is looked at; no fault may take it."""
+
+
+def _connect(addresses: Addresses, experiment: Experiment) -> System:
+    from skerry.targets.skerry.system import SkerrySystem
+
+    return SkerrySystem(addresses, experiment.spec.topic.name)
+
+
+def _launch() -> Launch:
+    from skerry.targets.skerry.process import SkerryLaunch
+
+    return SkerryLaunch()
+
+
+TARGET = Target(
+    name="skerry",
+    title="the replicated log broker of this project",
+    model=DataModel.LOG,
+    planes=(
+        PlanePort(Plane.CLIENT, between_nodes=False),
+        PlanePort(Plane.RAFT, between_nodes=True),
+        PlanePort(Plane.REPLICATION, between_nodes=True),
+        PlanePort(ADMIN, between_nodes=False),
+    ),
+    roles={
+        Role.PARTITION_LEADER: RoleKind.LEADER,
+        Role.PARTITION_FOLLOWER: RoleKind.FOLLOWER,
+        Role.IN_SYNC_FOLLOWER: RoleKind.IN_SYNC_FOLLOWER,
+        Role.CONTROLLER: RoleKind.CONTROLLER,
+        Role.NON_CONTROLLER: RoleKind.NON_CONTROLLER,
+        Role.OTHER: RoleKind.OTHER,
+        Role.ALL: RoleKind.ALL,
+    },
+    connect=_connect,
+    words=frozenset({"topic", "prepare"}),
+    launch=_launch,
+    stamps=Stamps(
+        leader_elected="broker_partition_leader_elected_timestamp_seconds",
+        in_sync="broker_partition_isr_full_timestamp_seconds",
+    ),
+)

@@ -1,0 +1,103 @@
+"""Which targets there are, what a document may say to them, and that one is added by its folder and a line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skerry.experiment import DocumentError, load_document
+from skerry.schema.vocabulary import Plane, Role
+from skerry.targets import registry
+from skerry.targets.port import DataModel, RoleKind, addresses_on_loopback
+
+TOY = Path(__file__).parents[1] / "toy_target"
+DOCUMENT = """
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: stop}
+spec:
+  hypothesis: It goes on.
+  TARGET
+  faults:
+  - {name: stop, startAfter: 1s, duration: 1s, pause: {target: {ordinal: 0}}}
+"""
+
+
+def document(target: str = "") -> str:
+    return DOCUMENT.replace("TARGET", target)
+
+
+def with_the_toy(code: str) -> str:
+    """What a process prints that has the toy's distribution on its path."""
+    path = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_document_that_names_none_is_for_our_broker() -> None:
+    experiment = load_document(document(), "test")
+    assert experiment.target is registry.target("skerry")
+    assert experiment.target.model is DataModel.LOG
+    assert experiment.part is None
+
+
+def test_an_unknown_target_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(DocumentError, match=r"there is no target `skery`; the targets are .*skerry"):
+        load_document(document("target: skery"), "test")
+
+
+def test_a_target_that_is_asked_for_by_code_must_be_there() -> None:
+    with pytest.raises(registry.UnknownTarget):
+        registry.target("nothing")
+
+
+def test_every_built_in_target_says_what_it_must() -> None:
+    for name in registry.BUILT_IN:
+        target = registry.target(name)
+        assert target.name == name
+        assert target.title
+        assert target.planes
+        assert target.peer_planes
+        assert RoleKind.LEADER in target.roles.values()
+
+
+def test_our_broker_knows_every_role_and_plane_of_the_vocabulary() -> None:
+    skerry = registry.target("skerry")
+    assert set(skerry.roles) == set(Role)
+    assert {plane.name for plane in skerry.planes} == {*Plane, "Admin"}
+    assert skerry.peer_planes == (Plane.RAFT, Plane.REPLICATION)
+
+
+def test_addresses_name_every_plane() -> None:
+    assert addresses_on_loopback([{"Door": 5}, {"Door": 6}]) == {0: {"Door": "127.0.0.1:5"}, 1: {"Door": "127.0.0.1:6"}}
+
+
+def test_a_target_is_added_by_its_own_distribution() -> None:
+    code = "from skerry.targets import registry; print(registry.names(), registry.target('toy').title)"
+    assert with_the_toy(code) == f"{tuple(sorted((*registry.names(), 'toy')))} a toy for tests"
+
+
+def test_a_document_speaks_to_it_in_its_own_part_and_nowhere_else() -> None:
+    ours, toys = document("target: toy\n  toy: {keys: 2}"), document("target: toy\n  topic: {name: orders}")
+    code = f"""
+from skerry.experiment import DocumentError, load_document
+experiment = load_document({ours!r}, "test")
+print(experiment.target.name, experiment.part.keys)
+for text in ({toys!r}, {document("toy: {keys: 2}")!r}, {ours.replace("keys: 2", "keys: 99")!r}):
+    try:
+        print(load_document(text, "test"))
+    except DocumentError as error:
+        print(error)
+"""
+    first, *rest = with_the_toy(code).splitlines()
+    assert first == "toy 2"
+    told = " ".join(rest)
+    assert "`topic` is a word of the target `skerry`, and this document is for `toy`" in told
+    assert "`toy` is a word of the target `toy`, and this document is for `skerry`" in told
+    assert "keys" in told.split("for `skerry`")[-1]

@@ -1,0 +1,1 @@
+"""A target that lives outside of the laboratory: added by its own distribution, without touching another file."""

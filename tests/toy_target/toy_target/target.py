@@ -1,0 +1,35 @@
+"""What the toy is, as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, Strict
+
+from skerry.schema.base import Model
+from skerry.targets.port import Addresses, DataModel, PlanePort, RoleKind, System, Target
+
+if TYPE_CHECKING:
+    from skerry.experiment.document import Experiment
+
+
+class Toy(Model):
+    """The toy's own part of the document."""
+
+    keys: Annotated[int, Strict(), Field(ge=1, le=9)] = 3
+    """How many registers are written."""
+
+
+def _connect(addresses: Addresses, experiment: Experiment) -> System:
+    raise ConnectionError("the toy has no nodes")
+
+
+TARGET = Target(
+    name="toy",
+    title="a toy for tests",
+    model=DataModel.REGISTER,
+    planes=(PlanePort("Door", between_nodes=True),),
+    roles={"Leader": RoleKind.LEADER, "All": RoleKind.ALL},
+    connect=_connect,
+    part=Toy,
+)
