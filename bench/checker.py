@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from skerry.checker import check, verdict_of
-from skerry.checker.content import Content
-from skerry.checker.linear import first_violation
+from skerry.checker.models.log.content import Content
+from skerry.checker.models.log.linear import first_violation
 from skerry.history import History, encode_history, read_history
 from skerry.history.records import (
     DumpedBatch,

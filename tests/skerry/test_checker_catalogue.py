@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skerry.checker.catalogue import markdown
 from skerry.checker.expectations import RULES
-from skerry.checker.properties import PROPERTIES
+from skerry.checker.models.log import PROPERTIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "properties.md"
 

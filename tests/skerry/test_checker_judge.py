@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from skerry.checker import PROPERTIES, check, verdict_of
-from skerry.checker.owed import TABLE, Guarantee, Owed
-from skerry.checker.owed_by_run import owed_by_run
+from skerry.checker import MODELS, PROPERTIES, Model, check, verdict_of
+from skerry.checker.common import recording
+from skerry.checker.findings import held
+from skerry.checker.models.log.guarantees import TABLE, Guarantee, Guarantees
+from skerry.checker.models.log.guarantees_of_run import guarantees_of_run
 from skerry.checker.property import Property
 from skerry.experiment import Verdict, load_document
 from skerry.history import History, encode_history, read_history
@@ -72,7 +75,7 @@ def test_a_file_that_breaks_off_is_never_a_pass():
 
 
 def test_a_crashed_property_is_inconclusive_and_the_others_are_judged():
-    def crash(evidence, owed):
+    def crash(evidence, guarantees):
         yield from ()
         raise ZeroDivisionError("division by zero")
 
@@ -85,7 +88,7 @@ def test_a_crashed_property_is_inconclusive_and_the_others_are_judged():
 
 
 def test_a_silent_property_is_inconclusive():
-    silent = Property("quiet", "It says nothing.", lambda evidence, owed: [])
+    silent = Property("quiet", "It says nothing.", lambda evidence, guarantees: [])
     assert check(History(GOOD), properties=[silent])[0].reason == "CheckerSilent"
 
 
@@ -106,6 +109,37 @@ def test_no_finding_is_the_worst_finding():
     assert verdict_of([]) is Verdict.INCONCLUSIVE
 
 
+# --- models ---------------------------------------------------------------------------------------------
+
+
+class CountedWrites:
+    """The evidence of a model whose clients only count."""
+
+    def __init__(self, history):
+        self.history = history
+        self.acknowledged = len(history.produces)
+
+    def unfinished(self):
+        return []
+
+
+def test_a_model_brings_its_own_evidence_and_properties(monkeypatch):
+    counted = Property(
+        "counted", "Somebody wrote.", lambda e, minimum: [held("counted", f"{e.acknowledged >= minimum}")]
+    )
+    toy = Model("toy", lambda history, experiment: (CountedWrites(history), 1), (recording.PROPERTY, counted), {})
+    monkeypatch.setitem(MODELS, "toy", toy)
+    findings = check(History([replace(HEADER, model="toy"), *GOOD[1:]]))
+    assert [(f.rule, f.verdict, f.message) for f in findings[1:]] == [("counted", Verdict.PASS, "True")]
+    assert findings[0].rule == "recording"
+
+
+def test_a_model_that_this_version_does_not_have_is_inconclusive():
+    (finding,) = check(History([replace(HEADER, model="queue"), *GOOD[1:]]))
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "UnknownModel")
+    assert "`queue`" in finding.message
+
+
 # --- what is owed ---------------------------------------------------------------------------------------
 
 
@@ -113,7 +147,7 @@ def test_the_table_has_a_row_for_every_request():
     for acks in ("All", "Leader", "None"):
         for idempotent in (True, False):
             for lost in (frozenset(), frozenset({1, 2})):
-                assert Owed(2, "group", lost).row(acks, idempotent) in TABLE
+                assert Guarantees(2, "group", lost).row(acks, idempotent) in TABLE
 
 
 @pytest.mark.parametrize(
@@ -130,8 +164,8 @@ def test_the_table_has_a_row_for_every_request():
     ],
 )
 def test_what_is_owed(acks, idempotent, disks_lost, min_isr, guarantees):
-    owed = Owed(min_isr, "group", frozenset(range(disks_lost)))
-    assert owed.row(acks, idempotent).guarantees == guarantees
+    row_of = Guarantees(min_isr, "group", frozenset(range(disks_lost)))
+    assert row_of.row(acks, idempotent).guarantees == guarantees
 
 
 def happened(fault, kind, broker):
@@ -151,11 +185,11 @@ def happened(fault, kind, broker):
 )
 def test_which_disks_a_run_lost(flush, events, lost):
     header = Header(1, "quiet", DOCUMENT, "sim", 7, 0, "test", 3, flush=flush)
-    owed = owed_by_run(History([header, *events]), load_document(DOCUMENT, source_name="quiet"))
-    assert owed.disks_lost == lost
-    assert owed.min_in_sync_replicas == 2
+    guarantees = guarantees_of_run(History([header, *events]), load_document(DOCUMENT, source_name="quiet"))
+    assert guarantees.disks_lost == lost
+    assert guarantees.min_in_sync_replicas == 2
 
 
 def test_without_a_document_the_least_is_owed():
-    owed = owed_by_run(History([HEADER, happened("torn", "disk", 2)]), None)
-    assert (owed.disks_lost, owed.min_in_sync_replicas, owed.within_budget) == ({2}, 1, False)
+    guarantees = guarantees_of_run(History([HEADER, happened("torn", "disk", 2)]), None)
+    assert (guarantees.disks_lost, guarantees.min_in_sync_replicas, guarantees.within_budget) == ({2}, 1, False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.expectations.gaps import longest_gap
-from skerry.checker.owed import Owed
-from skerry.checker.properties.high_watermark import _first_fall
-from skerry.checker.properties.stale_epoch import check as stale_epochs
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantees
+from skerry.checker.models.log.high_watermark import _first_fall
+from skerry.checker.models.log.stale_epoch import check as stale_epochs
 from skerry.experiment import Verdict
 from skerry.history import History
 from skerry.history.records import Header, Outcome, Produce
@@ -42,7 +42,7 @@ def test_an_epoch_is_stale_where_some_pair_of_answers_says_so():
         error = rng.choice([0, 1])
         header = Header(1, "x", "", "sim", 7, 0, "test", 3, clock_error_ns=error)
         evidence = Evidence(History([header, *answers]))
-        (finding,) = stale_epochs(evidence, Owed())
+        (finding,) = stale_epochs(evidence, Guarantees())
         pairs = [
             (old, new)
             for old in answers

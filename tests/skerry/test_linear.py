@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from skerry.checker.content import HOLE, Content
-from skerry.checker.linear import first_violation
+from skerry.checker.models.log.content import HOLE, Content
+from skerry.checker.models.log.linear import first_violation
 from skerry.history import History
 from skerry.history.records import DumpedBatch, Fetch, Outcome, Produce, ReplicaDump
 

@@ -2,11 +2,10 @@
 
 How it works. A checker never sees a broker: it has the history, the table of what is owed, and the document.
 
-* ``content`` puts together, per partition, what the log held according to acknowledgements, readers, the final read and
-  the replicas' segment files. All of them must agree, because a committed offset never changes.
-* ``properties`` are what must hold of every run, one file each. No field of a document turns one off. What a weaker
-  request is not owed is in the table (``owed``), which every finding quotes.
-* ``linear`` decides whether one order of all operations agrees with real time; exactly, in one pass.
+* ``models`` are what clients can do to a system (append to a log), one package each, with the properties that must hold
+  of every run, one file each. No field of a document turns one off. What a weaker request is not owed is in the model's
+  table (``guarantees``), which every finding quotes.
+* ``common`` are the properties that every model shares: whether the recording is good enough to judge by.
 * ``expectations`` are the document's own limits, one file per kind, judged by the wider bound of every bracket.
 
 The verdict is the worst finding, with one exception to "worst": expectations of a fault that was not verified are
@@ -21,7 +20,9 @@ means "not written".
 """
 
 from skerry.checker.judge import check, document_of, judge, verdict_of
-from skerry.checker.properties import PROPERTIES
+from skerry.checker.model import Model
+from skerry.checker.models import MODELS
+from skerry.checker.models.log import PROPERTIES
 from skerry.checker.property import Property
 
-__all__ = ["PROPERTIES", "Property", "check", "document_of", "judge", "verdict_of"]
+__all__ = ["MODELS", "PROPERTIES", "Model", "Property", "check", "document_of", "judge", "verdict_of"]

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 
 from skerry.checker.expectations import RULES
-from skerry.checker.owed import ALWAYS, TABLE, Guarantee
-from skerry.checker.properties import PROPERTIES
+from skerry.checker.models.log import PROPERTIES
+from skerry.checker.models.log.guarantees import ALWAYS, TABLE, Guarantee
 
 _GUARANTEES = {
     Guarantee.DURABLE: "there for ever",

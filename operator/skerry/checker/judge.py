@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.expectations.evaluate import evaluate
 from skerry.checker.findings import undecided
-from skerry.checker.owed_by_run import owed_by_run
-from skerry.checker.properties import PROPERTIES
+from skerry.checker.model import Model
+from skerry.checker.models import MODELS
+from skerry.checker.models.log import MODEL as LOG_MODEL
 from skerry.checker.property import Property, run_property
 from skerry.experiment import DocumentError, Experiment, Finding, FindingKind, Verdict, load_document, worst
 from skerry.history import History
 
 
 def check(
-    history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] = PROPERTIES
+    history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] | None = None
 ) -> list[Finding]:
     """Judge a recording again: what was found while the run went on, as the recording says, and what ``judge`` finds.
 
@@ -25,26 +25,38 @@ def check(
 
 
 def judge(
-    history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] = PROPERTIES
+    history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] | None = None
 ) -> list[Finding]:
     """Every property and every expectation, each with at least one finding, in the order of the report. What was found
     while the run went on is not among them: who has found it has it still.
 
     ``experiment``: None takes the document that the history itself carries; if that cannot be read, what is owed is the
-    least, no expectation is judged, and a finding says so. Never raises.
+    least, no expectation is judged, and a finding says so. ``properties``: None takes those of the model. Never raises.
     """
     findings: list[Finding] = []
     if experiment is None:
         experiment, problem = document_of(history)
         if problem is not None:
             findings.append(problem)
-    evidence = Evidence(history)
-    owed = owed_by_run(history, experiment)
-    for rule in properties:
-        findings += run_property(rule, evidence, owed)
+    model, problem = model_of(history)
+    if model is None:
+        return findings + ([problem] if problem is not None else [])
+    evidence, guarantees = model.prepare(history, experiment)
+    for rule in model.properties if properties is None else properties:
+        findings += run_property(rule, evidence, guarantees)
     if experiment is not None:
-        findings += evaluate(history, experiment)
+        findings += evaluate(history, experiment, model.expectations)
     return findings
+
+
+def model_of(history: History) -> tuple[Model | None, Finding | None]:
+    """The model that the header names, or a finding that says that this version has none of that name."""
+    name = history.header.model if history.header is not None else LOG_MODEL.name
+    if name in MODELS:
+        return MODELS[name], None
+    known = ", ".join(sorted(MODELS))
+    message = f"this version of skerry cannot judge what clients did by the model `{name}`; it knows {known}"
+    return None, undecided("recording", "UnknownModel", message, kind=FindingKind.RUN)
 
 
 def document_of(history: History) -> tuple[Experiment | None, Finding | None]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import undecided
-from skerry.checker.owed import Owed
 from skerry.schema.verdict import Finding, FindingKind
 
-CheckFunction = Callable[[Evidence, Owed], Iterable[Finding]]
+CheckFunction = Callable[[Any, Any], Iterable[Finding]]
+"""(a model's evidence, the guarantees of the run) -> findings. The model pairs it with what it can read."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Property:
     kind: FindingKind = FindingKind.SAFETY
 
 
-def run_property(rule: Property, evidence: Evidence, owed: Owed) -> list[Finding]:
+def run_property(rule: Property, evidence: object, guarantees: object) -> list[Finding]:
     """A property that crashes, or says nothing, has proved nothing: Inconclusive, never a Pass."""
     try:
-        findings = list(rule.check(evidence, owed))
+        findings = list(rule.check(evidence, guarantees))
     except Exception as error:
         what = f"the check of {rule.name} crashed ({type(error).__name__}: {error}); nothing is known about it"
         return [undecided(rule.name, "CheckerCrashed", what, kind=rule.kind)]

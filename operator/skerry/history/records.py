@@ -40,6 +40,8 @@ class Header(msgspec.Struct, frozen=True, tag="header"):
     flush: str = "group"
     clock_error_ns: int = 0
     """How far two readings of the clock may disagree; judgements are widened by it."""
+    model: str = "log"
+    """What clients did, in the vocabulary of a model of ``skerry.checker.models``."""
 
 
 class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc=False):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from skerry.checker.properties import PROPERTIES
+from skerry.checker import PROPERTIES
 from skerry.history.records import FaultStep
 from skerry.history.run import History
 from skerry.report.reasons import todo

@@ -146,6 +146,11 @@ THE_RECORDING = (
         "run it again; is a disk full?",
     ),
     _reason(
+        "UnknownModel",
+        "the recording names a model of what clients did that this version cannot judge by",
+        "use the `skerry` that recorded it, or a later one",
+    ),
+    _reason(
         "NothingAcknowledged",
         "no write was acknowledged in the whole run",
         "look at the writes' errors in the history: a run that wrote nothing proves nothing",

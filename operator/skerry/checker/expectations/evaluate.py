@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from skerry.checker.expectations import RULES
 from skerry.checker.expectations.base import Judged, Rule, unknown
 from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.experiment import Expectation, Experiment, Finding, FindingKind, Verdict
@@ -17,8 +16,8 @@ RUNNER = -1
 _RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
 
 
-def evaluate(history: History, experiment: Experiment, rules: Mapping[str, Rule] = RULES) -> list[Finding]:
-    """One finding per expectation, in the order of the document. Never raises."""
+def evaluate(history: History, experiment: Experiment, rules: Mapping[str, Rule]) -> list[Finding]:
+    """One finding per expectation, in the order of the document; ``rules``: those of the model. Never raises."""
     run = RunFacts(history, experiment)
     return [_finding(run, expectation, _judged(run, expectation, rules)) for expectation in experiment.spec.expect]
 

@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from skerry.checker.attempts import Attempts
+from skerry.checker.models.log.attempts import Attempts
 from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import Fetch, Outcome, Produce, ReplicaDump
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.content import is_definite_failure
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.content import is_definite_failure
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
 
 NAME = "aborted-read"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     failures, good = 0, True
     for content in evidence.contents:
         failures += sum(1 for operation in content.operations.produces if is_definite_failure(operation))

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.content import HOLE, Content, differences, dump_value
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided
-from skerry.checker.linear import is_tail_read
-from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.models.log.content import HOLE, Content, differences, dump_value
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantee, Guarantees
+from skerry.checker.models.log.linear import is_tail_read
 from skerry.checker.property import Property
 from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
@@ -22,7 +22,7 @@ from skerry.schema.verdict import Finding
 NAME = "lost-write"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     records, good = 0, True
     not_owed: list[str] = []
     for content in evidence.contents:
@@ -39,24 +39,26 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
             yield undecided(NAME, "NoFinalRead", message, content.key)
             continue
         lost, unread = _missing(content)
-        owing = [(offset, ack) for offset, ack in lost if owed.owes(ack, Guarantee.DURABLE)]
+        owing = [(offset, ack) for offset, ack in lost if guarantees.owes(ack, Guarantee.DURABLE)]
         if owing:
             good = False
-            yield _lost(evidence, owed, content, owing, acknowledged)
+            yield _lost(evidence, guarantees, content, owing, acknowledged)
         elif lost:
             not_owed.append(
-                f"{plural(len(lost), 'record')} of {content.key} missing, by {owed.row_of(lost[0][1]).name}"
+                f"{plural(len(lost), 'record')} of {content.key} missing, by {guarantees.row_of(lost[0][1]).name}"
             )
         if unread:
             good = False
             message = f"{content.key}: the final read left out {offsets_text(unread)}, and no replica dump has them"
             yield undecided(NAME, "FinalReadIncomplete", message, content.key)
     if good:
-        yield held(NAME, f"{plural(records, 'acknowledged record')}, none lost" + _remark(not_owed), owed=_row(owed))
+        yield held(
+            NAME, f"{plural(records, 'acknowledged record')}, none lost" + _remark(not_owed), owed=_row(guarantees)
+        )
 
 
-def _row(owed: Owed) -> str:
-    return owed.row("All", False).name
+def _row(guarantees: Guarantees) -> str:
+    return guarantees.row("All", False).name
 
 
 def _remark(not_owed: list[str]) -> str:
@@ -87,7 +89,7 @@ def _missing(content: Content) -> tuple[list[tuple[int, Produce]], list[int]]:
 
 
 def _lost(
-    evidence: Evidence, owed: Owed, content: Content, lost: list[tuple[int, Produce]], acknowledged: int
+    evidence: Evidence, guarantees: Guarantees, content: Content, lost: list[tuple[int, Produce]], acknowledged: int
 ) -> Finding:
     offset, ack = lost[0]
     index = offset - content.start
@@ -113,7 +115,7 @@ def _lost(
         content.key,
         offsets=sorted({o for o, _ in lost}),
         witness=evidence.witness(ack, proof or next(iter(content.dumps), None)),
-        owed=owed.row_of(ack).name,
+        owed=guarantees.row_of(ack).name,
     )
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, undecided
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import DumpedBatch, ReplicaDump, StatusSample
@@ -23,10 +23,10 @@ from skerry.schema.verdict import Finding
 NAME = "replica-divergence"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     compared, good = 0, True
     for key, operations in evidence.history.partitions.items():
-        findings = list(_partition(evidence, owed, key, operations))
+        findings = list(_partition(evidence, guarantees, key, operations))
         compared += len(operations.dumps)
         good = good and not findings
         yield from findings
@@ -36,7 +36,9 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
         yield undecided(NAME, "NoDumps", "no replica was dumped, so nobody has compared them")
 
 
-def _partition(evidence: Evidence, owed: Owed, key: PartitionKey, operations: PartitionOperations) -> Iterator[Finding]:
+def _partition(
+    evidence: Evidence, guarantees: Guarantees, key: PartitionKey, operations: PartitionOperations
+) -> Iterator[Finding]:
     dumps = [dump for dump in operations.dumps if not dump.error]
     for dump in operations.dumps:
         if dump.error:
@@ -47,8 +49,8 @@ def _partition(evidence: Evidence, owed: Owed, key: PartitionKey, operations: Pa
     if missing:
         message = f"partition {key}: no dump of broker {missing[0]}, which is in the ISR"
         yield undecided(NAME, "MissingDump", message, key, witness=evidence.witness(seen_in))
-    elif operations.dumps and len(operations.dumps) < owed.replicas:
-        message = f"partition {key}: {len(operations.dumps)} of {owed.replicas} replicas were dumped"
+    elif operations.dumps and len(operations.dumps) < guarantees.replicas:
+        message = f"partition {key}: {len(operations.dumps)} of {guarantees.replicas} replicas were dumped"
         yield undecided(NAME, "MissingDump", message, key)
     if not operations.dumps and operations.produces:
         yield undecided(NAME, "NoDumps", f"partition {key}: no replica was dumped", key)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural
-from skerry.checker.owed import Owed
+from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding, FindingKind
 
@@ -19,7 +18,7 @@ NAME = "stalls"
 _NAMES = {-1: "the runner", -2: "the proxies"}
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
     stalls = evidence.history.stalls
     if not stalls:
         yield held(NAME, "0 stalls: runner, proxies and brokers ran all the time", kind=FindingKind.RUN)

@@ -28,7 +28,7 @@ ALWAYS = (
     "nothing that was never sent or definitely failed is ever read; no second value at an offset of one leader epoch; "
     "no acknowledgement for an operation invoked after one of a higher epoch completed"
 )
-"""Owed to every write, whatever was asked for."""
+"""Guarantees to every write, whatever was asked for."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ TABLE: tuple[Row, ...] = (
 
 
 @dataclass(frozen=True)
-class Owed:
+class Guarantees:
     """The facts of a run that choose the rows.
 
     ``min_in_sync_replicas``: how many replicas hold an acks=All record for certain when it is acknowledged.

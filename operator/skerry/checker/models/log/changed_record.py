@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.content import HOLE, Conflict, Content, differences
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided, value_text
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.content import HOLE, Conflict, Content, differences
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Fetch
 from skerry.schema.verdict import Finding
@@ -18,7 +18,7 @@ from skerry.schema.verdict import Finding
 NAME = "changed-record"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     records, good = 0, True
     for content in evidence.contents:
         records += sum(len(fetch.values) for fetch in content.operations.fetched)
@@ -27,7 +27,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
             continue
         good = False
         offsets = sorted({change.offset for change in changes})
-        if not owed.within_budget:
+        if not guarantees.within_budget:
             message = f"{content.key}, {offsets_text(offsets)}: records changed, but the disks that held them are lost"
             yield undecided(NAME, "DisksLost", message, content.key)
             continue

@@ -1,23 +1,22 @@
 """The recording itself is good enough to judge by.
 
 It has a header and a footer, was not cut off or aborted, holds at least one acknowledged write, and the final read
-reached the end of every partition that was written to. Otherwise the run is Inconclusive, whatever else holds.
+reached the end of everything that was written to. Otherwise the run is Inconclusive, whatever else holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural, undecided
-from skerry.checker.owed import Owed
+from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding, FindingKind
 
 NAME = "recording"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
     problems = list(_problems(evidence))
     for reason, message in problems:
         yield undecided(NAME, reason, message, kind=FindingKind.RUN)
@@ -27,7 +26,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
         yield held(NAME, f"{plural(len(history.records), 'record')}, {seconds:.1f} s, complete", kind=FindingKind.RUN)
 
 
-def _problems(evidence: Evidence) -> Iterator[tuple[str, str]]:
+def _problems(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
     history = evidence.history
     if not history.records:
         yield "EmptyHistory", "the history is empty: nothing was recorded"
@@ -42,9 +41,8 @@ def _problems(evidence: Evidence) -> Iterator[tuple[str, str]]:
         yield "Aborted", f"the run was aborted: {history.footer.reason or 'no reason was given'}"
     if not evidence.acknowledged:
         yield "NothingAcknowledged", "no write was acknowledged; a run that wrote nothing proves nothing"
-    for content in evidence.contents:
-        if content.operations.acked and content.final_read_end < 0:
-            yield "NoFinalRead", f"partition {content.key}: no final read reached the end of the log"
+    for sentence in evidence.unfinished():
+        yield "NoFinalRead", sentence
 
 
 PROPERTY = Property(NAME, __doc__, check, FindingKind.RUN)

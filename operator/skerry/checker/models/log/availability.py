@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter, sub
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held, plural, undecided
-from skerry.checker.owed import Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
 from skerry.history import PartitionOperations
 from skerry.history.records import Outcome
@@ -23,7 +23,7 @@ NAME = "availability"
 _outcome = attrgetter("outcome")
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     outcomes: Counter[Outcome] = Counter()
     gaps = []
     for key, operations in evidence.history.partitions.items():

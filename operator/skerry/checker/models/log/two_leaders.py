@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history import PartitionKey
 from skerry.history.records import Fetch, HistoryRecord, Outcome, Produce
@@ -21,7 +21,7 @@ _Leaders = dict[int, HistoryRecord]
 """Broker -> the first record that shows it as leader."""
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     epochs = _leaders_by_epoch(evidence)
     terms = _controllers_by_term(evidence)
     clashes = [(key, epoch, leaders) for (key, epoch), leaders in epochs.items() if len(leaders) > 1]

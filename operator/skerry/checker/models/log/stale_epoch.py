@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Fetch, Outcome, Produce
 from skerry.schema.verdict import Finding
@@ -19,7 +19,7 @@ from skerry.schema.verdict import Finding
 NAME = "stale-epoch-ack"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     answers, epochs, good = 0, 0, True
     for operations in evidence.history.partitions.values():
         answered: list[Produce | Fetch] = [

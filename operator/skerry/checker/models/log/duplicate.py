@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.content import HOLE, Content
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, value_text
-from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.models.log.content import HOLE, Content
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
 
 NAME = "duplicate"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     records, copies_allowed, good = 0, 0, True
     for content in evidence.contents:
         copies = _copies(content)
@@ -25,7 +25,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
         forbidden = []
         for value, first, second in copies:
             writer = content.attempts.find(value)
-            if writer and owed.owes(writer, Guarantee.ONCE):
+            if writer and guarantees.owes(writer, Guarantee.ONCE):
                 forbidden.append((value, first, second, writer))
         copies_allowed += len(copies) - len(forbidden)
         if forbidden:
@@ -42,7 +42,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
                 content.key,
                 offsets=sorted({offset for _, a, b, _ in forbidden for offset in (a, b)}),
                 witness=evidence.witness(writer, content.source_at(first), content.source_at(second)),
-                owed=owed.row_of(writer).name,
+                owed=guarantees.row_of(writer).name,
             )
     if good:
         allowed = f"; {plural(copies_allowed, 'copy', 'copies')} where none was excluded" if copies_allowed else ""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
+from skerry.checker.models.log.sessions import successive_reads
 from skerry.checker.property import Property
-from skerry.checker.sessions import successive_reads
 from skerry.schema.verdict import Finding
 
 NAME = "reader-monotonic"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     pairs, good = 0, True
     for key, operations in evidence.history.partitions.items():
         back = []

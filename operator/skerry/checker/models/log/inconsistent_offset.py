@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from skerry.checker.content import HOLE, Content, Source, differences
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, value_text
-from skerry.checker.owed import Owed
+from skerry.checker.models.log.content import HOLE, Content, Source, differences
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
@@ -28,7 +28,7 @@ class _Clash(NamedTuple):
     second_value: int
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     offsets, good = 0, True
     for content in evidence.contents:
         offsets += sum(ack.count for ack in content.operations.acked)
@@ -36,7 +36,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
         if clashes:
             good = False
             first = min(clashes, key=lambda clash: clash.offset)
-            row = next((owed.row_of(s).name for s in (first.first, first.second) if isinstance(s, Produce)), "")
+            row = next((guarantees.row_of(s).name for s in (first.first, first.second) if isinstance(s, Produce)), "")
             where = sorted({clash.offset for clash in clashes})
             message = (
                 f"partition {content.key}, {offsets_text(where)}: offset {first.offset} was said to hold "

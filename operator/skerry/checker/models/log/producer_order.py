@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, value_text
-from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
@@ -19,13 +19,13 @@ NAME = "producer-order"
 _by_offset = attrgetter("base_offset")
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     writes, good = 0, True
     producers: set[int] = set()
     for content in evidence.contents:
         last: dict[int, Produce] = {}
         swapped: list[tuple[Produce, Produce]] = []
-        ordered = [ack for ack in content.committed if ack.idempotent and owed.owes(ack, Guarantee.ORDERED)]
+        ordered = [ack for ack in content.committed if ack.idempotent and guarantees.owes(ack, Guarantee.ORDERED)]
         ordered.sort(key=_by_offset)
         for ack in ordered:
             before = last.get(ack.process)
@@ -49,7 +49,7 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
                 content.key,
                 offsets=(before.base_offset, after.base_offset),
                 witness=evidence.witness(before, after),
-                owed=owed.row_of(after).name,
+                owed=guarantees.row_of(after).name,
             )
     if good:
         yield held(NAME, f"{plural(writes, 'acknowledged write')} of {plural(len(producers), 'idempotent producer')}")

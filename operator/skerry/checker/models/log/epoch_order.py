@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
-from skerry.checker.content import Content
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.content import Content
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
@@ -21,7 +21,7 @@ NAME = "epochs-non-decreasing"
 _by_offset = attrgetter("base_offset")
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     steps, good = 0, True
     for content in evidence.contents:
         acks = [ack for ack in content.committed if ack.leader_epoch >= 0 and not ack.duplicate]

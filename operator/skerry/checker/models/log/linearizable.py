@@ -1,19 +1,20 @@
 """acks=All writes and tail reads are linearizable in real time: one order of all of them explains every answer.
 
-Each takes effect at one instant between its invocation and its answer. Exact, per partition (`skerry.checker.linear`);
-a failure is a pair of operations, one of which stands before the other in the log although it began after the other had
-been answered. A write with unknown outcome may take effect at any time after it was sent, or never.
+Each takes effect at one instant between its invocation and its answer. Exact, per partition
+(`skerry.checker.models.log.linear`); a failure is a pair of operations, one of which stands before the other in the log
+although it began after the other had been answered. A write with unknown outcome may take effect at any time after it
+was sent, or never.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.content import Content
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, undecided, value_text
-from skerry.checker.linear import Violation, first_violation, is_tail_read
-from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.models.log.content import Content
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantee, Guarantees
+from skerry.checker.models.log.linear import Violation, first_violation, is_tail_read
 from skerry.checker.property import Property
 from skerry.history.records import Fetch, HistoryRecord, Produce
 from skerry.schema.verdict import Finding
@@ -21,8 +22,8 @@ from skerry.schema.verdict import Finding
 NAME = "linearizable"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
-    row = owed.row("All", False)
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
+    row = guarantees.row("All", False)
     writes = reads = 0
     good = True
     for content in evidence.contents:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import held
-from skerry.checker.owed import Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
 from skerry.history import History, PartitionKey, PartitionOperations
 from skerry.history.records import FaultEvent, FaultStep, Outcome
@@ -31,7 +31,7 @@ class Split(NamedTuple):
     key: PartitionKey
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     history = evidence.history
     effects = [event for event in history.faults if event.step is FaultStep.EFFECTIVE]
     texts = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.checker.owed import Owed
+from skerry.checker.models.log.guarantees import Guarantees
 from skerry.experiment import Experiment
 from skerry.history import History
 from skerry.history.records import FaultStep
@@ -11,10 +11,10 @@ _DISK_KINDS = ("wipe", "disk")
 _HAPPENED = (FaultStep.INJECTING, FaultStep.EFFECTIVE, FaultStep.VERIFIED)
 
 
-def owed_by_run(history: History, experiment: Experiment | None) -> Owed:
+def guarantees_of_run(history: History, experiment: Experiment | None) -> Guarantees:
     """Without a document the least is assumed: one in-sync replica, so that a single lost disk ends what is owed."""
     flush = history.header.flush if history.header else "group"
-    return Owed(
+    return Guarantees(
         min_in_sync_replicas=experiment.spec.topic.min_in_sync_replicas if experiment else 1,
         flush=flush,
         disks_lost=_disks_lost(history, experiment, flush),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
-from skerry.checker.content import Content
+from skerry.checker.models.log.content import Content
 from skerry.history import History
 from skerry.history.records import HistoryRecord
 
@@ -37,3 +38,9 @@ class Evidence:
             for operation in operations.produces
             if operation.outcome == "ok"
         )
+
+    def unfinished(self) -> Iterator[str]:
+        """A sentence for each partition that was written to and that no final read read to its end."""
+        for content in self.contents:
+            if content.operations.acked and content.final_read_end < 0:
+                yield f"partition {content.key}: no final read reached the end of the log"

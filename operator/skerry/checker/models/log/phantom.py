@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided, value_text
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
 
 NAME = "phantom"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     records, good = 0, True
     for content in evidence.contents:
         records += len(content.settled)

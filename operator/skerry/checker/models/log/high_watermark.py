@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from itertools import accumulate
 from operator import itemgetter
 
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.owed import ALWAYS, Owed
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import Fetch, StatusSample
@@ -30,7 +30,7 @@ _Readings = dict[int, list[_Told]]
 """By leader epoch."""
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     from_status = _from_status(evidence)
     readings_count = epochs_count = 0
     good = True

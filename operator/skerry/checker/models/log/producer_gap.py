@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from skerry.checker.content import HOLE, Content
-from skerry.checker.evidence import Evidence
 from skerry.checker.findings import broken, held, plural, value_text
-from skerry.checker.owed import Guarantee, Owed
+from skerry.checker.models.log.content import HOLE, Content
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Outcome, Produce
 from skerry.schema.verdict import Finding
@@ -20,12 +20,12 @@ from skerry.schema.verdict import Finding
 NAME = "producer-gap"
 
 
-def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     batches, good = 0, True
     for content in evidence.contents:
-        owing = [op for op in content.operations.produces if op.idempotent and owed.owes(op, Guarantee.ORDERED)]
+        owing = [op for op in content.operations.produces if op.idempotent and guarantees.owes(op, Guarantee.ORDERED)]
         batches += len(owing)
-        torn = _torn(content, owed)
+        torn = _torn(content, guarantees)
         if torn:
             good = False
             operation, offsets = torn[0]
@@ -41,19 +41,19 @@ def check(evidence: Evidence, owed: Owed) -> Iterator[Finding]:
                 content.key,
                 offsets=offsets,
                 witness=evidence.witness(operation, content.source_at(offsets[0])),
-                owed=owed.row_of(operation).name,
+                owed=guarantees.row_of(operation).name,
             )
     if good:
         yield held(NAME, f"{plural(batches, 'batch', 'batches')} of idempotent producers, none torn")
 
 
-def _torn(content: Content, owed: Owed) -> list[tuple[Produce, list[int]]]:
+def _torn(content: Content, guarantees: Guarantees) -> list[tuple[Produce, list[int]]]:
     """Batches that no acknowledgement placed, and that are there in part. Acknowledged ones are `lost-write`'s."""
     by_batch: defaultdict[int, list[tuple[int, Produce]]] = defaultdict(list)
     for offset, _, writer in content.strangers():
         if writer is None or writer.outcome is Outcome.OK or writer.count == 1:
             continue
-        if writer.idempotent and owed.owes(writer, Guarantee.ORDERED):
+        if writer.idempotent and guarantees.owes(writer, Guarantee.ORDERED):
             by_batch[writer.first_value].append((offset, writer))
     return [
         (found[0][1], [offset for offset, _ in found])

@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from skerry.checker.content import HOLE, Content
+from skerry.checker.models.log.content import HOLE, Content
 from skerry.history.records import Fetch, Outcome, Produce
 
 FOREVER_NS = 1 << 62

@@ -1,0 +1,46 @@
+"""What a model is: what clients do to a system, what must then hold, and what a document may ask of it.
+
+A model is a package below ``skerry.checker.models``: one file a property, an evidence class that prepares a history for
+them, the table of what its system guarantees, and a line in ``models.MODELS``. The header of a history names its model,
+so a recording can be judged by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from skerry.checker.expectations.base import Rule
+from skerry.checker.property import Property
+from skerry.experiment import Experiment
+from skerry.history import History
+
+
+class RunEvidence(Protocol):
+    """What the properties that every model shares (``skerry.checker.common``) ask of a model's evidence."""
+
+    @property
+    def history(self) -> History: ...
+
+    @property
+    def acknowledged(self) -> int:
+        """How many writes were acknowledged; 0: the run proves nothing."""
+
+    def unfinished(self) -> Iterable[str]:
+        """A sentence for everything that clients wrote to and that the final read did not read to its end."""
+
+
+Prepare = Callable[[History, Experiment | None], tuple[Any, Any]]
+"""(history, its document) -> (the model's evidence, the guarantees of this run): what each property is given. The
+document is None where it cannot be read; the least is then guaranteed."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """``properties`` are checked always, in the order of the report; ``expectations`` by the field of the document."""
+
+    name: str
+    prepare: Prepare
+    properties: tuple[Property, ...]
+    expectations: Mapping[str, Rule]

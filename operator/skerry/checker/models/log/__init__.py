@@ -1,0 +1,73 @@
+"""The model of a replicated log: clients append batches to partitions and read records from offsets.
+
+* ``content`` puts together, per partition, what the log held according to acknowledgements, readers, the final read and
+  the replicas' segment files. All of them must agree, because a committed offset never changes.
+* ``linear`` decides whether one order of all operations agrees with real time; exactly, in one pass.
+* ``guarantees`` is the table of what is owed to a write, by how it was asked for.
+* Every other file is one property.
+"""
+
+from __future__ import annotations
+
+from skerry.checker.common import recording, stalls
+from skerry.checker.expectations import RULES
+from skerry.checker.model import Model
+from skerry.checker.models.log import (
+    aborted_read,
+    availability,
+    beyond_high_watermark,
+    changed_record,
+    duplicate,
+    epoch_order,
+    failovers,
+    high_watermark,
+    inconsistent_offset,
+    linearizable,
+    lost_write,
+    phantom,
+    producer_gap,
+    producer_order,
+    reader_back,
+    replica_divergence,
+    silent_skip,
+    stale_epoch,
+    two_leaders,
+)
+from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.guarantees import Guarantees
+from skerry.checker.models.log.guarantees_of_run import guarantees_of_run
+from skerry.checker.property import Property
+from skerry.experiment import Experiment
+from skerry.history import History
+
+PROPERTIES: tuple[Property, ...] = (
+    recording.PROPERTY,
+    lost_write.PROPERTY,
+    changed_record.PROPERTY,
+    inconsistent_offset.PROPERTY,
+    duplicate.PROPERTY,
+    phantom.PROPERTY,
+    aborted_read.PROPERTY,
+    producer_order.PROPERTY,
+    producer_gap.PROPERTY,
+    stale_epoch.PROPERTY,
+    two_leaders.PROPERTY,
+    epoch_order.PROPERTY,
+    beyond_high_watermark.PROPERTY,
+    reader_back.PROPERTY,
+    silent_skip.PROPERTY,
+    high_watermark.PROPERTY,
+    replica_divergence.PROPERTY,
+    linearizable.PROPERTY,
+    availability.PROPERTY,
+    failovers.PROPERTY,
+    stalls.PROPERTY,
+)
+"""In the order of the report: what is worst to break comes first."""
+
+
+def prepare(history: History, experiment: Experiment | None) -> tuple[Evidence, Guarantees]:
+    return Evidence(history), guarantees_of_run(history, experiment)
+
+
+MODEL = Model("log", prepare, PROPERTIES, RULES)
