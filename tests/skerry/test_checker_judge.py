@@ -119,7 +119,7 @@ class CountedWrites:
         self.history = history
         self.acknowledged = len(history.produces)
 
-    def unfinished(self):
+    def doubts(self):
         return []
 
 

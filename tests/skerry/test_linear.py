@@ -6,8 +6,10 @@ import random
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from skerry.checker.models.log.content import HOLE, Content
+from skerry.checker.models.log.fates import fate_of
 from skerry.checker.models.log.linear import first_violation
 from skerry.history import History
 from skerry.history.records import DumpedBatch, Fetch, Outcome, Produce, ReplicaDump
@@ -179,12 +181,14 @@ def decide(operations):
         return "duplicate"
     if content.dumped_end >= 0 and content.end > content.dumped_end:
         return "lost"
-    for stranger in content.strangers():
+    if fate_of(content).missing:
+        return "lost"
+    for stranger in content.strangers:
         if stranger.writer is None:
             return "phantom"
         if stranger.writer.outcome is Outcome.FAILED:
             return "aborted"
-        if stranger.writer.outcome is Outcome.OK:
+        if stranger.writer.outcome is Outcome.OK and stranger.writer.base_offset >= 0:
             return "duplicate"  # acknowledged elsewhere
     violation = first_violation(content, log_start=0)
     return violation.kind if violation else None
@@ -216,7 +220,17 @@ def random_history(rng):
         operations.append(dump(log))
     for _ in range(rng.choice([0, 1, 2])):
         perturb(rng, operations)
+    if isinstance(operations[-1], ReplicaDump) and rng.random() < 0.3:
+        forget_an_offset(rng, operations)
     return operations
+
+
+def forget_an_offset(rng, operations):
+    """An answer that says "done", and not where."""
+    acks = [i for i, op in enumerate(operations) if isinstance(op, Produce) and op.base_offset >= 0 and op.count == 1]
+    if acks:
+        position = rng.choice(acks)
+        operations[position] = replace(operations[position], base_offset=-1)
 
 
 def perturb(rng, operations):

@@ -23,7 +23,11 @@ def reasons() -> Iterator[str]:
                 yield from (each for each in _texts(node.args) if CAMEL.fullmatch(each))
             elif isinstance(node, ast.Call) and _says_inconclusive(node):
                 yield from _texts([each.value for each in node.keywords if each.arg == "reason"])
-            elif isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and path.stem == "recording":
+            elif (
+                isinstance(node, ast.Yield)
+                and isinstance(node.value, ast.Tuple)
+                and path.stem in ("recording", "evidence")
+            ):
                 yield from (each for each in _texts(node.value.elts) if CAMEL.fullmatch(each))
 
 

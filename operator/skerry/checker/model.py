@@ -27,8 +27,9 @@ class RunEvidence(Protocol):
     def acknowledged(self) -> int:
         """How many writes were acknowledged; 0: the run proves nothing."""
 
-    def unfinished(self) -> Iterable[str]:
-        """A sentence for everything that clients wrote to and that the final read did not read to its end."""
+    def doubts(self) -> Iterable[tuple[str, str]]:
+        """(reason, sentence) of whatever keeps what clients did from being judged: a final read that did not reach the
+        end, say."""
 
 
 Prepare = Callable[[History, Experiment | None], tuple[Any, Any]]

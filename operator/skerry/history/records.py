@@ -70,6 +70,11 @@ class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc
     directed_to: int = -1
     """A probe: sent to this broker only, never redirected. -1: sent to whoever leads."""
 
+    @property
+    def acknowledged(self) -> bool:
+        """It was answered as done, and something is promised by that. A write with ``acks: None`` is only ever sent."""
+        return self.outcome is Outcome.OK and self.acks != "None"
+
 
 class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=False):
     """One fetch. ``values`` are at offsets base_offset, base_offset + 1, ...

@@ -42,14 +42,16 @@ class PartitionKey(NamedTuple):
 class PartitionOperations:
     """Everything that clients and dumps say of one partition, each list in the order of recording."""
 
-    __slots__ = ("acked", "dumps", "fetched", "fetches", "key", "produces")
+    __slots__ = ("acked", "dumps", "fetched", "fetches", "key", "produces", "unplaced")
 
     def __init__(self, key: PartitionKey) -> None:
         self.key = key
         self.produces: list[Produce] = []
         """All of them, whatever their outcome."""
         self.acked: list[Produce] = []
-        """Those that are OK and carry an offset (``acks: None`` never does)."""
+        """Those that were acknowledged with an offset."""
+        self.unplaced: list[Produce] = []
+        """Those that were acknowledged without one, so that nobody knows where they should be."""
         self.fetches: list[Fetch] = []
         self.fetched: list[Fetch] = []
         """Those that are OK."""
@@ -159,8 +161,8 @@ class History:
         for produce in self.produces:
             place = found.get((produce.topic, produce.partition)) or of(produce.topic, produce.partition)
             place.produces.append(produce)
-            if produce.outcome is ok and produce.base_offset >= 0:
-                place.acked.append(produce)
+            if produce.outcome is ok and produce.acks != "None":
+                (place.acked if produce.base_offset >= 0 else place.unplaced).append(produce)
         for fetch in self.fetches:
             place = found.get((fetch.topic, fetch.partition)) or of(fetch.topic, fetch.partition)
             place.fetches.append(fetch)

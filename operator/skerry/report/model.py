@@ -51,6 +51,10 @@ class RunReport(msgspec.Struct, frozen=True):
         return tally(self.findings)
 
 
+ACCOUNTING = "accounting"
+"""The rule whose message begins a Pass: what became of everything that was acknowledged."""
+
+
 class Tally(NamedTuple):
     """Of the properties that are always checked: each counts once, by the worst that was found."""
 
@@ -92,7 +96,7 @@ def make_report(
     elif reason and verdict is Verdict.INCONCLUSIVE:  # the conductor's own finding of that very reason tells it best
         findings.sort(key=lambda finding: finding.rule not in CONDUCTOR_RULES or finding.reason != reason)
     causes = causes_of(findings, history)
-    acknowledged = sum(produce.count for operations in history.partitions.values() for produce in operations.acked)
+    acknowledged = sum(produce.count for produce in history.produces if produce.acknowledged)
     return RunReport(
         experiment=experiment.name if experiment is not None else (header.experiment if header is not None else "?"),
         hypothesis=experiment.spec.hypothesis if experiment is not None else "",
@@ -131,8 +135,10 @@ def _sentence(
 ) -> str:
     if verdict is Verdict.PASS:
         expectations = sum(finding.kind is FindingKind.EXPECTATION for finding in findings)
+        accounting = next((finding.message for finding in findings if finding.rule == ACCOUNTING), "")
+        accounted = accounting or f"{acknowledged:,} records were acknowledged"
         return (
-            f"Pass: all {acknowledged:,} acknowledged records are accounted for; "
+            f"Pass: {accounted}; "
             f"{plural(tally(findings).held, 'property', 'properties')} and {plural(expectations, 'expectation')} hold."
         )
     guilty = [cause for cause in causes if cause.verdict is verdict]

@@ -267,9 +267,9 @@ def _acknowledgements(history: History, scale: _Scale, top: float) -> tuple[list
         if produce.directed_to >= 0:
             continue
         slot = max(0, min(slots - 1, int(produce.completed_ns / slot_ns)))
-        if produce.outcome is Outcome.OK:
+        if produce.acknowledged:
             counts[slot] += produce.count
-        else:
+        elif produce.outcome is not Outcome.OK:  # acks=None: sent, and nothing more to know
             unknown[slot] += produce.count
     peak = max(counts)
     # A burst after a failover would flatten everything else: its bar breaks off at a few times the usual height.

@@ -161,6 +161,11 @@ THE_RECORDING = (
         "raise `spec.timeout`, and find out which partition has no leader",
     ),
     _reason(
+        "WriteRecordedTwice",
+        "one write stands twice in the recording, which gives every record a number of its own",
+        "report it, with the history, unless somebody edited the recording",
+    ),
+    _reason(
         "NoDumps DumpFailed MissingDump NoHighWatermark",
         "a replica could not be compared with the others",
         "read that broker's log",

@@ -13,6 +13,7 @@ SAFETY, EXPECTATION, RUN = FindingKind.SAFETY, FindingKind.EXPECTATION, FindingK
 HEADER = Header(1, "cut", "", "local", 7, 0, "test", 3)
 WRITE = Produce(1, "t", 0, 0, 1, Outcome.OK, "All", 0, 1204, base_offset=0)
 RECORDS = (HEADER, WRITE, Footer(5))
+ACCOUNTED = Finding(SAFETY, "accounting", Verdict.PASS, "all 1,204 acknowledged records are accounted for")
 HELD = Finding(SAFETY, "lost-write", Verdict.PASS, "1,204 acknowledged records, none lost")
 LOST = Finding(SAFETY, "lost-write", Verdict.FAIL, "3 of 1,204 acknowledged records are gone", reason="LostWrite")
 LATE = Finding(EXPECTATION, "leaderChange", Verdict.FAIL, "took 4.00 s", reason="TooSlow", name="new leader")
@@ -26,9 +27,9 @@ def report_of(*findings, records=RECORDS, reason=""):
 
 
 def test_a_pass_counts_what_it_rests_on():
-    report = report_of(HELD, HELD)
+    report = report_of(ACCOUNTED, HELD, HELD)
     assert report.message == (
-        "Pass: all 1,204 acknowledged records are accounted for; 1 property and 0 expectations hold."
+        "Pass: all 1,204 acknowledged records are accounted for; 2 properties and 0 expectations hold."
     )
     assert (report.verdict, report.reason, report.causes) == (Verdict.PASS, "Passed", ())
 

@@ -1,7 +1,8 @@
 """The recording itself is good enough to judge by.
 
-It has a header and a footer, was not cut off or aborted, holds at least one acknowledged write, and the final read
-reached the end of everything that was written to. Otherwise the run is Inconclusive, whatever else holds.
+It has a header and a footer, was not cut off or aborted, holds at least one acknowledged write and no write twice, and
+the final read reached the end of everything that was written to. Otherwise the run is Inconclusive, whatever else
+holds.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ def _problems(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
     elif history.footer.aborted:
         yield "Aborted", f"the run was aborted: {history.footer.reason or 'no reason was given'}"
     if not evidence.acknowledged:
-        yield "NothingAcknowledged", "no write was acknowledged; a run that wrote nothing proves nothing"
-    for sentence in evidence.unfinished():
-        yield "NoFinalRead", sentence
+        yield "NothingAcknowledged", "no write was acknowledged, so nothing was promised that could be checked"
+    yield from evidence.doubts()
 
 
 PROPERTY = Property(NAME, __doc__, check, FindingKind.RUN)

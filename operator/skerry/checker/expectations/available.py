@@ -32,10 +32,9 @@ def _limit(body: Available, run: RunFacts) -> str:
 def _one(body: Available, run: RunFacts, stretch: Window, partition: int) -> Judged:
     edges = (stretch.from_ns, stretch.to_ns)
     shown = {"limit": _limit(body, run), "window": edges, "upper_bound": True, "partition": partition}
-    if not any(
-        p.partition == partition and p.invoked_ns <= edges[1] and p.completed_ns >= edges[0] for p in run.produces
-    ):
-        return unknown("NotTried", f"partition {partition}: nobody wrote {stretch.name}", **shown)
+    if not run.tried(partition, *edges):
+        what = "nobody wrote and asked for an acknowledgement"
+        return unknown("NotTried", f"partition {partition}: {what} {stretch.name}", **shown)
     gap = longest_gap(run.ack_times[partition], *edges)
     shown |= {
         "measured": seconds(gap.length_ns),

@@ -14,7 +14,7 @@ from functools import cached_property
 from skerry.checker.expectations.leaders import Leadership, controllers, partition_leaders
 from skerry.experiment import Experiment
 from skerry.history import History
-from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Outcome, Produce, StatusSample
+from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Produce, StatusSample
 
 
 @dataclass
@@ -159,6 +159,14 @@ class RunFacts:
         """The workload's writes to the topic; probes are not among them."""
         return [p for p in self.history.produces if p.directed_to < 0 and p.topic == self.topic]
 
+    def tried(self, partition: int, from_ns: int, to_ns: int) -> list[Produce]:
+        """The workload's writes that were under way in this time and asked for an acknowledgement."""
+        return [
+            p
+            for p in self.produces
+            if p.partition == partition and p.acks != "None" and p.invoked_ns <= to_ns and p.completed_ns >= from_ns
+        ]
+
     @cached_property
     def probes(self) -> list[Produce]:
         return [p for p in self.history.produces if p.directed_to >= 0 and p.topic == self.topic]
@@ -168,7 +176,7 @@ class RunFacts:
         """Per partition when acknowledgements came, sorted."""
         times: dict[int, list[int]] = {partition: [] for partition in self.partitions}
         for produce in self.produces:
-            if produce.outcome is Outcome.OK:
+            if produce.acknowledged:
                 times.setdefault(produce.partition, []).append(produce.completed_ns)
         for values in times.values():
             values.sort()

@@ -24,11 +24,9 @@ def _one(body: MaxWriteGap, run: RunFacts, window: Window, partition: int) -> Ju
     limit = run.limit_ns(body.at_most_ns)
     edges = (window.from_ns, window.to_ns)
     shown = {"limit": seconds(limit), "window": edges, "upper_bound": True, "partition": partition}
-    tried = any(
-        p.partition == partition and p.invoked_ns <= edges[1] and p.completed_ns >= edges[0] for p in run.produces
-    )
-    if not tried:
-        return unknown("NotTried", f"partition {partition}: nobody wrote {window.name}", **shown)
+    if not run.tried(partition, *edges):
+        what = "nobody wrote and asked for an acknowledgement"
+        return unknown("NotTried", f"partition {partition}: {what} {window.name}", **shown)
     gap = longest_gap(run.ack_times[partition], *edges)
     shown |= {
         "measured": seconds(gap.length_ns),

@@ -12,7 +12,7 @@ from typing import Any
 from skerry.checker.expectations.base import SECOND, Judged, Rule, failed, passed, unknown
 from skerry.checker.expectations.facts import RunFacts
 from skerry.experiment.expectations import Throughput
-from skerry.history.records import FaultStep, Outcome
+from skerry.history.records import FaultStep
 
 
 def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
@@ -43,7 +43,7 @@ def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
 
 
 def _records(run: RunFacts, from_ns: int, to_ns: int) -> int:
-    return sum(p.count for p in run.produces if p.outcome is Outcome.OK and from_ns <= p.completed_ns <= to_ns)
+    return sum(p.count for p in run.produces if p.acknowledged and from_ns <= p.completed_ns <= to_ns)
 
 
 RULE = Rule("throughput", __doc__, judge)

@@ -140,7 +140,7 @@ class Recorder:
         def completed(result: Completed) -> None:
             now_ns = self.cluster.now_ns
             response = result.response if isinstance(result.response, ProduceResponse) else None
-            if response is not None:
+            if outcome_of(result) is Outcome.OK:
                 self.acknowledged += planned.count
                 self.acknowledged_by_partition[planned.partition] += planned.count
                 self.last_ack_ns[planned.partition] = now_ns

@@ -2,6 +2,7 @@
 
 * ``content`` puts together, per partition, what the log held according to acknowledgements, readers, the final read and
   the replicas' segment files. All of them must agree, because a committed offset never changes.
+* ``fates`` says of every acknowledged record whether it is there.
 * ``linear`` decides whether one order of all operations agrees with real time; exactly, in one pass.
 * ``guarantees`` is the table of what is owed to a write, by how it was asked for.
 * Every other file is one property.
@@ -14,6 +15,7 @@ from skerry.checker.expectations import RULES
 from skerry.checker.model import Model
 from skerry.checker.models.log import (
     aborted_read,
+    accounting,
     availability,
     beyond_high_watermark,
     changed_record,
@@ -42,6 +44,7 @@ from skerry.history import History
 
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
+    accounting.PROPERTY,
     lost_write.PROPERTY,
     changed_record.PROPERTY,
     inconsistent_offset.PROPERTY,

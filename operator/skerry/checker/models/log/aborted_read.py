@@ -22,7 +22,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     failures, good = 0, True
     for content in evidence.contents:
         failures += sum(1 for operation in content.operations.produces if is_definite_failure(operation))
-        aborted = [s for s in content.strangers() if s.writer is not None and is_definite_failure(s.writer)]
+        aborted = [s for s in content.strangers if s.writer is not None and is_definite_failure(s.writer)]
         if not aborted:
             continue
         good = False

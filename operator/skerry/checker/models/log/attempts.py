@@ -15,6 +15,16 @@ class Attempts:
         self._operations = sorted(produces, key=_first_value)
         self._firsts = [operation.first_value for operation in self._operations]
 
+    @property
+    def repeated(self) -> Produce | None:
+        """A write whose values another one has too; None: each value was sent once, as it must be."""
+        after = None
+        for operation in self._operations:
+            if after is not None and operation.first_value < after:
+                return operation
+            after = operation.first_value + operation.count
+        return None
+
     def find(self, value: int) -> Produce | None:
         position = bisect_right(self._firsts, value) - 1
         if position >= 0:

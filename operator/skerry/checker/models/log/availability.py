@@ -25,20 +25,22 @@ _outcome = attrgetter("outcome")
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     outcomes: Counter[Outcome] = Counter()
+    acknowledged = 0
     gaps = []
     for key, operations in evidence.history.partitions.items():
         outcomes.update(map(_outcome, operations.produces))
+        acknowledged += len(operations.acked) + len(operations.unplaced)
         gap_ns, at_ns = longest_gap(operations)
         if at_ns >= 0:
             gaps.append((gap_ns, at_ns, key))
-    if not outcomes[Outcome.OK]:
+    if not acknowledged:
         message = (
             f"none of {plural(outcomes.total(), 'write')} was acknowledged; a run that wrote nothing proves nothing"
         )
         yield undecided(NAME, "NothingAcknowledged", message)
         return
     text = (
-        f"{outcomes[Outcome.OK]:,} writes acknowledged, {outcomes[Outcome.FAILED]:,} failed, "
+        f"{acknowledged:,} writes acknowledged, {outcomes[Outcome.FAILED]:,} failed, "
         f"{outcomes[Outcome.UNKNOWN]:,} unknown"
     )
     if gaps:
@@ -52,7 +54,7 @@ def _latency(evidence: Evidence) -> str:
     latencies = sorted(
         op.completed_ns - (op.intended_ns if op.intended_ns >= 0 else op.invoked_ns)
         for op in evidence.history.produces
-        if op.outcome is Outcome.OK and op.directed_to < 0
+        if op.acknowledged and op.directed_to < 0
     )
     if not latencies:
         return ""
@@ -62,7 +64,7 @@ def _latency(evidence: Evidence) -> str:
 
 def longest_gap(operations: PartitionOperations) -> tuple[int, int]:
     """(length, begin) of the longest time between two acknowledgements; begin -1: there was none at all."""
-    times = sorted(op.completed_ns for op in operations.produces if op.outcome is Outcome.OK and op.directed_to < 0)
+    times = sorted(op.completed_ns for op in operations.produces if op.acknowledged and op.directed_to < 0)
     if not times:
         return 0, -1
     lengths = list(map(sub, times[1:], times))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 from skerry.checker.models.log.attempts import Attempts
@@ -75,7 +76,9 @@ class Content:
         self.key: PartitionKey = operations.key
         self.operations = operations
         self.committed: list[Produce] = [ack for ack in operations.acked if ack.acks == "All"]
-        """The acknowledged acks=All writes."""
+        """The acks=All writes that were acknowledged with an offset."""
+        self.all_acks: list[Produce] = [*self.committed, *(a for a in operations.unplaced if a.acks == "All")]
+        """The acknowledged acks=All writes, with an offset and without."""
         self.dumps: list[ReplicaDump] = [dump for dump in operations.dumps if not dump.error]
         self.acked_conflicts: list[Conflict] = []
         self.read_conflicts: list[Conflict] = []
@@ -91,8 +94,6 @@ class Content:
         self.final = self._new_column()
         self._place_final()
         self.settled = self._overlay()
-        self._attempts: Attempts | None = None
-        self._strangers: list[Stranger] | None = None
 
     # --- questions ---------------------------------------------------------------------------------------
 
@@ -107,6 +108,24 @@ class Content:
         """The high watermark that the dumps were taken with; -1: there is no dump."""
         return max((dump.high_watermark for dump in self.dumps), default=-1)
 
+    @cached_property
+    def log_start(self) -> int:
+        """Offsets in front of it retention may have removed."""
+        return min((dump.log_start_offset for dump in self.dumps), default=0)
+
+    @cached_property
+    def final_values(self) -> frozenset[int]:
+        """Every record that is there after the run, wherever it is."""
+        return frozenset(self.final)
+
+    @cached_property
+    def final_whole(self) -> bool:
+        """Everything from the start of the log to its end was looked at after the run."""
+        if self.final_end < 0:
+            return False
+        first, after = self.log_start - self.start, self.final_end - self.start
+        return after <= first or (first >= 0 and after <= len(self.final) and HOLE not in self.final[first:after])
+
     @property
     def conflicting(self) -> bool:
         """Two witnesses of committed records disagree somewhere."""
@@ -115,22 +134,19 @@ class Content:
         columns = (self.acked, self.read, self.final)
         return any(column[index] != HOLE for column in columns for index in differences(self.settled, column))
 
-    @property
+    @cached_property
     def attempts(self) -> Attempts:
-        if self._attempts is None:
-            self._attempts = Attempts(self.operations.produces)
-        return self._attempts
+        return Attempts(self.operations.produces)
 
+    @cached_property
     def strangers(self) -> list[Stranger]:
         """Every record of the log that is not where an acks=All acknowledgement put it, by offset."""
-        if self._strangers is None:
-            settled = self.settled
-            self._strangers = [
-                Stranger(self.start + index, settled[index], self.attempts.find(settled[index]))
-                for index in differences(settled, self.acked)
-                if settled[index] != HOLE
-            ]
-        return self._strangers
+        settled = self.settled
+        return [
+            Stranger(self.start + index, settled[index], self.attempts.find(settled[index]))
+            for index in differences(settled, self.acked)
+            if settled[index] != HOLE
+        ]
 
     def acknowledged_at(self, offset: int) -> Produce:
         """The acks=All acknowledgement that spoke of this offset first."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 
+from skerry.checker.findings import value_text
 from skerry.checker.models.log.content import Content
-from skerry.history import History
+from skerry.checker.models.log.fates import Fate, fate_of
+from skerry.history import History, PartitionKey
 from skerry.history.records import HistoryRecord
 
 
@@ -31,16 +33,23 @@ class Evidence:
 
     @cached_property
     def acknowledged(self) -> int:
-        """How many records were acknowledged, whatever the acks."""
-        return sum(
-            operation.count
-            for operations in self.history.partitions.values()
-            for operation in operations.produces
-            if operation.outcome == "ok"
-        )
+        """How many records were acknowledged; a record whose acknowledgement was recorded twice counts once."""
+        return sum(self.fate_of(content).acknowledged for content in self.contents)
 
-    def unfinished(self) -> Iterator[str]:
-        """A sentence for each partition that was written to and that no final read read to its end."""
+    def fate_of(self, content: Content) -> Fate:
+        """What became of the acknowledged records of one of ``contents``."""
+        return self._fates[content.key]
+
+    @cached_property
+    def _fates(self) -> dict[PartitionKey, Fate]:
+        return {content.key: fate_of(content) for content in self.contents}
+
+    def doubts(self) -> Iterator[tuple[str, str]]:
+        """(reason, sentence) of whatever keeps what clients did from being judged."""
         for content in self.contents:
-            if content.operations.acked and content.final_read_end < 0:
-                yield f"partition {content.key}: no final read reached the end of the log"
+            if self.fate_of(content).acknowledged and content.final_read_end < 0:
+                yield "NoFinalRead", f"partition {content.key}: no final read reached the end of the log"
+            repeated = content.attempts.repeated
+            if repeated is not None:
+                what = f"{value_text(repeated.first_value)} is recorded as sent twice"
+                yield "WriteRecordedTwice", f"partition {content.key}: {what}; values are unique in a run"

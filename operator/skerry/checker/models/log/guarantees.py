@@ -28,7 +28,7 @@ ALWAYS = (
     "nothing that was never sent or definitely failed is ever read; no second value at an offset of one leader epoch; "
     "no acknowledgement for an operation invoked after one of a higher epoch completed"
 )
-"""Guarantees to every write, whatever was asked for."""
+"""Owed to every write, whatever was asked for."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ TABLE: tuple[Row, ...] = (
     Row("acks=All, idempotent, disks lost beyond budget", "All", True, False, frozenset()),
     Row("acks=All, disks lost beyond budget", "All", False, False, frozenset()),
     Row("acks=Leader, idempotent, disks within budget", "Leader", True, True, frozenset({_1})),
-    Row("weaker acks", None, None, True, frozenset()),
-    Row("weaker acks, disks lost beyond budget", None, None, False, frozenset()),
+    Row("acks=Leader, disks within budget", "Leader", False, True, frozenset()),
+    Row("acks=Leader, disks lost beyond budget", "Leader", None, False, frozenset()),
+    Row("acks=None", "None", None, True, frozenset()),
+    Row("acks=None, disks lost beyond budget", "None", None, False, frozenset()),
 )
 
 

@@ -73,12 +73,12 @@ def first_violation(
     if log_start is None:
         log_start = content.start if content.end > content.start else length
     originals: dict[int, Produce] = {}
-    appends = content.committed + _unacknowledged(content, originals)
+    appends = content.committed + _unplaced(content, originals)
     if not holes_allowed:
         for hole, spare in _filled_holes(content, log_start, length):
             if spare is None:
                 return Violation("hole", hole, None, None)
-            appends.append(_endless(spare, hole, originals))
+            appends.append(_single(spare, hole, FOREVER_NS, originals))
     appends.sort(key=_by_offset)
     violation = _walk(appends, reads, clock_error_ns)
     if violation is None:
@@ -103,18 +103,26 @@ def _reads(content: Content) -> list[_Read]:
     return reads
 
 
-def _unacknowledged(content: Content, originals: dict[int, Produce]) -> list[Produce]:
-    """Records of the log that no acks=All acknowledgement put there."""
-    return [
-        _endless(stranger.writer, stranger.offset, originals)
-        for stranger in content.strangers()
-        if stranger.writer is not None
-    ]
+def _unplaced(content: Content, originals: dict[int, Produce]) -> list[Produce]:
+    """Records of the log that no acks=All acknowledgement put there, as appends of their own without an end. Of a write
+    that was acknowledged without an offset the first copy has one: the answer came after it."""
+    appends, ended = [], set()
+    for stranger in content.strangers:
+        writer = stranger.writer
+        if writer is None:
+            continue
+        answered = writer.acknowledged and writer.acks == "All" and writer.base_offset < 0
+        if answered and stranger.value not in ended:
+            ended.add(stranger.value)
+            appends.append(_single(writer, stranger.offset, writer.completed_ns, originals))
+        else:
+            appends.append(_single(writer, stranger.offset, FOREVER_NS, originals))
+    return appends
 
 
-def _endless(operation: Produce, offset: int, originals: dict[int, Produce]) -> Produce:
-    """One record of the operation as an append of its own at this offset, with a beginning and no end."""
-    append = replace(operation, base_offset=offset, count=1, completed_ns=FOREVER_NS)
+def _single(operation: Produce, offset: int, completed_ns: int, originals: dict[int, Produce]) -> Produce:
+    """One record of the operation as an append of its own at this offset."""
+    append = replace(operation, base_offset=offset, count=1, completed_ns=completed_ns)
     originals[id(append)] = operation
     return append
 
@@ -153,16 +161,16 @@ def _walk(appends: list[Produce], reads: list[_Read], clock_error_ns: int) -> Vi
     next_length, group = next(groups, (FOREVER_NS, []))
 
     for append in appends:
-        if next_length < append.base_offset + append.count:
+        if group and next_length < append.base_offset + append.count:
             # Reads up to here come first; those of a length inside this batch come when it has been invoked.
-            while next_length <= append.base_offset:
+            while group and next_length <= append.base_offset:
                 latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
                 if violation:
                     return violation
                 next_length, group = next(groups, (FOREVER_NS, []))
             if append.invoked_ns > latest:
                 latest, pusher = append.invoked_ns, append
-            while next_length < append.base_offset + append.count:
+            while group and next_length < append.base_offset + append.count:
                 latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
                 if violation:
                     return violation

@@ -21,7 +21,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     records, good = 0, True
     for content in evidence.contents:
         records += len(content.settled)
-        phantoms = [stranger for stranger in content.strangers() if stranger.writer is None]
+        phantoms = [stranger for stranger in content.strangers if stranger.writer is None]
         if not phantoms:
             continue
         good = False

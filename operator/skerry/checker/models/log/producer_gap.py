@@ -50,7 +50,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
 def _torn(content: Content, guarantees: Guarantees) -> list[tuple[Produce, list[int]]]:
     """Batches that no acknowledgement placed, and that are there in part. Acknowledged ones are `lost-write`'s."""
     by_batch: defaultdict[int, list[tuple[int, Produce]]] = defaultdict(list)
-    for offset, _, writer in content.strangers():
+    for offset, _, writer in content.strangers:
         if writer is None or writer.outcome is Outcome.OK or writer.count == 1:
             continue
         if writer.idempotent and guarantees.owes(writer, Guarantee.ORDERED):

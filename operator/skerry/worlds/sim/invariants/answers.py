@@ -62,6 +62,8 @@ class AnswerRules:
         if state is None:
             return
         self._check_leadership(host, state, response.leader_epoch)
+        if request.acks is Acks.NONE:
+            return  # it says that the write was accepted; nothing is promised, and no offset is told
         log = host.disk.logs.get(state.partition)
         batch = log.batch_at(response.base_offset) if log is not None else None
         end = response.base_offset + request.batch.record_count
