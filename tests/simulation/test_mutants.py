@@ -8,11 +8,16 @@ Equivalent mutants change something that no rule rests on: they must *not* be fo
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from skerry.checker import judge
+from skerry.experiment import load_document
+from skerry.schema.verdict import Verdict as Judged
 from skerry.worlds.sim.chaos import run_seed
+from skerry.worlds.sim.world import run_simulated
 from skerry_broker.core import decisions, election, in_sync, leadership, quorum
 from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.follower_replica import FollowerReplica
@@ -31,6 +36,7 @@ from skerry_broker.core.vacancies import Vacancies
 pytestmark = [pytest.mark.sim, pytest.mark.timeout(300)]
 
 Patch = pytest.MonkeyPatch
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 
 
 def acknowledge_before_replication(patch: Patch) -> None:
@@ -306,6 +312,16 @@ def test_broken_rule_is_found(mutant: Callable[[Patch], None], killed: Killed, m
             assert result.violations[0].rule in killed.by, result.story()
             return
     pytest.fail(f"{mutant.__name__}: {killed.within} seeds passed")
+
+
+def test_a_client_alone_finds_tail_reads_before_the_epochs_start(monkeypatch: Patch, tmp_path: Path) -> None:
+    """A reader that has read further from the old leader is told of less: no look inside of a broker is needed."""
+    tail_reads_before_the_epochs_start(monkeypatch)
+    path = EXPERIMENTS / "03b-minority-of-five.yaml"
+    text = path.read_text()
+    result = run_simulated(load_document(text, source_name=path.name), text, 7, tmp_path, "0")
+    failed = {finding.rule for finding in judge(result.history) if finding.verdict is Judged.FAIL}
+    assert failed == {"linearizable"}
 
 
 def retries_twice_as_often(patch: Patch) -> None:

@@ -79,7 +79,8 @@ class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc
 class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=False):
     """One fetch. ``values`` are at offsets base_offset, base_offset + 1, ...
 
-    Without values and with ``base_offset == high_watermark`` it is a tail read: it revealed the log's length.
+    Without values and with ``base_offset >= high_watermark`` it is a tail read: it revealed the log's length. (A reader
+    that is ahead, because it has read more from somebody else, is told that there is nothing yet: a length, too.)
     """
 
     process: int
@@ -101,6 +102,11 @@ class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=Fal
     """Part of the final read of everything by a fresh client."""
     error: str = ""
     directed_to: int = -1
+
+    @property
+    def tail(self) -> bool:
+        """It was given no record and told that the log ends at ``high_watermark``, its own place or in front of it."""
+        return not self.values and self.base_offset >= self.high_watermark >= 0
 
 
 class TopicCreate(msgspec.Struct, frozen=True, tag="topic", omit_defaults=True):

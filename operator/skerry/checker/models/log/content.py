@@ -265,7 +265,7 @@ class Content:
         final_fetches = [fetch for fetch in self.operations.fetched if fetch.final]
         self._place_reads((fetch for fetch in final_fetches if fetch.values), self.final, [])
         for fetch in final_fetches:
-            if not fetch.values and fetch.base_offset == fetch.high_watermark >= 0:
+            if fetch.tail:
                 self.final_read_end = max(self.final_read_end, fetch.high_watermark)
         for dump in sorted(self.dumps, key=lambda dump: (-dump.log_end_offset, dump.broker)):
             self._place_dump(dump)

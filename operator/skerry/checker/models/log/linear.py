@@ -7,6 +7,8 @@ remains is a chain of points in time, one per append, in the order of offsets, e
 * a *tail read* that saw length t sits between append t - 1 and append t, inside its own interval;
 * a read of records (or a high watermark) up to offset m sits after append m: it must have been answered after that.
 
+A batch is appended at one instant, so nobody is ever told of a high watermark inside one.
+
 Put every point as early as it can be. That is earliest for all later points too, so if one of them does not fit, no
 placement fits (`latest` below: the latest invocation so far, the point in time the chain has been pushed to). A failure
 is always a pair: the operation that pushed, and one that was answered before.
@@ -40,8 +42,8 @@ class Violation(NamedTuple):
     """
 
     kind: str
-    """``order`` (two appends), ``stale-read``, ``future-read``, ``hole`` (nobody can have written this offset),
-    ``shrunk`` (the log ended shorter than it was seen)"""
+    """``order`` (two appends), ``stale-read``, ``future-read``, ``half-batch`` (a reader was told of an end inside a
+    batch), ``hole`` (nobody can have written this offset), ``shrunk`` (the log ended shorter than it was seen)"""
     offset: int
     earlier: Produce | Fetch | None
     later: Produce | Fetch | None
@@ -50,11 +52,6 @@ class Violation(NamedTuple):
 _Read = tuple[int, int, int, Fetch]
 """(2 x length + tail, invoked_ns, completed_ns, operation), a plain tuple because there are millions. It proves
 ``length`` records, so it sits after append ``length - 1``; a tail read (1) also sits before append ``length``."""
-
-
-def is_tail_read(fetch: Fetch) -> bool:
-    """A fetch without records at the high watermark: it revealed the length of the log."""
-    return not fetch.values and fetch.base_offset == fetch.high_watermark >= 0
 
 
 def first_violation(
@@ -97,7 +94,7 @@ def _reads(content: Content) -> list[_Read]:
             proven = fetch.base_offset + len(values)
             reads.append((max(proven, length) << 1, fetch.invoked_ns, fetch.completed_ns, fetch))
         elif length >= 0:
-            tail = fetch.base_offset == length
+            tail = fetch.base_offset >= length
             reads.append((length << 1 | tail, fetch.invoked_ns, fetch.completed_ns, fetch))
     reads.sort(key=itemgetter(0))  # at one length: reads of records, then tail reads
     return reads
@@ -171,6 +168,9 @@ def _walk(appends: list[Produce], reads: list[_Read], clock_error_ns: int) -> Vi
             if append.invoked_ns > latest:
                 latest, pusher = append.invoked_ns, append
             while group and next_length < append.base_offset + append.count:
+                told = next((read for *_, read in group if read.high_watermark == next_length), None)
+                if told is not None:
+                    return Violation("half-batch", next_length, append, told)
                 latest, pusher, violation = _place_group(group, latest, pusher, clock_error_ns)
                 if violation:
                     return violation

@@ -14,7 +14,7 @@ from skerry.checker.findings import broken, held, plural, undecided, value_text
 from skerry.checker.models.log.content import Content
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import Guarantee, Guarantees
-from skerry.checker.models.log.linear import Violation, first_violation, is_tail_read
+from skerry.checker.models.log.linear import Violation, first_violation
 from skerry.checker.property import Property
 from skerry.history.records import Fetch, HistoryRecord, Produce
 from skerry.schema.verdict import Finding
@@ -28,7 +28,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     good = True
     for content in evidence.contents:
         writes += len(content.committed)
-        reads += sum(1 for fetch in content.operations.fetched if is_tail_read(fetch))
+        reads += sum(1 for fetch in content.operations.fetched if fetch.tail)
         if content.conflicting:
             good = False
             message = f"partition {content.key}: two records at one offset (see other findings), so it has no order"
@@ -68,6 +68,7 @@ _REASONS = {
     "order": "OrderViolation",
     "stale-read": "StaleRead",
     "future-read": "FutureRead",
+    "half-batch": "HalfBatch",
     "hole": "UnexplainedOffset",
     "shrunk": "LogShrunk",
 }
@@ -79,6 +80,11 @@ def _explain(content: Content, violation: Violation) -> str:
         return f"partition {content.key}: offset {offset} exists, and no recorded write can be there"
     if kind == "shrunk":
         return f"partition {content.key}: a reader saw a longer log than the {offset} records that are there at the end"
+    if kind == "half-batch":
+        return (
+            f"partition {content.key}: {_name(later)} was told that the log ends at offset {offset}, inside the batch "
+            f"of {_name(earlier)}"
+        )
     gap_ns = earlier.invoked_ns - later.completed_ns if earlier and later else 0
     return (
         f"partition {content.key}, offset {offset}: {_name(earlier)} comes first in the log, but began "

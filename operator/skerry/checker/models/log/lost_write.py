@@ -16,7 +16,6 @@ from skerry.checker.models.log.content import HOLE, Content, dump_value
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.fates import Missed
 from skerry.checker.models.log.guarantees import Guarantee, Guarantees
-from skerry.checker.models.log.linear import is_tail_read
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
 
@@ -96,7 +95,7 @@ def _lost(
     )
     final_reads = [f for f in content.operations.fetched if f.final]
     proof = next((f for f in final_reads if 0 <= offset - f.base_offset < len(f.values)), None)
-    proof = proof or next((f for f in reversed(final_reads) if is_tail_read(f)), None)
+    proof = proof or next((f for f in reversed(final_reads) if f.tail), None)
     return broken(
         NAME,
         "LostWrite",
