@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -149,7 +150,10 @@ class Console:
                 stderr=self._log,
             )
         except OSError as error:
-            raise Failure(f"{self._step}: cannot run {argv[0]}: {error.strerror}.") from error
+            # A directory of PATH that may not be read hides, in what the system says, that it is in none of them.
+            nowhere = os.sep not in argv[0] and shutil.which(argv[0]) is None
+            why = "it is in no directory of PATH" if nowhere else error.strerror
+            raise Failure(f"{self._step}: cannot run {argv[0]}: {why}.") from error
 
     def _finish(self, process: subprocess.Popen[bytes], argv: Sequence[str], log_offset: int) -> None:
         started = time.monotonic()

@@ -50,9 +50,21 @@ def test_a_failing_program_is_named_with_step_code_and_log(console: Console, cap
 
 
 def test_a_program_that_is_not_there(console: Console) -> None:
-    with pytest.raises(Failure, match="cannot run no-such-program: No such file"):
+    with pytest.raises(Failure, match="cannot run no-such-program: it is in no directory of PATH"):
         console.run(["no-such-program"])
     assert not console.succeeds(["no-such-program"])
+    with pytest.raises(Failure, match="cannot run /no/such/program: No such file"):
+        console.run(["/no/such/program"])
+
+
+def test_a_directory_of_path_that_may_not_be_read_hides_nothing(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system says "Permission denied" then, whoever the user is, if the program is in no other directory."""
+    (tmp_path / "no-such-program").write_text("not to be executed")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Failure, match="cannot run no-such-program: it is in no directory of PATH"):
+        console.run(["no-such-program"])
 
 
 def test_both_ends_of_a_pipe_must_succeed(console: Console) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.cli import inspect
-from skerry.cli.main import run_command_line
+from skerry.cli import inspect, run_command_line
 
 
 def test_a_bug_shows_its_place_and_exits_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

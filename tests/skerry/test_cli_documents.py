@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
 from skerry.cli import run_command_line
+from skerry.cli.documents import read_suite
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -115,6 +117,27 @@ def test_files_that_are_not_there(tmp_path, capsys):
     assert capsys.readouterr().err == f"{tmp_path}: is a directory; name one document in it\n"
     assert run_command_line(["run", str(tmp_path)]) == 3
     assert "holds no experiment document (*.yaml)" in capsys.readouterr().err
+
+
+def test_a_document_from_standard_input(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD.encode())))
+    assert run_command_line(["plan", "-"]) == 0
+    assert "crash#0: kill PartitionLeader of partition 0" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GOOD.replace("ChaosExperiment", "Pod").encode())))
+    assert run_command_line(["plan", "-"]) == 3
+    assert capsys.readouterr().err.startswith("standard input:2: kind: must be `ChaosExperiment`")
+
+
+def test_what_is_hidden_belongs_to_tools_and_not_to_a_suite(document, tmp_path):
+    (tmp_path / ".cache" / "deep").mkdir(parents=True)
+    (tmp_path / "sub").mkdir()
+    for name in ("a.yaml", ".b.yaml", ".cache/c.yaml", ".cache/deep/d.yaml"):
+        document(GOOD, name)
+    document(GOOD.replace("name: crash}", "name: other}"), "sub/e.yml")
+    assert [each.path.relative_to(tmp_path).as_posix() for each in read_suite(tmp_path)] == ["a.yaml", "sub/e.yml"]
+    assert [each.experiment.name for each in read_suite(tmp_path / ".cache" / "deep")] == ["crash"], (
+        "named, it is meant"
+    )
 
 
 def test_a_suite_is_read_whole_before_the_first_run(document, tmp_path, capsys):

@@ -92,7 +92,32 @@ def test_an_error_that_no_user_can_mend_is_not_dressed_up():
     assert output_error(ConnectionResetError(104, "Connection reset by peer"), Path("runs")) is None
 
 
-@pytest.mark.parametrize("command", [["run", EXPERIMENT, "--world", "sim"], ["report", "HISTORY"]])
+OUTPUT = pytest.mark.parametrize("command", [["run", EXPERIMENT, "--world", "sim"], ["report", "HISTORY"]])
+
+
+@OUTPUT
+@pytest.mark.parametrize(
+    ("out", "sentence"),
+    [
+        ("/proc/self/nowhere/out", "No such file or directory; choose another --out"),
+        ("dangling/out", "; choose another --out"),
+        ("file/out", "; choose another --out"),
+        ("x" * 300, "File name too long; choose a shorter --out"),
+    ],
+)
+def test_an_output_directory_that_cannot_be(command, out, sentence, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "else")
+    history = tmp_path / "history.jsonl"
+    history.write_bytes(b"")
+    arguments = [str(history) if word == "HISTORY" else word for word in command]
+    assert run_command_line([*arguments, "--out", str(tmp_path / out)]) == 3
+    said = capsys.readouterr().err
+    assert said.endswith(sentence + "\n")
+    assert said.count("\n") == 1
+
+
+@OUTPUT
 def test_an_output_directory_that_is_a_file(command, tmp_path, capsys):
     history, out = tmp_path / "history.jsonl", tmp_path / "out"
     history.write_bytes(b"")
@@ -101,3 +126,53 @@ def test_an_output_directory_that_is_a_file(command, tmp_path, capsys):
     assert run_command_line([*arguments, "--out", str(out)]) == 3
     assert capsys.readouterr().err == f"{out}: File exists; choose another --out\n"
     assert out.read_text() == "mine"
+
+
+def in_a_process(*arguments, **environment):
+    """The command in a process of its own: its exit code, standard output and standard error."""
+    code = "from skerry.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, timeout=60, env={**os.environ, **environment}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii:strict"},
+        {"PYTHONIOENCODING": "latin-1:strict"},
+    ],
+)
+def test_no_locale_ends_in_a_traceback(environment, tmp_path):
+    document = tmp_path / "x.yaml"
+    text = Path(EXPERIMENT).read_text().replace("hypothesis: ", "hypothesis: → ✓ ")
+    document.write_text(text, encoding="utf-8")
+    code, out, err = in_a_process("plan", str(document), **environment)
+    assert (code, err) == (0, b"")
+    assert b"leader-isolation: -> " in out
+    code, out, err = in_a_process("plan", os.fsdecode(b"\xff\xfe.yaml"), **environment)
+    assert (code, out) == (3, b"")
+    assert b"Traceback" not in err
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback(tmp_path):
+    """The import is interrupted by a module that stands in the way of a real one."""
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    code, out, err = in_a_process("schema", PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    assert (code, out, err) == (2, b"", b"interrupted\n")
+
+
+def test_help_and_version_load_neither_documents_nor_worlds():
+    """They took 0.3 s, most of it for what they do not use."""
+    code = (
+        "import sys; from skerry.cli import run_command_line; run_command_line(sys.argv[1:]); "
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    for argument in ("--help", "--version"):
+        done = subprocess.run([sys.executable, "-c", code, argument], capture_output=True, text=True, timeout=60)
+        assert done.stdout, done.stderr
+        loaded = set(done.stderr.split())
+        heavy = {"pydantic", "msgspec", "asyncio", "aiohttp", "uvloop", "jinja2", "yaml", "skerry.experiment"}
+        assert sorted(heavy & loaded) == []

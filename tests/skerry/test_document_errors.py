@@ -86,7 +86,44 @@ def test_the_good_one_is_good():
         ("{brokers: 3}", "[3]", "x.yaml:6: spec.cluster: must be a mapping, and is a list"),
         ("[Raft, Replication]", "Raft", "x.yaml:19: spec.faults[0].partition.planes: must be a list, and is `Raft`"),
         ("{brokers: 3}", "{brokers: 0}", "x.yaml:6: spec.cluster.brokers: must be at least 1, and is `0`"),
-        ("{name: leader-isolation}", "{name: yes}", "x.yaml:3: metadata.name: must be text, and is `true`"),
+        ("{name: leader-isolation}", "{name: true}", "x.yaml:3: metadata.name: must be text, and is `true`"),
+        (
+            "idempotent: true",
+            'idempotent: "true"',
+            'x.yaml:8: spec.workload.idempotent: must be `true` or `false`, and is the text "true"',
+        ),
+        # what one reader of YAML takes for another value than the next
+        (
+            "brokers: 3",
+            "brokers: 017",
+            "x.yaml:6: spec.cluster.brokers: `017` is another number to other readers of YAML; write it in decimal, "
+            "without leading zeros, or put text in quotes",
+        ),
+        (
+            "timeout: 4m",
+            "timeout: 1:30",
+            "x.yaml:11: spec.timeout: `1:30` is another number to other readers of YAML; write it in decimal, "
+            "without leading zeros, or put text in quotes",
+        ),
+        (
+            "seed: 7",
+            "seed: 0x7",
+            "x.yaml:10: spec.seed: `0x7` is another number to other readers of YAML; write it in decimal, "
+            "without leading zeros, or put text in quotes",
+        ),
+        (
+            "{name: leader-isolation}",
+            "{name: yes}",
+            "x.yaml:3: metadata.name: `yes` is `true` or `false` to some readers of YAML and text to others; "
+            "write `true` or `false`, or put text in quotes",
+        ),
+        # what the brokers would refuse a minute later
+        (
+            "topic: {",
+            "topic: {name: .., ",
+            "x.yaml:7: spec.topic.name: must be letters, digits and `. _ -`, beginning with a letter, a digit or `_`, "
+            "and is `..`",
+        ),
         (
             "{name: leader-isolation}",
             "{name: Leader_1}",
@@ -327,3 +364,15 @@ def test_a_chain_ends_in_time_as_a_whole():
         "x.yaml:9: spec.faults[1].kill: `b` ends 1m10s after the steady state at the earliest, and `timeout` is 1m; "
         "shorten the fault or raise `timeout`"
     ]
+
+
+@pytest.mark.parametrize("key", ["z{}", "zzz", "d{}"])
+def test_a_document_of_nothing_but_mistakes_is_refused_at_once(key):
+    """Each problem takes time to word: 20,000 of them took most of a minute."""
+    many = "".join(f"  {key.format(number)}: 1\n" for number in range(20_000))
+    (told,) = problems(GOOD + many)
+    assert told.endswith("holds more than 10,000 keys and values; an experiment is a page of text")
+    few = "".join(f"  {key.format(number)}: 1\n" for number in range(2_000))
+    found = problems(GOOD + few)
+    assert len(found) == 51
+    assert found[-1] == "x.yaml: has more problems than these 50"

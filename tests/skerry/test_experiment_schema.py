@@ -19,6 +19,7 @@ from skerry.experiment.expectations import EXPECTATIONS
 from skerry.experiment.faults import FAULTS
 from skerry.experiment.reference import reference_text
 from skerry.experiment.schema import crd, crd_text, json_schema
+from skerry.schema.base import alias_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
@@ -38,6 +39,13 @@ def test_the_crd_can_be_applied_by_a_client():
 
 def test_the_committed_reference_page_is_the_generated_one():
     assert (ROOT / "docs/experiment-reference.md").read_text() == reference_text(), "run hack/generate.py"
+
+
+def test_every_expectation_is_registered_and_a_field():
+    fields, registered = [alias_of(name) for name in RULE_ATTRIBUTES], list(EXPECTATIONS)
+    assert sorted(set(registered) - set(fields)) == [], "in `EXPECTATIONS`, and no field of `Expectation`"
+    assert sorted(set(fields) - set(registered)) == [], "a field of `Expectation`, and not in `EXPECTATIONS`"
+    assert fields == registered, "the same order in both: it is that of the reference page"
 
 
 def test_names_of_the_custom_resource():

@@ -1,13 +1,18 @@
-"""Documents from disk: one file, or every file of a suite. Everything is read before anything runs."""
+"""Documents from disk or standard input: one file, or every file of a suite. All are read before anything runs."""
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from skerry.cli.errors import CommandError, read_error
+from skerry.cli.errors import CommandError, name_of_input, open_input, read_error
+from skerry.cli.names import STANDARD_INPUT
 from skerry.experiment import DocumentError, Experiment, load_document
 from skerry.experiment.loader import DOCUMENT_BYTES_MAX
+from skerry.report.model import replay_of
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -18,13 +23,20 @@ class Document(NamedTuple):
     """As it was read: it goes into the history."""
     experiment: Experiment
 
+    def replay(self, world: str, seed: int) -> str:
+        """The command that runs it again; one that was read from standard input is in the report."""
+        if self.path == STANDARD_INPUT:
+            return replay_of(self.experiment.name, world, seed)
+        return f"skerry run {shlex.quote(str(self.path))} --world {world} --seed {seed}"
+
 
 def read_document(path: Path) -> Document:
-    """One experiment. Raises CommandError."""
-    if path.is_dir():
-        raise CommandError(f"{path}: is a directory; name one document in it")
+    """One experiment; ``-`` is standard input. Raises CommandError."""
+    name = name_of_input(path)
     try:
-        with path.open("rb") as file:
+        if path != STANDARD_INPUT and path.is_dir():
+            raise CommandError(f"{path}: is a directory; name one document in it")
+        with open_input(path) as file:
             content = file.read(DOCUMENT_BYTES_MAX + 4)  # the loader says so when it is larger
     except OSError as error:
         raise read_error(path, "a document", error) from None
@@ -33,20 +45,21 @@ def read_document(path: Path) -> Document:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise CommandError(
-            f"{path}:{line}: holds the byte 0x{content[error.start]:02x}, which is not UTF-8; save it as UTF-8 text"
+            f"{name}:{line}: holds the byte 0x{content[error.start]:02x}, which is not UTF-8; save it as UTF-8 text"
         ) from None
     try:
-        return Document(path, text, load_document(text, source_name=str(path)))
+        return Document(path, text, load_document(text, source_name=name))
     except DocumentError as error:
         raise CommandError(str(error)) from None
 
 
 def read_suite(target: Path) -> list[Document]:
-    """The document, or all below the directory in the order of their paths. Raises CommandError, with the problems of
-    all of them: whoever mends one file wants to know of the next."""
-    if not target.is_dir():
+    """The document, or all below the directory in the order of their paths; hidden files and directories belong to
+    tools, and are left out. Raises CommandError, with the problems of all of them: whoever mends one file wants to know
+    of the next."""
+    if target == STANDARD_INPUT or not target.is_dir():
         return [read_document(target)]
-    found = sorted(path for path in target.rglob("*") if path.suffix in SUFFIXES and path.is_file())
+    found = sorted(_documents_below(target))
     if not found:
         raise CommandError(f"{target}: holds no experiment document (*.yaml); name a file or another directory")
     documents: list[Document] = []
@@ -60,6 +73,18 @@ def read_suite(target: Path) -> list[Document]:
     if problems:
         raise CommandError("\n".join(problems))
     return documents
+
+
+def _documents_below(directory: Path) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        raise read_error(Path(error.filename), "a directory of documents", error) from None
+
+    for parent, directories, files in os.walk(directory, onerror=unreadable):
+        directories[:] = [name for name in directories if not name.startswith(".")]
+        for name in files:
+            path = Path(parent, name)
+            if path.suffix in SUFFIXES and not name.startswith(".") and path.is_file():
+                yield path
 
 
 def _names_used_twice(documents: list[Document]) -> list[str]:

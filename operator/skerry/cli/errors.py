@@ -1,9 +1,15 @@
-"""What a user can mend, as one sentence: what, where, what to change."""
+"""What a user can mend, as one sentence: what, where, what to change; and the files that a user names."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
+
+from skerry.cli.names import STANDARD_INPUT
 
 
 class CommandError(Exception):
@@ -14,6 +20,11 @@ _MENDED_BY = {
     errno.EACCES: "choose another --out, or change who may write there",
     errno.EPERM: "choose another --out, or change who may write there",
     errno.EROFS: "choose another --out",
+    errno.ENOENT: "choose another --out",
+    errno.EISDIR: "choose another --out",
+    errno.ELOOP: "choose another --out",
+    errno.EIO: "choose another --out, and look at this disk",
+    errno.EFBIG: "raise the limit of file sizes (`ulimit -f`), or choose another --out",
     errno.ENOTDIR: "choose another --out",
     errno.EEXIST: "choose another --out",
     errno.ENAMETOOLONG: "choose a shorter --out",
@@ -34,6 +45,18 @@ def output_error(error: OSError, out: Path) -> CommandError | None:
     return CommandError(f"{where}: {error.strerror}; {_MENDED_BY[error.errno]}")
 
 
+def name_of_input(path: Path) -> str:
+    """What sentences call it."""
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
+def open_input(path: Path) -> AbstractContextManager[BinaryIO]:
+    """A file that was named, or standard input. Raises OSError."""
+    if path == STANDARD_INPUT:
+        return contextlib.nullcontext(sys.stdin.buffer)
+    return path.open("rb")
+
+
 def read_error(path: Path, what: str, error: OSError) -> CommandError:
     """A file that was named and cannot be read."""
-    return CommandError(f"{path}: cannot be read as {what}: {error.strerror or error}")
+    return CommandError(f"{name_of_input(path)}: cannot be read as {what}: {error.strerror or error}")

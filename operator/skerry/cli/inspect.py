@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from rich.console import Console
 
 from skerry.checker import check, document_of
 from skerry.cli.documents import read_document
-from skerry.cli.errors import CommandError, output_error, read_error
+from skerry.cli.errors import CommandError, name_of_input, open_input, output_error, read_error
+from skerry.cli.names import STANDARD_INPUT
 from skerry.cli.worlds import capabilities_of
 from skerry.engine.plan import make_plan, plan_lines
 from skerry.experiment import Experiment
@@ -29,17 +31,17 @@ REFUSED = 3
 
 def read_recording(path: Path) -> History:
     """Raises CommandError."""
-    if path.is_dir():
-        inside = path / "history.jsonl"
-        hint = f"name {inside}" if inside.is_file() else "name a history.jsonl"
-        raise CommandError(f"{path}: is a directory; {hint}")
     try:
-        with path.open("rb") as lines:
+        if path != STANDARD_INPUT and path.is_dir():
+            inside = path / "history.jsonl"
+            hint = f"name {inside}" if inside.is_file() else "name a history.jsonl"
+            raise CommandError(f"{path}: is a directory; {hint}")
+        with open_input(path) as lines:
             return read_history(lines)
     except OSError as error:
         raise read_error(path, "a history", error) from None
     except HistoryError as error:
-        raise CommandError(f"{path}: {error}; name the history.jsonl of a run") from None
+        raise CommandError(f"{name_of_input(path)}: {error}; name the history.jsonl of a run") from None
 
 
 def judge_recording(path: Path, command: str) -> tuple[RunReport, History, Experiment | None]:
@@ -47,7 +49,9 @@ def judge_recording(path: Path, command: str) -> tuple[RunReport, History, Exper
     history = read_recording(path)
     experiment, _ = document_of(history)
     aborted = history.footer is not None and history.footer.aborted
-    report = make_report(experiment, history, check(history), f"skerry {command} {path}", "Aborted" if aborted else "")
+    report = make_report(
+        experiment, history, check(history), f"skerry {command} {shlex.quote(str(path))}", "Aborted" if aborted else ""
+    )
     return report, history, experiment
 
 

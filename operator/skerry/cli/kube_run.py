@@ -71,7 +71,7 @@ def run_on_cluster(options: Options, document: Document, seed: int, console: Con
 def _unrecorded(document: Document, seed: int, followed: Followed) -> RunReport:
     """What the operator refused, or could not record: the resource's own sentence is all there is."""
     finding = Finding(FindingKind.RUN, "run", followed.verdict, followed.message, reason=followed.reason)
-    replay = f"skerry run {document.path} --world kubernetes --seed {seed}"
+    replay = document.replay("kubernetes", seed)
     report = make_report(document.experiment, History([]), [finding], replay, followed.reason)
     return msgspec.structs.replace(report, world="kubernetes", seed=seed)
 

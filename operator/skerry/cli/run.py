@@ -13,7 +13,8 @@ from rich.console import Console
 
 from skerry.cli.documents import Document, read_suite
 from skerry.cli.errors import CommandError, output_error
-from skerry.cli.worlds import WorldName, run_in
+from skerry.cli.names import WorldName
+from skerry.cli.worlds import run_in
 from skerry.experiment import Experiment
 from skerry.report.files import write_report, write_suite
 from skerry.report.live import LiveView
@@ -45,18 +46,19 @@ def run_suite(options: Options, console: Console) -> int:
     documents = read_suite(options.target)
     reports: list[RunReport] = []
     try:
-        for document in documents:
-            first_seed = _seed(options, document.experiment)
-            for number in range(options.runs):
-                report = _run_one(options, document, first_seed + number, console)
-                reports.append(report)
-                if report.reason == ABORTED:
-                    return worst(each.verdict for each in reports).exit_code
+        try:
+            for document in documents:
+                first_seed = _seed(options, document.experiment)
+                for number in range(options.runs):
+                    report = _run_one(options, document, first_seed + number, console)
+                    reports.append(report)
+                    if report.reason == ABORTED:
+                        return worst(each.verdict for each in reports).exit_code
+        finally:
+            if reports and (options.runs > 1 or options.target.is_dir()):
+                _print_suite(options.out, reports, console)
     except OSError as error:
         raise output_error(error, options.out) or error from None
-    finally:
-        if reports and (options.runs > 1 or options.target.is_dir()):
-            _print_suite(options.out, reports, console)
     return worst(report.verdict for report in reports).exit_code
 
 
@@ -86,7 +88,7 @@ def _run_one(options: Options, document: Document, seed: int, console: Console) 
 
 
 def _run_here(options: Options, document: Document, seed: int, directory: Path, console: Console) -> RunReport:
-    path, _, experiment = document
+    experiment = document.experiment
     try:
         with LiveView(experiment, options.world, seed, console) as live:
             outcome = run_in(options.world, document, seed, directory, importlib.metadata.version("skerry"), live)
@@ -94,7 +96,7 @@ def _run_here(options: Options, document: Document, seed: int, directory: Path, 
         if not options.keep:
             for data in sorted(directory.glob("broker-*/data")):
                 shutil.rmtree(data)
-    replay = f"skerry run {path} --world {options.world} --seed {seed}"
+    replay = document.replay(options.world, seed)
     reason = ABORTED if outcome.finish.aborted else ""
     report = make_report(experiment, outcome.history, outcome.finish.findings, replay, reason)
     files = write_report(directory, report, outcome.history, experiment)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from skerry.cli.errors import CommandError
+from skerry.cli.names import WorldName
 from skerry.schema.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from skerry.engine.capabilities import Capabilities
     from skerry.history.run import History
     from skerry.report.live import LiveView
-
-
-class WorldName(StrEnum):
-    SIM = "sim"
-    LOCAL = "local"
-    KUBERNETES = "kubernetes"
 
 
 class Outcome(NamedTuple):

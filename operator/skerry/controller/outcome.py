@@ -7,7 +7,7 @@ import msgspec
 from skerry.controller.status import Ended
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
-from skerry.report.model import RunReport, make_report
+from skerry.report.model import RunReport, make_report, replay_of
 from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 from skerry.worlds.kubernetes.drive import NO_ACTION, RunEnd
 
@@ -23,7 +23,7 @@ def report_of(experiment: Experiment, seed: int, end: RunEnd) -> RunReport:
     if all(finding.verdict is Verdict.PASS for finding in findings):
         lost = Finding(FindingKind.RUN, "run", Verdict.INCONCLUSIVE, *_why_lost(end))
         findings = (*findings, lost)
-    replay = f"skerry run FILE --world kubernetes --seed {seed}"
+    replay = replay_of(experiment.name, "kubernetes", seed)
     report = make_report(experiment, History(()), findings, replay, finish.reason)
     return msgspec.structs.replace(report, world="kubernetes", seed=seed)
 

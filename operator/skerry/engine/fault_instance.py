@@ -77,6 +77,8 @@ class FaultInstance:
         self._judged = False
         self._again = False
         self._lost = False
+        self._moved_because = ""
+        self._not_healed_because = ""
 
     # --- what the conductor asks ------------------------------------------------------------------------
 
@@ -137,7 +139,10 @@ class FaultInstance:
         )
         refused = guard.refusals(predictions, self._spec.allow)
         if refused:
-            self._give_up(context, "GuardRefused", f"`{fault.name}` was not injected: {'; '.join(refused)}")
+            tried = "was not injected"
+            if self._moved_because:
+                tried = f"was injected and healed again, because {self._moved_because}; it was not injected once more"
+            self._give_up(context, "GuardRefused", f"`{fault.name}` {tried}: {'; '.join(refused)}")
             return
         self.fault, self.groups, self._resolution = concrete_fault, resolution.groups, resolution
         self._attempts += 1
@@ -202,7 +207,7 @@ class FaultInstance:
             return True
         # Only a note: the occurrence has not happened yet, and its steps are those of the attempt that counts.
         context.note(f"{self.occurrence.id}: {detail}; healed, and resolved again")
-        self._again = True
+        self._again, self._moved_because = True, detail
         self._heal(context, FaultStep.HEALING)
         return True
 
@@ -269,10 +274,15 @@ class FaultInstance:
             return
         if self._heal_done is not None and self._nobody_measures(context):
             self._leave_unhealed(context, "was lifted, and nobody is left to measure that it is gone")
-        elif context.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
+            return
+        failed = context.failed(self._heal_id)
+        if failed is not None:
+            self._not_healed_because = failed.error
+        if context.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
             why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
-            self._leave_unhealed(context, f"was not healed: {why}")
-        elif context.failed(self._heal_id) or context.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
+            because = f" ({self._not_healed_because})" if self._not_healed_because else ""
+            self._leave_unhealed(context, f"was not healed: {why}{because}")
+        elif failed is not None or context.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
             self._heal(context, None)
 
     def _measure_heal(self, context: StepContext, done: ActionReport, active: list[ResolvedFault]) -> None:
@@ -280,6 +290,7 @@ class FaultInstance:
         proof = healed(self.fault, done.after_ns, context.observation, self._earlier, active)
         by_registration = not isinstance(self.fault, Cut | Slow)
         if not proof.proven:
+            self._not_healed_because = proof.detail
             self._unregistered_ns = self._oldest_sample_ns(context)
             return
         if not self._judged and self.effective is not None:

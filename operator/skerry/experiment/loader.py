@@ -7,7 +7,9 @@ become huge ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,11 +22,19 @@ from skerry.experiment.sentences import sentence_of
 
 DOCUMENT_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 40
+VALUES_MAX = 10_000
+"""Keys and values of one document."""
+PROBLEMS_MAX = 50
+"""So many are told of one document; each takes time to word, and nobody reads more."""
 TOO_DEEP = f"is nested more than {DEPTH_MAX} levels deep; an experiment is not"
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp", "seq", "map")
 )
+
+_PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_PLAIN_BOOLEAN = re.compile("[Tt]rue|[Ff]alse|TRUE|FALSE")
+_INT, _BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"
 
 Path = tuple[str | int, ...]
 
@@ -44,7 +54,8 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class DocumentError(ValueError):
-    """The document is wrong. ``problems`` holds all that was found, in the order of the lines; never empty."""
+    """The document is wrong. ``problems`` holds what was found, in the order of the lines: never empty, at most
+    `PROBLEMS_MAX` and one that says that there are more."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -67,7 +78,8 @@ class _Loader:
 
     def load(self, text: str) -> Experiment:
         root = self._compose(text)
-        self._raise_if([*self._duplicate_keys(root, ())])
+        self._raise_if(self._duplicate_keys(root, ()))
+        self._raise_if(self._ambiguous_values(root, ()))
         try:
             data = yaml.SafeLoader("").construct_document(root)
         except (yaml.YAMLError, ValueError, TypeError) as error:
@@ -78,9 +90,9 @@ class _Loader:
         try:
             experiment = Experiment.model_validate(data)
         except ValidationError as error:
-            found = [self._problem(root, path, text) for path, text in sentence_of(error, data)]
+            found = (self._problem(root, path, text) for path, text in sentence_of(error, data))
             raise self._error(found) from None
-        self._raise_if([self._problem(root, path, text) for path, text in crosschecks.problems(experiment)])
+        self._raise_if(self._problem(root, path, text) for path, text in crosschecks.problems(experiment))
         return experiment
 
     def _compose(self, text: str) -> yaml.Node:
@@ -106,8 +118,9 @@ class _Loader:
         return roots[0]
 
     def _refuse_unsafe(self, text: str) -> None:
-        """Before any node is built: anchors, own tags, and depth (the parser's time grows with its square)."""
-        depth = 0
+        """Before any node is built: anchors, own tags, number of values, and depth (the parser's time grows with its
+        square)."""
+        depth = values = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             line = event.start_mark.line + 1 if event.start_mark else 0
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
@@ -115,6 +128,10 @@ class _Loader:
             tag = getattr(event, "tag", None)
             if tag is not None and tag not in _PLAIN_TAGS:
                 self._fail(line, f"has the YAML tag `{tag}`; write a plain value")
+            if isinstance(event, yaml.ScalarEvent):
+                values += 1
+                if values > VALUES_MAX:
+                    self._fail(line, f"holds more than {VALUES_MAX:,} keys and values; an experiment is a page of text")
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > DEPTH_MAX:
@@ -140,16 +157,40 @@ class _Loader:
             for index, child in enumerate(node.value):
                 yield from self._duplicate_keys(child, (*path, index))
 
+    def _ambiguous_values(self, node: yaml.Node, path: Path) -> Iterator[Problem]:
+        """What one reader of YAML takes for another value than the next, silently: `017` is 15 here and 17 elsewhere,
+        `1:30` is 90 or text, `yes` is true or text."""
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                yield from self._ambiguous_values(value, (*path, str(key.value)))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, child in enumerate(node.value):
+                yield from self._ambiguous_values(child, (*path, index))
+        elif isinstance(node, yaml.ScalarNode):
+            if node.tag == _INT and not _PLAIN_NUMBER.fullmatch(node.value):
+                what = "is another number to other readers of YAML; write it in decimal, without leading zeros"
+            elif node.tag == _BOOL and not _PLAIN_BOOLEAN.fullmatch(node.value):
+                what = "is `true` or `false` to some readers of YAML and text to others; write `true` or `false`"
+            else:
+                return
+            yield Problem(self.source, _line(node), path_text(path), f"`{node.value}` {what}, or put text in quotes")
+
     def _problem(self, root: yaml.Node, path: Path, sentence: str) -> Problem:
         return Problem(self.source, line_of(root, path), path_text(path), sentence)
 
-    def _error(self, found: list[Problem]) -> DocumentError:
-        unique = list(dict.fromkeys(found))
-        return DocumentError(sorted(unique, key=lambda problem: problem.line))
+    def _error(self, found: Iterable[Problem]) -> DocumentError:
+        """Of the first `PROBLEMS_MAX`; the others are not even worded."""
+        each = iter(found)
+        unique = list(dict.fromkeys(islice(each, PROBLEMS_MAX)))
+        problems = sorted(unique, key=lambda problem: problem.line)
+        if next(each, None) is not None:
+            problems.append(Problem(self.source, 0, "", f"has more problems than these {PROBLEMS_MAX}"))
+        return DocumentError(problems)
 
-    def _raise_if(self, found: list[Problem]) -> None:
-        if found:
-            raise self._error(found)
+    def _raise_if(self, found: Iterable[Problem]) -> None:
+        error = self._error(found)
+        if error.problems:
+            raise error
 
     def _fail(self, line: int, sentence: str) -> Any:
         raise DocumentError([Problem(self.source, line, "", sentence)]) from None

@@ -30,6 +30,7 @@ _TYPES = {
 }
 
 _PATTERNS = {
+    "topic.name": "letters, digits and `. _ -`, beginning with a letter, a digit or `_`",
     "name": "lower-case letters, digits and `-`, beginning and ending with a letter or digit",
     "prometheusUrl": "an address that begins with http:// or https://",
     "statefulSet": "the name of a StatefulSet: lower-case letters, digits, `-` and `.`",
@@ -39,15 +40,12 @@ _PATTERNS = {
 def sentence_of(error: ValidationError, data: object) -> Iterator[tuple[Path, str]]:
     """(path, sentence) of every problem in ``error``; ``data`` is what was validated."""
     details = error.errors(include_url=False, include_context=True)
+    inner = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
     for detail in details:
         path = tuple(part for part in detail["loc"] if part != "[key]")
-        if detail["type"] == "too_short" and any(_inside(other["loc"], path) for other in details):
+        if detail["type"] == "too_short" and path in inner:
             continue  # pydantic drops wrong entries before it counts: the entry's own problem says it better
         yield path, _sentence(detail, path, _value_at(data, path))
-
-
-def _inside(inner: Path, outer: Path) -> bool:
-    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _sentence(detail: ErrorDetails, path: Path, value: object) -> str:
@@ -84,7 +82,8 @@ def _sentence(detail: ErrorDetails, path: Path, value: object) -> str:
     if kind == "string_too_short":
         return "must not be empty"
     if kind == "string_pattern_mismatch":
-        rule = _PATTERNS.get(str(path[-1]), f"text that matches {context['pattern']}")
+        field = ".".join(str(part) for part in path[-2:])
+        rule = _PATTERNS.get(field) or _PATTERNS.get(str(path[-1]), f"text that matches {context['pattern']}")
         if len(path) > 2 and path[1] == "expect" and path[-1] == "name" and len(path) == 4:
             rule = "letters, digits, spaces and `_ . , -`, beginning with a letter or digit"
         return f"must be {rule}, and is {_shown(value)}"
@@ -99,13 +98,17 @@ def _shown(value: object) -> str:
     if isinstance(value, str | int | float):
         text = str(value)
         text = text if len(text) <= 60 else text[:57] + "..."
-        looks_like_a_number = isinstance(value, str) and (not text or text.lstrip("-").isdigit())
-        return f'the text "{text}"' if looks_like_a_number else f"`{text}`"
+        return f'the text "{text}"' if isinstance(value, str) and _looks_like_another_type(text) else f"`{text}`"
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
     return f"`{value}` (put it in quotes)"
+
+
+def _looks_like_another_type(text: str) -> bool:
+    """Only the quotes make it text: without them it is a number, true or false, or nothing."""
+    return not text or text.lstrip("-").isdigit() or text.casefold() in ("true", "false", "null", "~")
 
 
 def _words(expected: str) -> list[str]:

@@ -9,7 +9,8 @@ import jinja2
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
 from skerry.report.causes import name_of
-from skerry.report.model import RunReport
+from skerry.report.console import visible
+from skerry.report.model import RunReport, replay_of
 from skerry.report.offsets import offset_grids
 from skerry.report.pairs import measured_faults
 from skerry.report.picture import draw
@@ -23,7 +24,14 @@ CAUSES_SHOWN_MAX = 12
 STORY_FIRST = 12
 """Sentences before the fold."""
 
+
+def _shown(value: object) -> object:
+    """Text that was recorded, with its control characters as symbols; what a macro has rendered stays as it is."""
+    return visible(value) if type(value) is str else value
+
+
 _environment = jinja2.Environment(
+    finalize=_shown,
     loader=jinja2.PackageLoader("skerry.report"),
     autoescape=True,
     trim_blocks=True,
@@ -79,7 +87,7 @@ def _rerun(report: RunReport) -> str:
     """How to run a recording that was only judged again; its document is on the page, its file's name is unknown."""
     if report.replay.startswith("skerry run ") or report.seed < 0:
         return ""
-    return f"skerry run {report.experiment}.yaml --world {report.world} --seed {report.seed}  # the document: see below"
+    return replay_of(report.experiment, report.world, report.seed)
 
 
 def _faults(report: RunReport) -> list[tuple[str, bool]]:

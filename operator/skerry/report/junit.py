@@ -11,7 +11,7 @@ from skerry.report.causes import Cause, name_of
 from skerry.report.model import RunReport
 from skerry.schema.verdict import Finding, Verdict
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 has no way to say, not even escaped: an error text may hold any byte."""
 
 

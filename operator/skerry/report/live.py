@@ -16,7 +16,9 @@ from rich.text import Text
 from skerry.engine.world import Action, BrokerView, Observation, ProcessState, Record, Recorded
 from skerry.experiment.document import Experiment
 from skerry.history.records import FaultEvent, FaultStep, FindingSeen, Note, PhaseEvent
+from skerry.report.console import visible
 from skerry.report.timeline import FOLLOWS, GONE, SILENT, STOPPED, Timeline, led_partitions, partition_summary
+from skerry.schema.verdict import Finding
 
 NS = 1_000_000_000
 PHASES = (
@@ -102,8 +104,10 @@ class LiveView:
     def on_turn(self, now_ns: int, observation: Observation, actions: Sequence[Action]) -> None:
         records = [action.record for action in actions if isinstance(action, Record)]
         self._timeline.fault_events(record for record in records if isinstance(record, FaultEvent))
+        told: list[str] = []
         for record in records:
-            self._hear(now_ns, record)
+            if not self._is_told(record, told):
+                self._hear(now_ns, record)
         changed = self._timeline.observe(now_ns, observation)
         if self._live is not None:
             if changed or records:
@@ -131,8 +135,18 @@ class LiveView:
             case FindingSeen(finding=finding):
                 self._plain(now_ns, f"{finding.verdict} ({finding.reason or finding.rule}): {finding.message}")
 
+    @staticmethod
+    def _is_told(record: Recorded, told: list[str]) -> bool:
+        """What one decision says in several records is told once. ``told``: the sentences of this turn."""
+        match record:
+            case FaultEvent(detail=sentence) | Note(text=sentence) | FindingSeen(finding=Finding(message=sentence)):
+                known = bool(sentence) and any(sentence in each or each in sentence for each in told)
+                told += [sentence] if sentence else []
+                return known and not isinstance(record, FaultEvent)
+        return False
+
     def _print(self, line: str, style: str = "") -> None:
-        self._console.print(Text(line, style), soft_wrap=True)
+        self._console.print(Text(visible(line, lines=False), style), soft_wrap=True)
 
     def _plain(self, now_ns: int, line: str) -> None:
         if self._live is None:

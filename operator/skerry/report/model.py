@@ -81,6 +81,11 @@ def tally(findings: Sequence[Finding]) -> Tally:
     return Tally(of.count(Verdict.PASS), of.count(Verdict.FAIL), of.count(Verdict.INCONCLUSIVE))
 
 
+def replay_of(name: str, world: str, seed: int) -> str:
+    """How to run an experiment again whose file is not known here: its document is on the page for people."""
+    return f"skerry run {name}.yaml --world {world} --seed {seed}  # {name}.yaml: the document, as the report shows it"
+
+
 def make_report(
     experiment: Experiment | None, history: History, findings: Sequence[Finding], replay: str, reason: str = ""
 ) -> RunReport:

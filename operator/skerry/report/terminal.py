@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skerry.report.causes import Cause, causes_of, name_of
+from skerry.report.console import visible
 from skerry.report.model import RunReport
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
@@ -57,7 +58,8 @@ def _what_else(console: Console, cause: Cause, report: RunReport, at: str = "") 
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(text, style), soft_wrap=True)
+    """One line, whatever the text holds."""
+    console.print(Text(visible(text, lines=False), style), soft_wrap=True)
 
 
 def _table(findings: Sequence[Finding], width: int) -> Table:

@@ -24,7 +24,7 @@ from skerry.engine.world import ActionReport, Finish
 from skerry.experiment import load_document
 from skerry.history.records import HISTORY_VERSION, Footer, Header, PhaseEvent, ReplicaDump, Stall
 from skerry.report.files import write_report
-from skerry.report.model import make_report
+from skerry.report.model import make_report, replay_of
 from skerry.runner.clock import RunClock
 from skerry.runner.messages import BODY_BYTES_MAX, HISTORY_FILE, KEPT_MAX, REPORT_FILES, Answer, Begin, Events, View
 from skerry.runner.replicas import fetch_dumps
@@ -256,8 +256,7 @@ class Service:
 
     def _write_report(self, finish: Finish, run: Run) -> None:
         assert self._begin is not None
-        name = run.experiment.name
-        replay = f"skerry run {name}.yaml --world kubernetes --seed {self._begin.seed}"
+        replay = replay_of(run.experiment.name, "kubernetes", self._begin.seed)
         reason = finish.reason if finish.aborted else ""
         history = run.history()
         report = make_report(run.experiment, history, finish.findings, replay, reason)

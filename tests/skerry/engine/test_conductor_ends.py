@@ -76,3 +76,19 @@ def test_the_run_is_healed_drained_and_inconclusive(conductor, toy, phase, spoil
     assert world.standing == {}
     assert len(world.of(Heal)) >= len(world.of(Inject))
     assert bool(world.of(Drain)) == bool(world.of(StartWorkload))
+
+
+def test_what_is_not_healed_says_what_was_measured_last(conductor, toy):
+    world = toy()
+    world._heal = lambda occurrence: None  # reported done, and it stays
+    world.run(conductor())
+    (said,) = {finding.message for finding in world.finish.findings if finding.reason == "NotHealed"}
+    assert said.startswith("`cut` was not healed: it is not measured to be gone (")
+    assert " on Raft " in said
+
+
+def test_what_cannot_be_healed_says_why(conductor, toy):
+    world = toy(fails=(Heal,))
+    world.run(conductor())
+    (said,) = {finding.message for finding in world.finish.findings if finding.reason == "NotHealed"}
+    assert said == "`cut` was not healed: its heal was never reported done (the toy refuses)"

@@ -262,6 +262,30 @@ def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conduc
     assert world.finish.verdict is Verdict.PASS
 
 
+def test_a_second_attempt_that_the_guard_refuses_says_that_the_role_had_moved(conductor, toy):
+    """The cluster is not whole yet after the first one: `allow` is not what has to change."""
+    world = toy(report_delay_ns=S)
+    inject, report = world._inject, world._report
+
+    def moves(action):
+        inject(action)
+        world.leaders[0], world.epochs[0], world.isr_whole = 2, 9, False
+
+    def late(action, state, error=""):
+        """The action begins only after the samples that show the move."""
+        world.now_ns += S // 2 if isinstance(action, Inject) else 0
+        report(action, state, error)
+        world.now_ns -= S // 2 if isinstance(action, Inject) else 0
+
+    world._inject, world._report = moves, late
+    world.run(conductor())
+    assert world.finish.reason == "GuardRefused"
+    assert world.finish.message.startswith(
+        "`cut` was injected and healed again, because the role moved before the fault took effect: "
+    )
+    assert "it was not injected once more: it would leave partitions 0, 1 below the minimum ISR" in world.finish.message
+
+
 def test_a_role_that_nobody_has_ends_the_run(conductor, toy):
     world = toy()
     conduct = conductor(KILL)

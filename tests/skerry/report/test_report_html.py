@@ -81,8 +81,9 @@ def test_an_inconclusive_run_says_why_at_the_top():
 
 
 def test_a_recording_that_was_judged_again_says_how_to_run_it():
-    assert "skerry run evil.yaml --world local --seed 7  # the document" in page_of(WRITE, replay="skerry check x")
-    assert "# the document" not in page_of(WRITE)
+    page = page_of(WRITE, replay="skerry check x")
+    assert "skerry run evil.yaml --world local --seed 7  # evil.yaml: the document" in page
+    assert ": the document" not in page_of(WRITE)
 
 
 def test_a_fault_that_repeats_says_how_often_it_was_proven():

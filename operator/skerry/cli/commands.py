@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
-import re
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from skerry.cli import INTERRUPTED
 from skerry.cli.errors import CommandError
-from skerry.cli.worlds import WorldName
-from skerry.schema.base import LABEL_PATTERN
+from skerry.cli.names import WorldName
+from skerry.report.encoding import use_any_encoding
 
-INTERRUPTED = 2
+if TYPE_CHECKING:
+    from rich.console import Console
+
 BROKEN_OFF = 2
 USAGE_ERROR = 3
 OUTPUT_CLOSED = 128 + signal.SIGPIPE
@@ -33,6 +32,10 @@ SEED_MAX = 2**53 - 1
 
 def _a_name(value: str) -> str:
     """It becomes part of paths and selectors, so it is looked at first."""
+    import re
+
+    from skerry.schema.base import LABEL_PATTERN
+
     if not re.fullmatch(LABEL_PATTERN, value):
         raise typer.BadParameter(f"`{value}` is no name of a Kubernetes object: lower-case letters, digits and `-`.")
     return value
@@ -46,13 +49,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Document = Annotated[Path, typer.Argument(help="An experiment document (YAML).", metavar="FILE", show_default=False)]
+Document = Annotated[
+    Path,
+    typer.Argument(help="An experiment (YAML); - is standard input.", metavar="FILE", show_default=False),
+]
 Seed = Annotated[
     int | None,
     typer.Option(min=0, max=SEED_MAX, help="Of everything random. Default: the document's, else chosen.", metavar="N"),
 ]
 Recording = Annotated[
-    Path, typer.Argument(help="A recorded run: history.jsonl.", metavar="HISTORY", show_default=False)
+    Path,
+    typer.Argument(help="A recorded run; - is standard input.", metavar="HISTORY", show_default=False),
 ]
 Namespace = Annotated[
     str | None,
@@ -63,6 +70,8 @@ Context = Annotated[str | None, typer.Option(help="Of the kubeconfig. Default: i
 
 def _show_version(asked: bool) -> None:
     if asked:
+        import importlib.metadata
+
         sys.stdout.write(f"skerry {importlib.metadata.version('skerry')}\n")
         raise typer.Exit
 
@@ -80,7 +89,11 @@ def all_commands(
 def run_command(
     target: Annotated[
         Path,
-        typer.Argument(help="A document, or a directory of them (a suite).", metavar="FILE|DIR", show_default=False),
+        typer.Argument(
+            help="A document (- is standard input), or a directory (a suite).",
+            metavar="FILE|DIR",
+            show_default=False,
+        ),
     ],
     world: Annotated[
         WorldName, typer.Option(help="Simulated, real processes on this machine, or a cluster with the operator.")
@@ -98,7 +111,7 @@ def run_command(
     if world is not WorldName.KUBERNETES and (namespace or context):
         raise CommandError("--namespace and --context say where in a cluster: use them with `--world kubernetes`")
     options = run.Options(target, str(world), seed, runs, out, keep, namespace, context)
-    raise typer.Exit(run.run_suite(options, Console()))
+    raise typer.Exit(run.run_suite(options, _console()))
 
 
 @app.command("check")
@@ -106,13 +119,14 @@ def check_command(history: Recording) -> None:
     """Judge a recording again, with today's checker."""
     from skerry.cli import inspect
 
-    raise typer.Exit(inspect.check_history(history, Console()))
+    raise typer.Exit(inspect.check_history(history, _console()))
 
 
 @app.command("report")
 def report_command(
     history: Annotated[
-        Path | None, typer.Argument(help="A recorded run: history.jsonl.", metavar="HISTORY", show_default=False)
+        Path | None,
+        typer.Argument(help="A recorded run; - is standard input.", metavar="HISTORY", show_default=False),
     ] = None,
     kube: Annotated[
         str | None,
@@ -130,11 +144,11 @@ def report_command(
     if kube is not None:
         from skerry.cli import kube_report
 
-        raise typer.Exit(kube_report.fetch_report(kube_report.Options(kube, namespace, context, out), Console()))
+        raise typer.Exit(kube_report.fetch_report(kube_report.Options(kube, namespace, context, out), _console()))
     from skerry.cli import inspect
 
     assert history is not None
-    raise typer.Exit(inspect.render_report(history, out, Console()))
+    raise typer.Exit(inspect.render_report(history, out, _console()))
 
 
 @app.command("clean")
@@ -152,7 +166,7 @@ def clean_command(
     """Remove from a cluster what experiments left behind: cuts first. Works without the operator, too."""
     from skerry.cli import clean
 
-    raise typer.Exit(clean.clean(clean.Options(experiment, namespace, context, reports), Console()))
+    raise typer.Exit(clean.clean(clean.Options(experiment, namespace, context, reports), _console()))
 
 
 @app.command("doctor")
@@ -178,7 +192,7 @@ def doctor_command(
     from skerry.cli import doctor
 
     options = doctor.Options(namespace, context, operator_namespace, statefulset, probe, prometheus_url)
-    raise typer.Exit(doctor.examine(options, Console()))
+    raise typer.Exit(doctor.examine(options, _console()))
 
 
 @app.command("plan")
@@ -190,7 +204,7 @@ def plan_command(
     """Targets, phases, predicted effect on quorum and ISR. Nothing is touched."""
     from skerry.cli import inspect
 
-    raise typer.Exit(inspect.show_plan(document, seed, None if world is None else str(world), Console()))
+    raise typer.Exit(inspect.show_plan(document, seed, None if world is None else str(world), _console()))
 
 
 @app.command("schema")
@@ -201,13 +215,9 @@ def schema_command() -> None:
     raise typer.Exit(inspect.show_schema())
 
 
-def main() -> None:
-    """The console script."""
-    sys.exit(run_command_line(sys.argv[1:]))
-
-
 def run_command_line(arguments: Sequence[str]) -> int:
     """The exit code. Never a traceback for what the user can mend: a sentence on standard error, and 3."""
+    use_any_encoding(sys.stdout, sys.stderr)
     try:
         code = app(list(arguments), prog_name="skerry", standalone_mode=False)
         sys.stdout.flush()
@@ -227,6 +237,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
             return _output_is_closed()
         raise
     except Exception:  # a bug of ours is no verdict; Python's own exit code for it, 1, would read as Fail
+        import traceback
+
         traceback.print_exc()
         _complain("this is a bug of skerry's, and says nothing about the cluster: inconclusive")
         return BROKEN_OFF
@@ -250,5 +262,13 @@ def _usage_sentence(error: typer.TyperException) -> str:
     return f"{problem.rstrip('.').replace(chr(10), ' ')}; see `{command} --help`"
 
 
+def _console() -> Console:
+    from skerry.report.console import SafeConsole
+
+    return SafeConsole()
+
+
 def _complain(sentence: str, style: str = "red") -> None:
-    Console(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+    from skerry.report.console import SafeConsole
+
+    SafeConsole(stderr=True).print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
