@@ -44,11 +44,12 @@ async def admit(
 
     :param waits: told (reason, sentence) while it cannot begin.
     :param aborted: why it is not wanted any more; empty: it still is.
+    :raises AnotherOperator: one conducts this very experiment already.
     """
     namespace, stateful_set, place = kube.namespace, experiment.spec.cluster.stateful_set, place_of(resource)
     lease: TargetLease | None = None
     if stateful_set is not None and not experiment.spec.dry_run:
-        lease = TargetLease(kube, stateful_set, resource, tools.now, tools.sleep)
+        lease = tools.lease(kube, stateful_set, resource)
         tools.admission_queue.wait(namespace, stateful_set, place)
     not_ready_since_s: float | None = None
     try:
@@ -58,6 +59,8 @@ async def admit(
             except KubeError as error:
                 if error.forbidden:
                     return Refusal("MissingPermission", f"{error}.")
+                if not error.unanswered:
+                    return Refusal("ApiServerRefused", f"{error}.")
                 answer = Refusal(UNREACHABLE, f"{error}.")
             if isinstance(answer, Accepted):
                 return Admitted(answer, lease)

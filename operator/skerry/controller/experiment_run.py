@@ -1,7 +1,8 @@
 """One experiment, from the resource to its verdict. The task that runs this is the supervisor's.
 
-Whatever ends it leaves through ``finally``: the world heals in its own; the Lease is released, unless the operator
-itself is stopping (the next one takes it up again).
+Whatever ends it leaves through ``finally``: the world heals in its own; the Lease is released, or handed over when the
+operator itself is stopping (the next one takes it up again). While another operator conducts the experiment, nothing is
+done or written here.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from skerry.controller.admission import UNREACHABLE, admit
+from skerry.controller.admission import AGAIN_S, UNREACHABLE, admit
 from skerry.controller.document import InvalidDocument, read_resource
 from skerry.controller.dry_run import dry_run
-from skerry.controller.lease import TargetLease
+from skerry.controller.lease import AnotherOperator, TargetLease
 from skerry.controller.outcome import ABORTED, ended, never_began, report_of
 from skerry.controller.report import files_of, packed, store
 from skerry.controller.resume import brokers_of, capabilities_of
-from skerry.controller.status import Ended
+from skerry.controller.status import Ended, is_complete
 from skerry.controller.status_journal import Interruption, StatusJournal, interruption
 from skerry.controller.status_reporter import StatusReporter
 from skerry.controller.status_writer import RETRY_S
@@ -29,7 +30,7 @@ from skerry.engine.conductor import Conductor
 from skerry.experiment.document import Experiment
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Verdict
-from skerry.worlds.kubernetes.api import JOBS, Kube, KubeError
+from skerry.worlds.kubernetes.api import EXPERIMENTS, JOBS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.drive import ClusterWorld, RunEnd, broken_off, drive
 from skerry.worlds.kubernetes.names import ABORT_ANNOTATION, workload_name
@@ -38,6 +39,7 @@ from skerry.worlds.kubernetes.run_topic import document_text, own_topic
 from skerry.worlds.kubernetes.sweep import SweepIncomplete, sweep
 
 OPERATOR_ERROR = "OperatorError"
+REFUSED = "ApiServerRefused"
 STORE_ATTEMPTS = 5
 OPT_IN_S = 5.0
 """How often the namespace's label is looked at; before each injection it is anyway."""
@@ -75,14 +77,50 @@ class ExperimentRun:
             self._abort_for(ABORTED, str(reason).strip() or f"the annotation {ABORT_ANNOTATION} was set")
 
     async def run(self) -> None:
-        """To the verdict, and until that is written."""
+        """To the verdict, and until that is written: by us, or by the operator that conducts it already."""
+        while await self._is_ours_to_conduct():
+            with contextlib.suppress(AnotherOperator):
+                await self._conduct()
+                return
+
+    async def _conduct(self) -> None:
+        """Raises AnotherOperator when it turns out to be conducted already; nothing was touched then."""
         async with self._status_reporter.open():
             try:
                 await self._run()
                 await self._status_reporter.settle()
             finally:
-                if self._lease is not None and not self.stopping:
-                    await self._lease.release()
+                if self._lease is not None:
+                    await (self._lease.hand_over() if self.stopping else self._lease.release())
+
+    async def _is_ours_to_conduct(self) -> bool:
+        """Wait while another operator conducts it. False: nothing is left to do."""
+        spec = self._resource.get("spec") or {}
+        stateful_set = (spec.get("cluster") or {}).get("statefulSet")
+        waited = self._status_reporter.gone
+        if not waited and interruption(self._resource.get("status") or {}) is None:
+            return True  # it has not begun; admission looks at the Lease
+        while stateful_set and not spec.get("dryRun"):
+            try:
+                await self._tools.lease(self._kube, str(stateful_set), self._resource).held_by_another()
+                if not waited:
+                    return True
+                found = await self._kube.get(EXPERIMENTS, self.name)
+            except AnotherOperator as other:
+                if not waited:
+                    log.info("operator `%s` conducts it", other)
+                waited = True
+            except KubeError:
+                if not waited:
+                    return True  # what begins it is told, and says so
+            else:
+                if found is None or str(found["metadata"]["uid"]) != self.uid or is_complete(found):
+                    return False
+                self._resource = found
+                self._status_reporter = StatusReporter(self._kube, found, self._tools)
+                return True
+            await self._tools.sleep(AGAIN_S)
+        return not waited
 
     async def crashed(self, error: Exception) -> None:
         """``run`` raised what it never should. Returns when what can be healed is healed, and the verdict written."""
@@ -131,7 +169,7 @@ class ExperimentRun:
 
     async def _begin(self, experiment: Experiment, seed: int) -> None:
         answer = await admit(
-            self._kube, self._resource, experiment, seed, self._tools, self._status_reporter.waits, lambda: self._abort
+            self._kube, self._resource, experiment, seed, self._tools, self._waits, lambda: self._abort
         )
         if isinstance(answer, Refusal):
             self._status_reporter.refused(answer)
@@ -142,8 +180,14 @@ class ExperimentRun:
             self._status_reporter.planned(plan.targets)
             self._status_reporter.ended(Ended(Verdict.INCONCLUSIVE, "DryRun", plan.message, finished=False))
         else:
+            self._status_reporter.has_lease()
             self._status_reporter.accepted()
             await self._drive(experiment, seed, accepted.brokers, accepted.capabilities, None)
+
+    def _waits(self, reason: str, message: str) -> None:
+        if self._status_reporter.gone:
+            raise AnotherOperator("who writes its status")
+        self._status_reporter.waits(reason, message)
 
     async def _resume(self, experiment: Experiment, seed: int, found: Interruption) -> None:
         """Heal, drain, check what was found begun; nothing can refuse that, and it is tried until it could be done."""
@@ -152,6 +196,7 @@ class ExperimentRun:
             try:
                 brokers = await brokers_of(self._kube, experiment)
                 self._lease = await self._lease_or_not(brokers.name)
+                self._status_reporter.has_lease()
                 able = capabilities_of(self._kube.namespace)
                 await self._drive(experiment, seed, brokers, able, found)
                 return
@@ -160,8 +205,8 @@ class ExperimentRun:
                 await self._tools.sleep(RETRY_S)
 
     async def _lease_or_not(self, stateful_set: str) -> TargetLease:
-        """Healing does not depend on whether it can be had."""
-        lease = TargetLease(self._kube, stateful_set, self._resource, self._tools.now, self._tools.sleep)
+        """Healing does not depend on whether it can be had. Raises AnotherOperator: then that one heals."""
+        lease = self._tools.lease(self._kube, stateful_set, self._resource)
         try:
             other = await lease.take()
         except KubeError as error:
@@ -220,7 +265,7 @@ class ExperimentRun:
         except KubeError as error:
             if resumed:
                 raise
-            return broken_off(UNREACHABLE, f"{error}.")
+            return broken_off(UNREACHABLE if error.unanswered else REFUSED, f"{error}.")
         finally:
             self._tools.metrics.running.dec()
             for task in keeping:
@@ -245,7 +290,10 @@ class ExperimentRun:
         self._status_reporter.ended(outcome._replace(report=stored, note=content.note if stored else problem))
 
     async def _remove_workload(self) -> None:
-        """One that never came up has nothing to serve, and would want its place on a node until its deadline."""
+        """One that never came up has nothing to serve, and would want its place on a node until its deadline. Without
+        the Lease it may be another operator's, and stays."""
+        if self._lease is None or not await self._lease.is_ours():
+            return
         try:
             await self._kube.delete(JOBS, workload_name(self.name))
         except KubeError as error:

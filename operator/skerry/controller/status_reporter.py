@@ -40,8 +40,12 @@ class StatusReporter:
 
     @property
     def gone(self) -> bool:
-        """The experiment was deleted; nothing is written any more."""
+        """The experiment was deleted, or another operator writes its status; nothing is written any more."""
         return self._status_writer.gone
+
+    def has_lease(self) -> None:
+        """From now on no other operator may write the status."""
+        self._status_writer.exclusive = True
 
     @property
     def seed(self) -> int | None:

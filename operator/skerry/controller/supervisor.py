@@ -53,7 +53,8 @@ class Supervisor:
         """By uid."""
         self._over: dict[str, str] = {}
         """Uids that were begun here and are not begun again -> their namespace."""
-        self._retained: set[asyncio.Task[None]] = set()
+        self._retained: dict[str, asyncio.Task[None]] = {}
+        """By uid: those that are over, until their metrics go."""
         self._stopping = False
 
     @property
@@ -92,7 +93,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Heal what runs, bounded; the next operator goes on from the journals."""
         self._stopping = True
-        for task in self._retained:
+        for task in self._retained.values():
             task.cancel()
         for each in self._running.values():
             each.run.stopping = not each.deleted
@@ -114,6 +115,8 @@ class Supervisor:
 
     def _gone(self, uid: str) -> None:
         self._over.pop(uid, None)
+        if (retained := self._retained.pop(uid, None)) is not None:
+            retained.cancel()
         supervised = self._running.get(uid)
         if supervised is None or supervised.deleted:  # a second cancellation would break off the healing
             return
@@ -130,9 +133,7 @@ class Supervisor:
                 log.info("the experiment was deleted; everything of it is absent, or goes with it")
                 run.forget()
             elif not self._stopping:
-                retained = asyncio.create_task(self._forget_later(run))
-                self._retained.add(retained)
-                retained.add_done_callback(self._retained.discard)
+                self._retain(uid, run)
 
     async def _to_its_end(self, run: ExperimentRun) -> None:
         try:
@@ -144,6 +145,16 @@ class Supervisor:
             except Exception:
                 log.exception("and the verdict could not be written")
 
-    async def _forget_later(self, run: ExperimentRun) -> None:
-        await self._tools.sleep(run.retain_ns / NS)
-        run.forget()
+    def _retain(self, uid: str, run: ExperimentRun) -> None:
+        """Its metrics go when `retain` is over, or with the experiment, or with this process."""
+
+        async def wait() -> None:
+            await self._tools.sleep(run.retain_ns / NS)
+
+        def forget(_: object) -> None:
+            self._retained.pop(uid, None)
+            run.forget()
+
+        retained = asyncio.create_task(wait())
+        self._retained[uid] = retained
+        retained.add_done_callback(forget)

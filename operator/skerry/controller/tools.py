@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from skerry.controller.admission_queue import AdmissionQueue
+from skerry.controller.lease import TargetLease
 from skerry.controller.metrics import Metrics
 from skerry.engine.loop import TURN_NS
 from skerry.engine.observation import Observation
 from skerry.experiment.document import Experiment
+from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.drive import ClusterWorld
@@ -42,6 +45,8 @@ class Tools:
     preflight: Callable[[Kube, Experiment, Settings], Awaitable[Accepted | Refusal]]
     look: Callable[[BrokerSet], Awaitable[Observation]]
     """Asks every broker for its status, for a dry run."""
+    identity: str = field(default_factory=socket.gethostname)
+    """Of this operator, among others of its namespace: in a cluster the name of its pod."""
     metrics: Metrics = field(default_factory=Metrics)
     admission_queue: AdmissionQueue = field(default_factory=AdmissionQueue)
     now: Callable[[], float] = time.time
@@ -51,3 +56,7 @@ class Tools:
     """Between two turns of a run."""
     draw_seed: Callable[[], int] = draw_seed
     draw_token: Callable[[], str] = draw_token
+
+    def lease(self, kube: Kube, stateful_set: str, experiment: JsonObject) -> TargetLease:
+        """Of the brokers, for this experiment (the resource) and this operator."""
+        return TargetLease(kube, stateful_set, experiment, self.identity, self.now, self.sleep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import heapq
 import importlib.util
 import itertools
@@ -316,8 +317,9 @@ class Lab:
         item["metadata"].update(metadata)
         return self.kube.put(EXPERIMENTS, item)
 
-    def experiment_run(self, resource: dict[str, Any] | None = None) -> ExperimentRun:
-        return ExperimentRun(self.kube, copy.deepcopy(resource or self.resource()), self.tools)
+    def experiment_run(self, resource: dict[str, Any] | None = None, operator: str = "operator-a") -> ExperimentRun:
+        tools = dataclasses.replace(self.tools, identity=operator)
+        return ExperimentRun(self.kube, copy.deepcopy(resource or self.resource()), tools)
 
     async def run(self, work: Awaitable[Any]) -> Any:
         """To its end, on the lab's clock."""
@@ -325,9 +327,9 @@ class Lab:
         await self.clock.until(task.done)
         return await task
 
-    async def story(self, resource: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def story(self, resource: dict[str, Any] | None = None, operator: str = "operator-a") -> dict[str, Any]:
         """One experiment to its end; its status."""
-        experiment_run = self.experiment_run(resource)
+        experiment_run = self.experiment_run(resource, operator)
         await self.run(experiment_run.run())
         return self.kube.status(experiment_run.name)
 

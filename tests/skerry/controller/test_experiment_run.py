@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import copy
 import gzip
 import json
 from typing import Any
@@ -379,3 +380,74 @@ async def test_a_document_that_cannot_be_read_any_more_is_swept(lab):
     status = await lab.story(resource)
     assert conditions(status)["Accepted"] == "False InvalidDocument"
     assert lab.kube.find(NETWORK_POLICIES, "skerry-story-cut-0") is None
+
+
+# --- two operators ------------------------------------------------------------------------------------------
+
+
+async def both_to_the_end(lab, first, second):
+    tasks = [asyncio.ensure_future(each.run()) for each in (first, second)]
+    await lab.clock.until(lambda: all(task.done() for task in tasks))
+    await asyncio.gather(*tasks)
+
+
+def verdicts(lab):
+    return [patch["verdict"] for patch in lab.kube.statuses if "verdict" in patch]
+
+
+async def test_of_two_operators_that_see_it_at_once_one_conducts(lab):
+    """The planted bug: both injected, each took the other's policy for somebody's, and the later verdict won."""
+    resource = lab.resource()
+    await both_to_the_end(lab, lab.experiment_run(resource), lab.experiment_run(resource, operator="operator-b"))
+    assert len(lab.worlds) == 1
+    assert verdicts(lab) == ["Pass"]
+    assert lab.kube.find(LEASES, "skerry-broker") is None
+
+
+async def test_an_operator_that_comes_into_a_run_of_another_one_does_nothing_and_says_nothing(lab):
+    first = asyncio.ensure_future(lab.experiment_run().run())
+    await lab.clock.until(lambda: lab.kube.status().get("phase") == "Holding")
+    second = asyncio.ensure_future(lab.experiment_run(lab.kube.find(EXPERIMENTS, "story"), operator="operator-b").run())
+    await lab.clock.until(lambda: first.done() and second.done())
+    assert len(lab.worlds) == 1
+    assert verdicts(lab) == ["Pass"]
+
+
+async def test_it_takes_over_when_the_other_one_is_gone_for_good(lab):
+    """A killed operator renews no Lease; until that lapses it might still be at work."""
+    killed = asyncio.ensure_future(lab.experiment_run().run())
+    await lab.clock.until(lambda: lab.kube.status().get("phase") == "Holding")
+    lease = copy.deepcopy(lab.kube.find(LEASES, "skerry-broker"))
+    killed.cancel()
+    await lab.clock.until(killed.done)
+    lab.kube.put(LEASES, lease)
+    begun_s = lab.clock.now_s
+    healed_s: list[float] = []
+    lab.hook = lambda world: healed_s.append(lab.clock.now_s) if world.healed else None
+    status = await lab.story(lab.kube.find(EXPERIMENTS, "story"), operator="operator-b")
+    assert len(lab.worlds) == 2
+    assert conditions(status)["Succeeded"] == "Unknown Interrupted"
+    assert 8 < healed_s[0] - begun_s < 20
+
+
+async def test_a_verdict_that_another_operator_wrote_stays(lab):
+    """The Lease was lost for a while: what it then finds out changes nothing any more."""
+    experiment_run = lab.experiment_run()
+    task = asyncio.ensure_future(experiment_run.run())
+    await lab.clock.until(lambda: lab.kube.status().get("phase") == "Checking")
+    resource = lab.kube.find(EXPERIMENTS, "story")
+    resource["status"] |= {"verdict": "Inconclusive", "completionTime": "2027-01-15T08:00:00Z"}
+    lab.kube.put(EXPERIMENTS, resource)
+    await lab.clock.until(task.done)
+    assert lab.kube.status()["verdict"] == "Inconclusive"
+
+
+async def test_without_the_lease_the_workload_of_another_operator_is_left_alone(lab, monkeypatch):
+    async def never(world):
+        lab.kube.find(LEASES, "skerry-broker")["spec"]["holderIdentity"] = "story/aaaaaaaa-0000-1111/operator-b"
+        raise NotStarted("WorkloadNotStarted", "The image cannot be had.")
+
+    monkeypatch.setattr(lab.world_class, "start", never)
+    lab.kube.put(JOBS, {"metadata": {"name": "skerry-story-workload"}})
+    await lab.story()
+    assert lab.kube.find(JOBS, "skerry-story-workload")

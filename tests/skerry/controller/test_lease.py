@@ -6,11 +6,20 @@ import asyncio
 
 import pytest
 
-from skerry.controller.lease import Holder, TargetLease, holder_of, lease_manifest, may_take, micro_time
+from skerry.controller.lease import (
+    AnotherOperator,
+    Holder,
+    TargetLease,
+    holder_of,
+    lease_manifest,
+    may_take,
+    micro_time,
+)
 from skerry.worlds.kubernetes.api import EXPERIMENTS, LEASES, KubeError
 
 NOW_S = 1_800_000_000.0
-US, THEM = Holder("story", "aaaaaaaa-0000-1111"), Holder("other", "o-1")
+US, THEM = Holder("story", "aaaaaaaa-0000-1111", "operator-a"), Holder("other", "o-1", "operator-a")
+OTHER_OPERATOR = US._replace(operator="operator-b")
 
 
 def lease(holder: Holder | str, age_s: float, **spec):
@@ -40,6 +49,10 @@ def lease(holder: Holder | str, age_s: float, **spec):
         (lease(THEM, 0, renewTime=None), True),
         (lease(THEM, 0, renewTime="yesterday"), True),
         (lease("story/another-uid", 0), False),
+        (lease(OTHER_OPERATOR, 14.9), False),
+        (lease(OTHER_OPERATOR, 15), True),
+        (lease("story/aaaaaaaa-0000-1111/", 0), True),
+        (lease("story/aaaaaaaa-0000-1111", 0), True),
     ],
 )
 def test_may_take(standing, taken):
@@ -52,15 +65,15 @@ def test_a_manifest_reads_back():
         "kind": "ChaosExperiment",
         "metadata": {"name": US.name, "uid": US.uid},
     }
-    manifest = lease_manifest("broker", resource, NOW_S)
+    manifest = lease_manifest("broker", resource, US.operator, NOW_S)
     assert holder_of(manifest) == US
     assert not may_take(manifest, THEM, NOW_S + 14)
     assert may_take(manifest, THEM, NOW_S + 15)
     assert manifest["metadata"]["ownerReferences"][0]["uid"] == US.uid
 
 
-def target(lab, resource):
-    return TargetLease(lab.kube, "broker", resource, lab.clock.now, lab.clock.sleep)
+def target(lab, resource, operator="operator-a"):
+    return TargetLease(lab.kube, "broker", resource, operator, lab.clock.now, lab.clock.sleep)
 
 
 async def test_looking_touches_nothing(lab):
@@ -87,7 +100,7 @@ async def test_one_that_lapsed_is_not_taken_from_a_run_without_a_verdict(lab):
     assert await target(lab, second).take() == "story"
     lab.kube.find(EXPERIMENTS, "story")["status"] = {"completionTime": "2027-01-15T08:00:00Z"}
     assert await target(lab, second).take() == ""
-    assert holder_of(lab.kube.find(LEASES, "skerry-broker")) == Holder("second", "s-1")
+    assert holder_of(lab.kube.find(LEASES, "skerry-broker")) == Holder("second", "s-1", "operator-a")
 
 
 @pytest.mark.parametrize("replaced", [False, True])
@@ -104,7 +117,45 @@ async def test_one_that_lapsed_is_taken_when_its_experiment_is_gone(lab, replace
 async def test_of_two_at_the_same_moment_one_has_it(lab):
     leases = [target(lab, lab.resource(name=name, uid=f"{name}-1")) for name in ("a", "b")]
     answers = await asyncio.gather(*(each.take() for each in leases))
-    assert sorted(answers) == ["", "another experiment"]
+    assert sorted(answers) in (["", "a"], ["", "b"])
+
+
+async def test_of_two_operators_one_conducts_and_the_other_learns_who(lab):
+    resource = lab.resource()
+    first, second = target(lab, resource), target(lab, resource, "operator-b")
+    answers = await asyncio.gather(first.take(), second.take(), return_exceptions=True)
+    (loser,) = [each for each in answers if isinstance(each, AnotherOperator)]
+    assert str(loser) in ("operator-a", "operator-b")
+    assert answers.count("") == 1
+    winner = first if answers[0] == "" else second
+    assert await winner.is_ours()
+    await (second if winner is first else first).release()
+    assert await winner.is_ours(), "only its holder releases it"
+
+
+async def test_another_operator_takes_over_what_was_handed_over_or_has_lapsed(lab):
+    resource = lab.resource()
+    first, second, third = (target(lab, resource, f"operator-{name}") for name in "abc")
+    await first.take()
+    with pytest.raises(AnotherOperator, match="operator-a"):
+        await second.take()
+    await first.hand_over()
+    assert await second.take() == ""
+    lab.clock.now_s += 16
+    assert await third.take() == ""
+    await second.hand_over()
+    assert await third.is_ours()
+
+
+async def test_a_lease_that_another_operator_took_is_lost(lab):
+    lost: list[str] = []
+    resource = lab.resource()
+    first, second = target(lab, resource), target(lab, resource, "operator-b")
+    await first.take()
+    lab.clock.now_s += 16  # it stood still for so long
+    await second.take()
+    await lab.run(first.keep(lost.append))
+    assert lost == ["the Lease skerry-broker was taken by another operator, `operator-b`"]
 
 
 async def test_it_is_renewed_while_it_is_kept(lab):

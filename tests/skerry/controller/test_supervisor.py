@@ -174,6 +174,16 @@ async def test_metrics_are_kept_for_a_while(lab):
     assert b'skerry_verdicts_total{verdict="Pass"} 1.0' in lab.tools.metrics.exposition()
 
 
+async def test_metrics_of_one_that_is_over_go_with_it(lab):
+    lab.resource()
+    seen(lab, "ADDED", "story")
+    await lab.clock.until(lambda: not lab.supervisor.running)
+    assert b'skerry_fault_effective_timestamp_seconds{experiment="story"' in lab.tools.metrics.exposition()
+    lab.supervisor.seen("DELETED", lab.kube.objects.pop((EXPERIMENTS.plural, "story")))
+    await lab.clock.pass_s(1)
+    assert b'experiment="story"' not in lab.tools.metrics.exposition()
+
+
 # --- the list, which makes up for what the watch missed -----------------------------------------------------
 
 

@@ -81,6 +81,8 @@ class FakeApi:
         self.silent: set[tuple[str, str]] = set()
         """(verb, resource) that is never answered."""
         self.git_version = "v1.34.4"
+        self.openapi: Object | None = None
+        """What it publishes of the schemas of experiments; None: nothing."""
         self._callbacks: list[tuple[str, str, Callable[[Object], None]]] = []
         self._refusals: list[tuple[str, str, Refused]] = []
         self._versions = itertools.count(1)
@@ -180,6 +182,10 @@ class FakeApi:
         path = request.match_info["path"]
         if path == "version":
             return web.json_response({"gitVersion": self.git_version})
+        if path.startswith("openapi/"):
+            if self.openapi is None:
+                raise Refused(404, "NotFound", "the server could not find the requested resource")
+            return web.json_response(self.openapi)
         group, version, namespace, plural, name, subresource, rest = _parts(path)
         body = json.loads(await request.read()) if request.can_read_body else None
         dry_run = request.query.get("dryRun") == "All"
@@ -235,11 +241,11 @@ class FakeApi:
         return self.objects[key]
 
     def _list(self, group: str, version: str, namespace: str, plural: str, request: web.Request) -> Object:
-        takes = _selector(request)
+        takes, fields = _selector(request), _fields(request)
         items = [
             {field: value for field, value in item.items() if field not in ("kind", "apiVersion")}
             for key, item in sorted(self.objects.items())
-            if key[:3] == (group, plural, namespace) and takes(item)
+            if key[:3] == (group, plural, namespace) and takes(item) and fields(item)
         ]
         return {
             "kind": f"{KINDS[plural]}List",
@@ -422,6 +428,17 @@ def _requirements(text: str) -> list[Callable[[dict[str, str]], bool]]:
         else:
             found.append(lambda labels, key=part: key in labels)
     return found
+
+
+def _fields(request: web.Request) -> Callable[[Object], bool]:
+    wanted = [part.split("=") for part in request.query.get("fieldSelector", "").split(",") if part]
+
+    def value(item: Any, path: str) -> Any:
+        for part in path.split("."):
+            item = (item or {}).get(part)
+        return item
+
+    return lambda item: all(value(item, path) == expected for path, expected in wanted)
 
 
 def _split(text: str) -> list[str]:

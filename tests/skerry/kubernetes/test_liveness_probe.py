@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from admin_server import HOST, AdminServer
+from admin_server import ANSWER, HOST, AdminServer
 from broker_kit import until
 
 from skerry.worlds.kubernetes.liveness_probe import LivenessProbe
@@ -116,6 +116,39 @@ async def test_an_answer_that_is_not_understood_is_no_death(answer: bytes) -> No
     async with AdminServer(answer) as server, wire_to(server.port) as wire:
         assert not await wire.fell(5)
         assert not wire.has_fallen
+        assert not wire.stands
+        assert wire.alive_ns == -1
+
+
+PROXY_ALONE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ngone"
+
+
+async def test_a_proxy_that_answers_for_the_dead_is_not_taken_for_the_living() -> None:
+    """The planted bug: a mesh's sidecar says 503 for the broker that was killed, and "it still answers"."""
+    async with AdminServer() as server, wire_to(server.port) as wire:
+        waiting = asyncio.create_task(wire.fell(5))
+        await until(lambda: wire.alive_ns > 0)
+        server.answer = PROXY_ALONE  # the connection stays: it is the proxy's
+        assert await waiting
+        assert wire.has_fallen
+        assert wire.alive_ns <= len(server.requests), "and its words are no proof that the broker lived"
+
+
+async def test_a_proxy_that_failed_once_does_not_kill_a_broker_that_lives() -> None:
+    async with AdminServer() as server, wire_to(server.port) as wire:
+        waiting = asyncio.create_task(wire.fell(5))
+        await until(lambda: wire.alive_ns > 0)
+        server.answer = PROXY_ALONE
+        asked = len(server.requests)
+        await until(lambda: len(server.requests) > asked + 1)
+        server.answer = ANSWER
+        assert not await waiting
+        assert not wire.has_fallen
+
+
+async def test_where_the_broker_never_answered_itself_nothing_can_be_learned() -> None:
+    async with AdminServer(PROXY_ALONE) as server, wire_to(server.port) as wire:
+        assert not await wire.fell(5)
         assert not wire.stands
         assert wire.alive_ns == -1
 

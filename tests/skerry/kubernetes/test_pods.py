@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from broker_kit import BROKERS, broker_pod, terminated, until
 from fake_api import FakeApi
@@ -236,6 +237,20 @@ async def test_who_lives_is_remembered_however_many_died(api: FakeApi, start) ->
         if number % 8 == 0:
             await pods._look()
     assert pods.by_uid("uid-of-broker-0") is not None
+
+
+async def test_of_a_hundred_brokers_none_is_forgotten(api: FakeApi, kube: Kube) -> None:
+    many = msgspec.structs.replace(BROKERS, replicas=100)
+    for ordinal in many.ordinals:
+        api.put(broker_pod(ordinal))
+    pods = Pods(kube, many, look_every_s=NEVER_S, again_s=QUICK_S)
+    await pods._look()
+    await pods._look()
+    assert [pods.by_uid(f"uid-of-broker-{ordinal}") is not None for ordinal in many.ordinals] == [True] * 100
+    assert not any(pods.gone(f"uid-of-broker-{ordinal}") for ordinal in many.ordinals)
+    for number in range(2 * REMEMBERED_MAX):
+        pods._note("DELETED", broker_pod(7, f"late-{number}"))
+    assert len(pods._by_uid) == 100 + REMEMBERED_MAX, "the dead are forgotten, the oldest first"
 
 
 async def test_a_looker_that_died_is_no_quiet_cluster(start) -> None:

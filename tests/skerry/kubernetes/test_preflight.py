@@ -16,9 +16,12 @@ from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import KubeError
 from skerry.worlds.kubernetes.names import Artefact, labels
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal, namespace_refusal, preflight
+from skerry.worlds.kubernetes.served_schema import own_schema
 
 EXPERIMENTS = Path(__file__).parents[3] / "experiments"
-SETTINGS = SimpleNamespace(injector_image="skerry/injector:dev")
+SETTINGS = SimpleNamespace(
+    runner_image="skerry/operator:dev", injector_image="skerry/injector:dev", image_pull_policy="IfNotPresent"
+)
 PORTS = [("client", 9092), ("raft", 9093), ("replication", 9094), ("admin", 9095)]
 CONTAINER = {
     "name": "broker",
@@ -360,3 +363,61 @@ async def test_the_label_is_asked_for_again_at_each_step(cluster, kube):
     refusal = await namespace_refusal(kube)
     assert refusal is not None
     assert refusal.reason == "NamespaceNotEnabled"
+
+
+# --- what would be dropped, and what would not be admitted --------------------------------------------------------
+
+
+def published(schema: dict) -> dict:
+    """As the API server publishes the schema of the CRD that it serves."""
+    kind = {"group": "skerry.dev", "version": "v1alpha1", "kind": "ChaosExperiment"}
+    return {"components": {"schemas": {"a": {}, "b": schema | {"x-kubernetes-group-version-kind": [kind]}}}}
+
+
+async def test_a_crd_that_drops_a_field_is_not_taken_at_its_word(cluster, kube):
+    """The planted bug: an old CRD dropped `connections: New`, and `All` was carried out."""
+    schema = copy.deepcopy(own_schema())
+    faults = schema["properties"]["spec"]["properties"]["faults"]
+    del faults["items"]["properties"]["partition"]["properties"]["connections"]
+    cluster.openapi = published(schema)
+    refusal = await refused(kube, ISOLATION)
+    assert refusal.reason == "CrdOutdated"
+    assert "it does not know `spec.faults[].partition.connections`" in refusal.message
+    assert "apply `crds/chaosexperiments.yaml` of this version" in refusal.message
+    assert cluster.writes == []
+
+
+async def test_a_crd_that_knows_every_field_is_fine_whatever_else_it_says(cluster, kube):
+    schema = copy.deepcopy(own_schema())
+    schema["properties"]["spec"]["properties"]["ofTheFuture"] = {"type": "string"}
+    schema["properties"]["spec"]["description"] = "another"
+    cluster.openapi = published(schema)
+    assert isinstance(await preflight(kube, ISOLATION, SETTINGS), Accepted)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "resource"), [(ISOLATION, "jobs"), (DELETION, "jobs"), (ISOLATION, "networkpolicies")]
+)
+async def test_what_admission_would_refuse_is_found_out_before_anything_is_touched(cluster, kube, experiment, resource):
+    def refuse(manifest: dict) -> None:
+        raise Refused(403, "Forbidden", "exceeded quota: no-more, limited: count=0")
+
+    cluster.on("admit", resource, refuse)
+    refusal = await refused(kube, experiment)
+    assert refusal.reason == "AdmissionRefused"
+    assert f"refused to create {resource}/" in refusal.message
+    assert "exceeded quota: no-more" in refusal.message
+    assert cluster.writes == []
+
+
+async def test_a_policy_that_refuses_the_fuse_alone_is_found_out_too(cluster, kube):
+    """Policies that allow images of some registries only: the fuse must not name one of nobody's."""
+    images: list[str] = []
+
+    def note(job: dict) -> None:
+        images.extend(each["image"] for each in job["spec"]["template"]["spec"]["containers"])
+
+    cluster.on("admit", "jobs", note)
+    assert isinstance(await preflight(kube, ISOLATION, SETTINGS), Accepted)
+    assert len(images) == 2
+    assert cluster.writes == []

@@ -257,3 +257,36 @@ async def test_the_report_is_fetched_when_it_is_there(pod: ScriptedPod, make: Ma
     assert await recording.report_files(0.01) == {}, "it is not"
     pod._finished = True
     assert set(await recording.report_files(5)) == {"report.json", "report.html", "junit.xml"}
+
+
+async def test_why_the_pod_is_not_created_stands_in_the_jobs_events(api: FakeApi, make: Make) -> None:
+    """A quota or a range of user ids refuses the pod; the Job itself says nothing."""
+    api.put(EXPERIMENT)
+    api.on("create", "jobs", lambda job: (failed(api, job["metadata"]["uid"]), failed(api, "another", "not ours")))
+    recording = make(pace=IMPATIENT._replace(no_pod_s=0.01))
+    with pytest.raises(NotStarted) as caught:
+        await recording.start()
+    assert caught.value.reason == "WorkloadNotStarted"
+    why = "failed quota: q: must specify limits.cpu"
+    assert str(caught.value) == f'the cluster refuses to create the workload pod: pods "x" is forbidden: {why}'
+
+
+async def test_without_the_right_to_read_events_it_says_where_to_look(api: FakeApi, make: Make) -> None:
+    api.put(EXPERIMENT)
+    api.denied.add(("list", "events"))
+    with pytest.raises(NotStarted, match="see its events"):
+        await make(pace=IMPATIENT._replace(no_pod_s=0.01)).start()
+
+
+def failed(api: FakeApi, uid: str, why: str = "failed quota: q: must specify limits.cpu.") -> None:
+    api.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"event-of-{uid}"},
+            "involvedObject": {"kind": "Job", "uid": uid},
+            "reason": "FailedCreate",
+            "lastTimestamp": "2026-11-27T14:54:28Z",
+            "message": f'Error creating: pods "x" is forbidden: {why}',
+        }
+    )

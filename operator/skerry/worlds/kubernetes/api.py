@@ -83,6 +83,11 @@ class Kube:
         """Of the server: `v1.34.4`."""
         return str((await self._transport.json("GET", "/version", "tell its version")).get("gitVersion", "unknown"))
 
+    async def openapi(self, group: str, version: str) -> JsonObject:
+        """What the server publishes of the schemas of a group's version. Whoever is logged in may ask."""
+        asked = f"tell the schemas of {group}/{version}"
+        return await self._transport.json("GET", f"/openapi/v3/apis/{group}/{version}", asked)
+
     async def get(self, kind: Kind, name: str) -> JsonObject | None:
         """None: there is none."""
         try:
@@ -92,14 +97,16 @@ class Kube:
                 return None
             raise
 
-    async def list(self, kind: Kind, labels: str = "") -> Objects:
-        """All of them, or those that the label selector ``labels`` takes. Each says what kind it is."""
-        items, _ = await self.listed(kind, labels)
+    async def list(self, kind: Kind, labels: str = "", *, fields: str = "") -> Objects:
+        """All of them, or those that the label selector ``labels`` and the field selector ``fields`` take. Each says
+        what kind it is."""
+        items, _ = await self.listed(kind, labels, fields=fields)
         return items
 
-    async def listed(self, kind: Kind, labels: str = "") -> tuple[Objects, str]:
+    async def listed(self, kind: Kind, labels: str = "", *, fields: str = "") -> tuple[Objects, str]:
         """The same, and the version at which it was so: where a watch may begin."""
-        answer = await self._transport.json("GET", self._path(kind), self._asked("list", kind, ""), _selection(labels))
+        asked, query = self._asked("list", kind, ""), _selection(labels, fields)
+        answer = await self._transport.json("GET", self._path(kind), asked, query)
         # Items of a list do not say what they are; owner references need it.
         says = {"apiVersion": answer["apiVersion"], "kind": str(answer["kind"]).removesuffix("List")}
         return [says | item for item in answer.get("items") or []], str(answer["metadata"]["resourceVersion"])
@@ -202,8 +209,9 @@ class Kube:
         return f"{verb} {what}" + (f" in namespace {self.namespace}" if kind.namespaced else "")
 
 
-def _selection(labels: str) -> dict[str, str]:
-    return {"labelSelector": labels} if labels else {}
+def _selection(labels: str, fields: str = "") -> dict[str, str]:
+    chosen = {"labelSelector": labels, "fieldSelector": fields}
+    return {key: value for key, value in chosen.items() if value}
 
 
 __all__ = [

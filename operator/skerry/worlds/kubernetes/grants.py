@@ -41,7 +41,7 @@ GRANTS = (
     Grant(NAMESPACES, ("get",)),
     Grant(PODS, ("get", "list", "watch", "delete")),
     Grant(CONFIG_MAPS, ("get", "list", "create", "patch", "delete")),
-    Grant(EVENTS, ("create",)),
+    Grant(EVENTS, ("list", "create")),
     Grant(STATEFUL_SETS, ("get",)),
     Grant(JOBS, ("get", "list", "create", "delete")),
     Grant(NETWORK_POLICIES, ("get", "list", "create", "delete")),

@@ -4,6 +4,9 @@ No status of Kubernetes is as fast: the kubelet looks at its containers once a s
 over the wire again and again; the last one that was answered says until when the process certainly lived. So a death is
 bracketed by what the process and the kernel say, tens of milliseconds apart.
 
+Only the broker's own answer, 200, is life. A proxy in its pod (a service mesh's sidecar) keeps the connection open when
+the broker behind it dies, and answers 502 or 503 in its place: that is as good as a connection that closed.
+
 A server may close a connection and live on. Only when nobody answers on a new one either is it gone; who answers may be
 the same process or, after a while, its successor, so a wire that breaks while somebody answers proves nothing. The
 kernel closes the sockets of the dead one by one: for another moment a new connection may be accepted, but not answered.
@@ -22,11 +25,13 @@ ANSWER_TIMEOUT_S = 0.5
 """Shorter than any container needs to be started again, so that no successor is taken for the dead."""
 ASK_EVERY_S = 0.02
 HEAD_BYTES_MAX = 4096
+ALIVE = 200
+"""The HTTP status of a broker's own answer."""
 
 
 class LivenessProbe:
-    """``has_fallen`` turns true once, when the other side is gone, and ``stands`` turns false. A wire that could not be
-    laid, or that broke while somebody answers, neither stands nor falls."""
+    """``has_fallen`` turns true once, when the other side is gone, and ``stands`` turns false. A connection that could
+    not be made, or that broke while the broker answers, neither stands nor falls."""
 
     def __init__(self, host: str, port: int, path: str, clock: Callable[[], int]) -> None:
         """``path``: what is asked for, by HTTP. ``clock``: a lower bound of the run's clock, nanoseconds."""
@@ -69,12 +74,14 @@ class LivenessProbe:
         return await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES_MAX)
 
     async def _breaks(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Ask until the connection ends; False: what answers is not understood, and neither would its end be."""
+        """Ask until the connection ends, or until the broker behind it is gone; False: what answers is not understood
+        from the beginning, and neither would its end be."""
         try:
             while True:
                 sent_ns = self._clock()
                 writer.write(self._request)
-                await _answer(reader)
+                if await _answer(reader) != ALIVE:
+                    return self.alive_ns >= 0
                 self.alive_ns = sent_ns
                 await asyncio.sleep(ASK_EVERY_S)
         except (OSError, asyncio.IncompleteReadError):
@@ -83,8 +90,8 @@ class LivenessProbe:
             return False
 
     async def _answers_anew(self) -> bool:
-        """Whether somebody answers on a new connection, now that the old one is gone; who says nothing for as long as
-        an answer may take does not."""
+        """Whether the broker answers on a new connection, now that the old one is gone. Silence for as long as an
+        answer may take is no answer, and neither is that of a proxy."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 while True:
@@ -94,8 +101,9 @@ class LivenessProbe:
                         return False
                     try:
                         writer.write(self._request)
-                        await _answer(reader)
-                        return True
+                        if await _answer(reader) == ALIVE:
+                            return True
+                        await asyncio.sleep(ASK_EVERY_S)
                     except (OSError, asyncio.IncompleteReadError):
                         await asyncio.sleep(ASK_EVERY_S)  # accepted by what is being closed: ask once more
                     except (ValueError, asyncio.LimitOverrunError):
@@ -105,9 +113,10 @@ class LivenessProbe:
         return False
 
 
-async def _answer(reader: asyncio.StreamReader) -> None:
-    """Raises IncompleteReadError or OSError when the other side is gone, ValueError or LimitOverrunError when it says
-    something else."""
+async def _answer(reader: asyncio.StreamReader) -> int:
+    """The HTTP status. Raises IncompleteReadError or OSError when the other side is gone, ValueError or
+    LimitOverrunError when it says something else."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     _, _, rest = head.partition(b"content-length:")
     await reader.readexactly(int(rest.split(b"\r\n")[0] or b"0"))
+    return int(head[9:12])

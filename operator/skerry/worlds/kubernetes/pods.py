@@ -1,8 +1,8 @@
 """The brokers' pods: the latest of each, and the last words of those that are gone.
 
 A watch tells quickly, and may fall silent without anybody noticing (a connection of which the other end is gone looks
-like a cluster in which nothing happens). So all pods are listed twice a second as well, and at once when the watch says
-something: ``looked_ns`` is how old the picture can be at most, whatever became of the watch.
+like a cluster in which nothing happens). So all pods are listed five times a second as well, and at once when the
+watch says something: ``looked_ns`` is how old the picture can be at most, whatever became of the watch.
 The watch begins where the first list ended, and one that ended is taken up where it stopped: nothing is missed between.
 
 A pod that was deleted keeps speaking until the kubelet has confirmed its end: only then is it known how its process
@@ -24,12 +24,13 @@ from skerry.worlds.kubernetes.cluster import BrokerSet
 
 log = logging.getLogger("skerry.kubernetes.pods")
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 0.2
 LOOK_PAUSE_S = 0.05
 """Between two looks at least, however much the watch has to say."""
 AGAIN_S = 0.5
 """After a watch that ended, or a list that failed."""
 REMEMBERED_MAX = 64
+"""Of the pods that are gone. Those that are there are all known, however many brokers there are."""
 
 
 class Pods:
@@ -165,13 +166,13 @@ class Pods:
         uid = _uid(pod)
         self._by_uid[uid] = pod
         self._by_uid.move_to_end(uid)
-        while len(self._by_uid) > REMEMBERED_MAX:
-            self._by_uid.popitem(last=False)
         if event != "DELETED":
             if uid not in self._gone:  # else they are last words that a list had overtaken
                 self._latest[ordinal] = pod
             return
         self._gone.add(uid)
+        for forgotten in [each for each in self._by_uid if each in self._gone][:-REMEMBERED_MAX]:
+            del self._by_uid[forgotten]
         known = self._latest.get(ordinal)
         if known is not None and _uid(known) == uid:
             del self._latest[ordinal]

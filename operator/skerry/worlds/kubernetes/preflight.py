@@ -32,13 +32,15 @@ from skerry.worlds.kubernetes.readiness import (
     labels_of,
     not_enabled,
 )
+from skerry.worlds.kubernetes.served_schema import sentence, unknown_fields
+from skerry.worlds.kubernetes.trial import TrialSettings, refused_creation
 
 INJECTED = frozenset({Feature.PARTITION_ESTABLISHED, Feature.KILL_PROCESS})
 """What takes an ephemeral container."""
 DRY_RUN_NAME = "injector-dry-run"
 
 
-class Settings(Protocol):
+class Settings(TrialSettings, Protocol):
     """What preflight wants to know of the operator's settings."""
 
     @property
@@ -97,6 +99,8 @@ async def namespace_refusal(kube: Kube) -> Refusal | None:
 async def _judge(kube: Kube, experiment: Experiment, settings: Settings) -> Accepted:
     namespace = await _enabled_namespace(kube)
     await _require_grants(kube)
+    if missing_fields := await unknown_fields(kube):
+        raise _Refused("CrdOutdated", sentence(missing_fields))
     brokers = await _brokers(kube, experiment)
     pods = await _ready_pods(kube, brokers)
     opt_ins = OptIns(
@@ -113,6 +117,8 @@ async def _judge(kube: Kube, experiment: Experiment, settings: Settings) -> Acce
     if needed & INJECTED:
         await _try_injector(kube, namespace, brokers, pods, needed, settings.injector_image)
     await _require_effect(kube, namespace, brokers, pods, experiment)
+    if why := await refused_creation(kube, experiment, brokers, settings):
+        raise _Refused("AdmissionRefused", why)
     return Accepted(brokers, able, dict(enumerate(pods)))
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from skerry.experiment.document import Experiment
 from skerry.runner.messages import Begin, Events, View
 from skerry.schema.base import JsonObject
-from skerry.worlds.kubernetes.api import JOBS, PODS, Kube, KubeError
+from skerry.worlds.kubernetes.api import EVENTS, JOBS, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.clock import BracketClock
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import workload_name
@@ -23,6 +23,7 @@ from skerry.worlds.kubernetes.workload import (
     Trouble,
     WorkloadError,
     WorkloadPod,
+    creation_trouble,
     job_manifest,
     port_of,
     token_of,
@@ -42,6 +43,8 @@ class Pace(NamedTuple):
     pod_timeout_s: float = 60.0
     """From the Job to a pod that is ready."""
     pod_poll_s: float = 0.2
+    no_pod_s: float = 2.0
+    """A Job without a pod is asked why, so often."""
     finish_poll_s: float = 0.1
 
 
@@ -182,16 +185,19 @@ class Recording:
             await asyncio.sleep(self._pace.pod_poll_s)
         if (self._resource.get("status") or {}).get("workload"):
             raise NotStarted("WorkloadLost", "the workload pod of the run is gone, and its recording with it")
-        return await self._kube.create(
-            JOBS,
-            job_manifest(self._name, self._resource, self._image, self._token, self._deadline_ns),
-        )
+        manifest = job_manifest(self._name, self._resource, self._image, self._token, self._deadline_ns)
+        return await self._kube.create(JOBS, manifest)
 
     async def _pod_address(self) -> str:
         deadline_s = time.monotonic() + self._pace.pod_timeout_s
         seen = Trouble()
+        ask_why_s = time.monotonic() + self._pace.no_pod_s
         while time.monotonic() < deadline_s:
-            for pod in await self._kube.list(PODS, self._pods):
+            pods = await self._kube.list(PODS, self._pods)
+            if not pods and time.monotonic() > ask_why_s:
+                ask_why_s = time.monotonic() + self._pace.no_pod_s
+                seen = await self._why_no_pod()
+            for pod in pods:
                 seen = trouble(pod)
                 if seen.for_good:
                     raise NotStarted("WorkloadNotStarted", seen.sentence)
@@ -204,6 +210,14 @@ class Recording:
             await asyncio.sleep(self._pace.pod_poll_s)
         late = f"the workload pod of Job {self._name} was not ready within {self._pace.pod_timeout_s:g} s"
         raise NotStarted("WorkloadNotStarted", seen.sentence or f"{late}; see its events")
+
+    async def _why_no_pod(self) -> Trouble:
+        uid = self._pods.rpartition("=")[2]
+        try:
+            return creation_trouble(await self._kube.list(EVENTS, fields=f"involvedObject.uid={uid}"))
+        except KubeError as error:
+            log.warning("why there is no workload pod cannot be looked up: %s", error)
+            return Trouble()
 
     async def _tell_begin(self, pod: WorkloadPod) -> None:
         try:

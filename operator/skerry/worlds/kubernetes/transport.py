@@ -50,6 +50,11 @@ class KubeError(Exception):
     def forbidden(self) -> bool:
         return self.status == 403
 
+    @property
+    def unanswered(self) -> bool:
+        """The server did not answer, or not now: to ask again may help. Everything else it has refused."""
+        return self.status in (NO_ANSWER, 429) or self.status >= 500
+
 
 class Transport:
     """``asked`` says in words what a call asks (`create pods/a in namespace b`), for the sentence of its failure."""

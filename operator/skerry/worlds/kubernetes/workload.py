@@ -6,6 +6,7 @@ its template (who may read Jobs here may see it: docs/security.md).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -150,6 +151,17 @@ def trouble(pod: JsonObject) -> Trouble:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return Trouble(f"the workload pod cannot be scheduled: {condition.get('message', '')}")
     return Trouble()
+
+
+def creation_trouble(events: Iterable[JsonObject]) -> Trouble:
+    """Why a Job has no pod, from the Events about it: a quota, a range of user ids, a policy. Waiting may help: others
+    may give back what they use."""
+    refused = [each for each in events if each.get("reason") == "FailedCreate"]
+    if not refused:
+        return Trouble()
+    newest = max(refused, key=lambda each: str(each.get("lastTimestamp") or each.get("eventTime") or ""))
+    message = str(newest.get("message") or "no reason was given").removeprefix("Error creating: ").rstrip(".")
+    return Trouble(f"the cluster refuses to create the workload pod: {message}")
 
 
 def _terminated(status: JsonObject) -> str:
