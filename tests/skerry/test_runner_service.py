@@ -17,6 +17,7 @@ from skerry.report.model import RunReport
 from skerry.runner import service as service_module
 from skerry.runner.messages import Answer, Begin, Events, View
 from skerry.runner.service import Service, topic_mark
+from skerry.runner.throttling import ThrottlingWatch
 from skerry.schema.verdict import Verdict
 from skerry.schema.vocabulary import KillHow
 from skerry.targets.skerry.system import SkerrySystem
@@ -106,6 +107,28 @@ async def test_an_action_that_is_sent_twice_is_done_once(pod: Pod) -> None:
     await pod.service.over.wait()
     with (pod.directory / "history.jsonl").open("rb") as lines:
         assert [each.text for each in read_history(lines).notes] == ["said once"]
+
+
+async def test_a_pod_that_is_throttled_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planted bug: a LimitRange gave it 60m, it saw the new leader too late, and the cluster was blamed."""
+    monkeypatch.setattr(service_module, "THROTTLING_EVERY_S", 0.001)
+    taken_us = iter(range(0, 10**12, 400_000))
+    service = Service(tmp_path, TOKEN, ThrottlingWatch(lambda: f"throttled_usec {next(taken_us)}\n"))
+    async with TestClient(TestServer(service.application())) as client:
+        pod = Pod(client, service, tmp_path)
+        await pod.post("/begin", BEGIN)
+        while not (stalls := (await pod.view()).stalls):
+            pass
+        assert stalls[0].process == -1
+        await pod.post("/finish", Events((Finish(9, Verdict.INCONCLUSIVE, "Test", "over"),)))
+        await service.over.wait()
+        await service.close()
+    with (tmp_path / "history.jsonl").open("rb") as lines:
+        history = read_history(lines)
+    assert stalls[0] in history.stalls
+    assert [each.text.partition(" for ")[0] for each in history.notes] == [
+        "a CPU limit kept the workload pod from running"
+    ]
 
 
 async def test_faults_are_none_of_its_business(pod: Pod) -> None:

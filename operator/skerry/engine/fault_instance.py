@@ -34,6 +34,8 @@ from skerry.history.records import FaultEvent, FaultStep
 
 ATTEMPTS_MAX = 3
 """How often a role may move between resolution and injection."""
+HEAL_AGAIN_NS = 200_000_000
+"""After a heal that was refused for the first time."""
 
 
 class Stage(IntEnum):
@@ -71,6 +73,8 @@ class FaultInstance:
         self._deadline_ns = 0
         self._heal_id: int | None = None
         self._heal_first_ns = 0
+        self._heals = 0
+        """How often it was asked for again."""
         self._heal_sent_ns = 0
         self._heal_done: ActionReport | None = None
         self._unregistered_ns = 0
@@ -282,8 +286,15 @@ class FaultInstance:
             why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
             because = f" ({self._not_healed_because})" if self._not_healed_because else ""
             self._leave_unhealed(context, f"was not healed: {why}{because}")
-        elif failed is not None or context.now_ns >= self._heal_sent_ns + self._bounds.heal_retry_ns:
+        elif context.now_ns >= self._heal_sent_ns + self._heal_pause_ns(context):
             self._heal(context, None)
+
+    def _heal_pause_ns(self, context: StepContext) -> int:
+        """Until the heal is asked for again: one that was refused soon, then ever later, so that a
+        server which refuses is not asked in every turn."""
+        if context.failed(self._heal_id) is None:
+            return self._bounds.heal_retry_ns
+        return int(min(self._bounds.heal_retry_ns, HEAL_AGAIN_NS << self._heals))
 
     def _measure_heal(self, context: StepContext, done: ActionReport, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
@@ -326,6 +337,7 @@ class FaultInstance:
         assert self.fault is not None
         self._heal_id = context.send(Heal(context.new_id(), self.occurrence.id, self.fault))
         self._heal_sent_ns = context.now_ns
+        self._heals = 0 if step is not None else self._heals + 1
         if step is not None:
             self._heal_first_ns = self._unregistered_ns = context.now_ns
             self._heal_done = None

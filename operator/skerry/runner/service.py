@@ -30,6 +30,7 @@ from skerry.runner.messages import BODY_BYTES_MAX, HISTORY_FILE, KEPT_MAX, REPOR
 from skerry.runner.replicas import fetch_dumps
 from skerry.runner.run import Run
 from skerry.runner.sampling import UnseenProcess
+from skerry.runner.throttling import ThrottlingWatch
 from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry.system import SkerrySystem
 from skerry.targets.skerry.target import ADMIN
@@ -38,6 +39,9 @@ from skerry.workload.operations import ClientSpec
 log = logging.getLogger("skerry.runner")
 
 FLUSH_EVERY_S = 0.2
+THROTTLING_EVERY_S = 0.5
+RUNNER = -1
+"""In the place of a broker's ordinal."""
 NS = 1_000_000_000
 OWN_TOPIC_MARK = re.compile(r"-skx-[0-9a-f]{8}$")
 """At the end of the name of every topic that a run makes for itself. Targets are leased: any other such topic is a
@@ -50,7 +54,9 @@ _events_decoder = msgspec.json.Decoder(Events)
 class Service:
     """Invariant: of each action id at most one action is performed."""
 
-    def __init__(self, directory: Path, token: str) -> None:
+    def __init__(self, directory: Path, token: str, throttling: ThrottlingWatch | None = None) -> None:
+        """``throttling``: of this container; default: as its kernel tells."""
+        self._throttling = throttling or ThrottlingWatch()
         self._directory = directory
         self._token = token
         self._begin: Begin | None = None
@@ -169,6 +175,7 @@ class Service:
         self._run.recorder.append(PhaseEvent("Starting", 0))
         await self._run.sampler.start()
         self._tasks.append(asyncio.create_task(self._keep_up(self._run)))
+        self._tasks.append(asyncio.create_task(self._watch_throttling(self._run)))
         self._own_mark = topic_mark(experiment.spec.topic.name)
         self._tasks.append(asyncio.create_task(self._remove_topics(lambda mark: mark != self._own_mark)))
 
@@ -232,6 +239,18 @@ class Service:
                 log.exception("the runner failed")
                 self._failure = f"the runner failed: {type(failure).__name__}: {failure}"
                 return
+
+    async def _watch_throttling(self, run: Run) -> None:
+        """What this pod was kept from running for, it has neither measured nor written in time."""
+        noted = False
+        while not self._finished:
+            throttled = self._throttling.look(run.clock.now_ns())
+            if throttled is not None:
+                run.sampler.stalled(RUNNER, run.clock.boot_ns(throttled.from_ns), run.clock.boot_ns(throttled.to_ns))
+                if not noted:
+                    run.note(str(throttled))
+                noted = True
+            await asyncio.sleep(THROTTLING_EVERY_S)
 
     async def _dumps(self, ends: Mapping[int, int]) -> Sequence[ReplicaDump]:
         assert self._run is not None

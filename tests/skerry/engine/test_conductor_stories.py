@@ -102,6 +102,15 @@ def test_a_cut_that_silently_does_not_apply_is_unverified_and_the_run_inconclusi
     assert seen[0].finding in world.finish.findings
 
 
+def test_a_heal_that_is_refused_is_asked_for_again_ever_later(conductor, toy):
+    world = toy(fails=(Heal,))
+    world.run(conductor())
+    asked_ns = [at for at, action in world.actions if isinstance(action, Heal)]
+    pauses_ms = [(later - earlier) // 10**6 for earlier, later in pairwise(asked_ns)]
+    assert [round(pause, -2) for pause in pauses_ms[:6]] == [200, 400, 800, 1600, 3200, 5000]
+    assert len(asked_ns) < 20, "in the minute in which it is tried"
+
+
 def test_findings_go_one_way_and_none_is_said_twice(conductor, toy):
     """The conductor's go into the history once, and into the verdict once, whatever the checker answers."""
     same = Finding(FindingKind.RUN, "verified", Verdict.PASS, "a property of the same name as one of the run's")

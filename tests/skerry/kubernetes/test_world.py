@@ -545,3 +545,15 @@ async def test_the_picture_of_a_silent_pod_stays_as_old_as_it_is(theatre: Theatr
     assert theatre.world._recording.times.now_ns() > silent_ns + 50_000_000, "time goes on"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_cpu_limit_that_somebody_set_for_the_workload_pod_is_told(theatre: Theatre) -> None:
+    def limit(job: dict) -> None:
+        pod = copy.deepcopy(theatre.api.find("pods", f"{WORKLOAD}-x5ctl"))
+        pod["spec"] = {"containers": [{"name": "runner", "resources": {"limits": {"cpu": "60m"}}}]}
+        theatre.api.put(pod)
+
+    theatre.api.on("create", "jobs", limit)
+    await theatre.open(nothing)
+    (told,) = [each.record.text for each in theatre.pod.actions if isinstance(each, Record)]
+    assert told.startswith("the workload pod has a CPU limit of 60m")

@@ -23,6 +23,7 @@ from skerry.worlds.kubernetes.workload import (
     Trouble,
     WorkloadError,
     WorkloadPod,
+    cpu_limit,
     creation_trouble,
     job_manifest,
     port_of,
@@ -121,6 +122,8 @@ class Recording:
         self.times = PodTimes(self._clock)
         self.view = View(-1)
         self.lost = ""
+        self.cpu_limit = ""
+        """That somebody has set for the workload pod; empty: none. Known from ``start`` on."""
         self._pods = ""
         """The label selector of the Job's pods, by its uid: its name may have been another's."""
         self._pod: WorkloadPod | None = None
@@ -206,6 +209,7 @@ class Recording:
                     for each in (pod.get("status") or {}).get("conditions") or []
                 )
                 if ready and pod["status"].get("podIP"):
+                    self.cpu_limit = cpu_limit(pod)
                     return str(pod["status"]["podIP"])
             await asyncio.sleep(self._pace.pod_poll_s)
         late = f"the workload pod of Job {self._name} was not ready within {self._pace.pod_timeout_s:g} s"

@@ -153,6 +153,14 @@ def trouble(pod: JsonObject) -> Trouble:
     return Trouble()
 
 
+def cpu_limit(pod: JsonObject) -> str:
+    """Of the workload's container; empty: it has none. We ask for none, so a LimitRange or a webhook has set it."""
+    for container in (pod.get("spec") or {}).get("containers") or []:
+        if container.get("name") == CONTAINER:
+            return str(((container.get("resources") or {}).get("limits") or {}).get("cpu") or "")
+    return ""
+
+
 def creation_trouble(events: Iterable[JsonObject]) -> Trouble:
     """Why a Job has no pod, from the Events about it: a quota, a range of user ids, a policy. Waiting may help: others
     may give back what they use."""

@@ -174,6 +174,12 @@ class KubernetesWorld:
         await self._pods.start()
         await self._recording.start()
         self._outbox.start()
+        if limit := self._recording.cpu_limit:
+            self._note(
+                f"the workload pod has a CPU limit of {limit}, which a LimitRange or a webhook has set: if it is kept "
+                "from running, limits that the cluster misses are Inconclusive (`Stalled`)",
+                -1,
+            )
         if self._own_names:
             self._spawn(self._sample_own_metrics())
 
