@@ -30,7 +30,14 @@ from skerry.engine.observation import Observation
 from skerry.engine.plan import guard_refusals
 from skerry.engine.probes import Probes
 from skerry.engine.progress import Phase, Progress
-from skerry.engine.steady import brokers_missing, cluster_missing, placement_missing, timing_mismatch, writes_missing
+from skerry.engine.steady import (
+    brokers_missing,
+    clocks_disagree,
+    cluster_missing,
+    placement_missing,
+    timing_mismatch,
+    writes_missing,
+)
 from skerry.engine.step_context import StepContext
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
@@ -226,6 +233,9 @@ class Conductor:
             return
         self._waiting_for = cluster or placed or writes
         if self._held(not self._waiting_for, self._bounds.steady_hold_ns):
+            if wrong := clocks_disagree(observation, self._capabilities.clock_error_ns):
+                self._end("ClocksDisagree", wrong)
+                return
             self.steady_ns = now_ns
             context.note("The steady state is reached: leaders, full ISR, writes on every partition.")
             self._faults()

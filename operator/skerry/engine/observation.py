@@ -50,6 +50,8 @@ class BrokerView(msgspec.Struct, frozen=True):
     """How long its last fsync took; -1: not measured."""
     clock_offset_ns: int | None = None
     """Its wall clock minus the runner's; None: not measured."""
+    clock_error_ns: int = 0
+    """How far the true offset may be from that."""
     exited: str = ""
     """How its process ended, and its last words, when no fault and nobody of ours ended it."""
 

@@ -32,6 +32,21 @@ def timing_mismatch(spec: Spec, observation: Observation) -> str:
     return ""
 
 
+def clocks_disagree(observation: Observation, allowed_ns: int) -> str:
+    """A broker whose wall clock is certainly further from the runner's than may be passed over: what it stamps cannot
+    be compared with what others stamp. A clock that nobody measured says nothing."""
+    for view in observation.brokers:
+        offset_ns = view.clock_offset_ns
+        if offset_ns is not None and abs(offset_ns) - view.clock_error_ns > allowed_ns:
+            side = "ahead of" if offset_ns > 0 else "behind"
+            return (
+                f"The wall clock of broker {view.ordinal} is {abs(offset_ns) // 10**6} ms {side} the recorder's, and "
+                f"{allowed_ns // 10**6} ms are allowed for: elections and ISR changes are stamped by such clocks; keep "
+                "the machines' clocks together (NTP)."
+            )
+    return ""
+
+
 def cluster_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: int) -> str:
     """A controller, a leader and a full ISR everywhere, on samples that are young enough."""
     missing = brokers_missing(spec, observation, now_ns, age_ns)

@@ -12,6 +12,7 @@ from skerry.engine.world import BrokerView, LinkView, ProcessState
 from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Note, Stall, StatusSample
 from skerry.runner.clock import RunClock
 from skerry.runner.recorder import Recorder
+from skerry.runner.skew import ClockSkew
 from skerry.targets.skerry.admin import AdminClient
 from skerry.targets.skerry.status import StatusAnswer
 from skerry.targets.skerry.system import SkerrySystem
@@ -79,6 +80,7 @@ class Sampler:
         self._link_recorded_ns: dict[tuple[int, int, str, str], int] = {}
         self._elections: set[tuple[str, int, int]] = set()
         self._timestamps: dict[tuple[int, str, tuple[tuple[str, str], ...]], float] = {}
+        self._skew = ClockSkew()
         self._stalls: list[Stall] = []
         self._pids: dict[int, int] = {}
         self._stalls_seen: dict[int, tuple[str, int]] = {}
@@ -142,9 +144,9 @@ class Sampler:
 
     async def _sample_status(self, ordinal: int) -> None:
         assert self._admin is not None
-        before_ns = self._clock.now_ns()
+        before_ns, wall_before_ns = self._clock.now_ns(), self._clock.wall_ns()
         answer = await self._admin.status(ordinal)
-        after_ns = self._clock.now_ns()
+        after_ns, wall_after_ns = self._clock.now_ns(), self._clock.wall_ns()
         process = self._brokers[ordinal].state
         if answer is None:
             # The fields of the last answer stay; the picture says that they are old.
@@ -157,7 +159,11 @@ class Sampler:
                 exited=self._note_exit(ordinal),
             )
         else:
-            self._views[ordinal] = answer.view(ordinal, before_ns, process, after_ns)
+            view = answer.view(ordinal, before_ns, process, after_ns)
+            offset = self._skew.note(ordinal, before_ns, wall_before_ns, answer.wall_ns, wall_after_ns)
+            if offset is not None:
+                view = msgspec.structs.replace(view, clock_offset_ns=offset.middle_ns, clock_error_ns=offset.error_ns)
+            self._views[ordinal] = view
             self._pids[ordinal] = answer.pid
             self._note_elections(answer, after_ns)
             self._note_stalls(ordinal, answer, before_ns, after_ns)

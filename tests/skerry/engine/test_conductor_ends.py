@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from skerry.engine.capabilities import Capabilities, Feature
 from skerry.engine.world import Drain, Heal, HealAll, Inject, InjectorView, Observation, ProcessState, StartWorkload
 from skerry.experiment import Verdict
 
@@ -28,6 +29,40 @@ def test_a_broker_that_does_not_start_is_named_with_its_last_words_at_once(condu
     assert (world.finish.verdict, world.finish.reason) == (Verdict.INCONCLUSIVE, "BrokersNotReady")
     assert world.finish.message == f"Broker 1 did not start: {SAID}."
     assert not world.of(StartWorkload)
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "error_ms", "refused"),
+    [(-1500, 1, True), (300, 40, True), (-25, 3, True), (25, 6, False), (19, 0, False), (None, 0, False)],
+)
+def test_clocks_that_certainly_disagree_end_the_run_before_anything_is_injected(
+    conductor, toy, offset_ms, error_ms, refused
+):
+    """The planted bug: a controller whose clock was 300 ms behind made its failover look 300 ms quicker."""
+
+    def skewed(seen: Observation) -> Observation:
+        offset_ns = None if offset_ms is None else offset_ms * 10**6
+        views = [
+            msgspec.structs.replace(view, clock_offset_ns=offset_ns, clock_error_ns=error_ms * 10**6)
+            if view.ordinal == 2
+            else view
+            for view in seen.brokers
+        ]
+        return msgspec.structs.replace(seen, brokers=tuple(views))
+
+    world = toy()
+    honest = world.observe
+    world.observe = lambda: skewed(honest())
+    world.run(conductor(capabilities=Capabilities("toy", frozenset(Feature), clock_error_ns=20 * 10**6)))
+    if not refused:
+        assert world.finish.verdict is Verdict.PASS
+        return
+    assert (world.finish.verdict, world.finish.reason) == (Verdict.INCONCLUSIVE, "ClocksDisagree")
+    side = "behind" if offset_ms < 0 else "ahead of"
+    assert world.finish.message.startswith(
+        f"The wall clock of broker 2 is {abs(offset_ms)} ms {side} the recorder's, and 20 ms are allowed for"
+    )
+    assert not world.of(Inject)
 
 
 @pytest.mark.parametrize("phase", ["Injecting", "Verifying", "Holding", "Healing"])

@@ -557,3 +557,16 @@ async def test_a_cpu_limit_that_somebody_set_for_the_workload_pod_is_told(theatr
     await theatre.open(nothing)
     (told,) = [each.record.text for each in theatre.pod.actions if isinstance(each, Record)]
     assert told.startswith("the workload pod has a CPU limit of 60m")
+
+
+async def test_faults_are_stamped_by_the_recorders_wall_clock_whatever_the_operators_says(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted bug: an operator whose clock is an hour ahead stamps a cut that no election can follow."""
+    started_wall_ns = 1_800_000_000 * NS
+    theatre.pod.shows = lambda view: msgspec.structs.replace(view, started_wall_ns=started_wall_ns)
+    monkeypatch.setattr("time.time_ns", lambda: started_wall_ns + 3600 * NS)
+    await theatre.open(a_run_with_a_cut)
+    for number in (2, 3):
+        report = theatre.script.reports[number]
+        assert report.before_wall_ns == started_wall_ns + report.before_ns

@@ -61,7 +61,7 @@ class NotStarted(Exception):
 
 
 class PodTimes:
-    """The run's clock from here: `faults.Times` over the exchanges of clocks."""
+    """The run's clock from here: `steps.Times` over the exchanges of clocks."""
 
     def __init__(self, clock: BracketClock) -> None:
         self._clock = clock
@@ -74,6 +74,10 @@ class PodTimes:
 
     def now_ns(self) -> int:
         return self._clock.now_ns(time.monotonic_ns())
+
+    def error_ns(self) -> int:
+        """How far ``now_ns`` may be from the run's clock."""
+        return self._clock.error_ns(time.monotonic_ns())
 
     def lower_at_ns(self, op_ns: int) -> int:
         """The run's clock was at least this when the operator's monotonic clock was ``op_ns``."""

@@ -122,7 +122,7 @@ class KubernetesWorld:
             self._pods,
             Images(settings.injector_image, settings.image_pull_policy),
             self._recording.times,
-            self._reports.append,
+            self._report_fault,
             self._note,
             self._object,
         )
@@ -246,6 +246,12 @@ class KubernetesWorld:
             await asyncio.sleep(OWN_SAMPLES_EVERY_S)
 
     # --- small things -----------------------------------------------------------------------------------
+
+    def _report_fault(self, report: ActionReport) -> None:
+        """Stamped by the recorder's wall clock, whatever the operator's says: the history has one wall clock, and the
+        operator's metrics show the same moment."""
+        wall_ns = self._recording.view.started_wall_ns + report.before_ns
+        self._reports.append(msgspec.structs.replace(report, before_wall_ns=wall_ns))
 
     def _object(self, why: str) -> None:
         self._disproof = self._disproof or why
