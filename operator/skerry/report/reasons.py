@@ -193,8 +193,10 @@ AN_EXPECTATION = (
     _reason("RunEnded", "the run ended while it still had time", "see why the run ended, or raise `spec.timeout`"),
     _reason(
         "Stalled",
-        "whoever records, or a broker, stood still for longer than may be passed over, at a moment that matters",
-        "run it on a machine that is less busy",
+        "whoever records, or a broker, stood still for longer than may be passed over, at a moment that matters; "
+        "or a CPU limit kept it from running for a fifth of half a second",
+        "run it on a machine that is less busy, and without a CPU limit for the workload pod (a LimitRange may set "
+        "one)",
     ),
     _reason(
         "NoEvidence NoSample NoSamples EmptyResult NotANumber",
@@ -226,7 +228,8 @@ AN_EXPECTATION = (
     ),
     _reason(
         "NoWallClock ClocksDisagree",
-        "the clocks that a metric's timestamps need were not known well enough",
+        "the clocks that a metric's timestamps need were not known well enough; or, before the first fault, a broker's "
+        "wall clock was further from the recorder's than is allowed for",
         "let NTP keep the clocks of the nodes together",
     ),
 )
