@@ -9,7 +9,8 @@ says is a pure function of what was heard (`status`); one writer per experiment 
 
 Invariants:
   1. Nothing of an experiment lives in this process only: its status says how far it came, its journal what may still
-     be in effect. Whoever finds a run begun heals, drains and checks it; it is never resumed, and never a Pass.
+     be in effect. An operator that finds a run begun heals, drains and checks it; never is it resumed, or a
+     Pass.
   2. No finalizer, hence only event handlers: owner references, fuses and self-expiring injectors clean up when the
      operator is away, and deletion never waits for it.
   3. What an experiment may break is decided before it touches anything; a refusal leaves nothing but a status.

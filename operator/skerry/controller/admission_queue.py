@@ -8,7 +8,7 @@ from skerry.schema.base import JsonObject
 
 
 class Place(NamedTuple):
-    """In a queue; the smallest is first."""
+    """A place in a queue; the smallest is first."""
 
     created: str
     """As the API server writes it: in order as text."""

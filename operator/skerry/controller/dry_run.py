@@ -1,4 +1,4 @@
-"""`spec.dryRun`: whom each fault would hit and what that would do, from what the brokers say of themselves now.
+"""`spec.dryRun`: which brokers each fault would hit and what that would do, by what the brokers say now.
 
 Partition leaders are those of a topic that does not exist yet (each run has its own), so they stand where `prepare`
 puts them, else where a plan assumes them; the controller is the present one, unless `prepare` moves it.
@@ -23,7 +23,7 @@ from skerry.worlds.kubernetes.cluster import BrokerSet
 
 class DryRun(NamedTuple):
     targets: tuple[str, ...]
-    """One line per fault: whom, why, and what that does to quorum and ISR."""
+    """One line per fault: which brokers, why, and what that does to quorum and ISR."""
     message: str
 
 

@@ -1,6 +1,6 @@
 """Kubernetes Events of an experiment: the few moments that `kubectl describe` should show.
 
-An Event's name follows from what it says of whom, so that saying it twice is saying it once.
+An Event's name follows from the experiment and the message, so that saying it twice is saying it once.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class ExperimentRun:
             self._abort_for(ABORTED, str(reason).strip() or f"the annotation {ABORT_ANNOTATION} was set")
 
     async def run(self) -> None:
-        """To the verdict, and until that is written: by us, or by the operator that conducts it already."""
+        """Return when the verdict is written: by us, or by the operator that conducts it already."""
         while await self._is_ours_to_conduct():
             with contextlib.suppress(AnotherOperator):
                 await self._conduct()
@@ -219,7 +219,7 @@ class ExperimentRun:
     async def _drive(
         self, experiment: Experiment, seed: int, brokers: BrokerSet, able: Capabilities, found: Interruption | None
     ) -> None:
-        """From here on the run has begun, and whoever finds its status knows."""
+        """From here on the run has begun, and its status says so to an operator that finds it."""
         self._status_reporter.begins(workload_name(self.name))
         await self._status_reporter.status_written()
         if self._status_reporter.gone:

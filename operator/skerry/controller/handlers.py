@@ -21,7 +21,7 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 def registry_of(seen: Seen) -> kopf.OperatorRegistry:
-    """With the one handler in it."""
+    """A registry with the one handler in it."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -36,7 +36,7 @@ def registry_of(seen: Seen) -> kopf.OperatorRegistry:
 
 
 def settings() -> kopf.OperatorSettings:
-    """For a namespaced Role: nothing is looked for in the cluster, nothing is written to it."""
+    """Settings for a namespaced Role: nothing is looked for in the cluster, nothing is written to it."""
     chosen = kopf.OperatorSettings()
     chosen.scanning.disabled = True
     chosen.posting.enabled = False

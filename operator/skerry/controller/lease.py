@@ -87,7 +87,7 @@ def lease_manifest(stateful_set: str, experiment: JsonObject, operator: str, now
 
 
 def micro_time(seconds: float) -> str:
-    """As the API writes a MicroTime."""
+    """A moment as the API writes a MicroTime."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -174,7 +174,7 @@ class TargetLease:
             log.warning("the Lease could not be handed over and will lapse: %s", error)
 
     async def is_ours(self) -> bool:
-        """As the API server has it now; False when it does not say."""
+        """Whether the API server has it as ours now; False when it does not say."""
         try:
             return holder_of(await self._read()) == self._holder
         except KubeError:

@@ -40,7 +40,7 @@ class Operator:
         self._stop.set()
 
     async def run(self) -> None:
-        """Until a signal. Raises KubeError when there is no cluster to talk to, OSError when the port is taken."""
+        """Run until a signal comes. Raises KubeError when there is no cluster, OSError when the port is taken."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
@@ -61,7 +61,7 @@ class Operator:
                 log.info("the operator ends")
 
     async def _watch(self, supervisor: Supervisor, namespaces: tuple[str, ...]) -> None:
-        """As long as the watch lasts. It ends with a signal, or when the CRD goes."""
+        """Watch for as long as the watch lasts. It ends with a signal, or when the CRD goes."""
         if not await self._listed(supervisor):
             await self._pause(AGAIN_S)
             return
@@ -79,7 +79,7 @@ class Operator:
         await self._pause(AGAIN_S)
 
     def _rest_s(self, watch: Watch) -> float:
-        """Until the next list, or the next look at a watch that begins."""
+        """How long to wait for the next list, or for the next look at a watch that begins, in seconds."""
         if not watch.ready:
             return BEGIN_S
         return AGAIN_S if self._problem else RECONCILE_S

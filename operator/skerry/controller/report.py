@@ -33,7 +33,7 @@ class Packed(NamedTuple):
 
 
 def packed(files: Mapping[str, bytes], report: RunReport, limit: int = BYTES_MAX) -> Packed:
-    """Within ``limit`` bytes: without the page for people if need be, then with the worst findings only. Pure."""
+    """Pack the files into ``limit`` bytes: without the HTML page if need be, then with the worst findings only."""
     found = _compressed(files)
     if _size(found) <= limit:
         return Packed(found, "")
@@ -54,7 +54,7 @@ def packed(files: Mapping[str, bytes], report: RunReport, limit: int = BYTES_MAX
 
 
 def files_of(report: RunReport) -> dict[str, bytes]:
-    """For a run whose workload pod has nothing to say."""
+    """Make the files of a run whose workload pod has nothing to say."""
     return {JSON: report_json(report), JUNIT: junit_xml([report])}
 
 

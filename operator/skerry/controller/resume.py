@@ -28,5 +28,5 @@ async def brokers_of(kube: Kube, experiment: Experiment) -> BrokerSet:
 
 
 def capabilities_of(namespace: str) -> Capabilities:
-    """Of a world that injects nothing."""
+    """What a world can do that injects nothing."""
     return capabilities(OptIns(grant=False, label=False, namespace=namespace))

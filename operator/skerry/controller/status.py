@@ -38,7 +38,7 @@ class Condition(StrEnum):
 
 
 class State(NamedTuple):
-    """Of one condition."""
+    """The state of one condition."""
 
     status: str
     reason: str
@@ -305,7 +305,7 @@ def is_complete(resource: JsonObject) -> bool:
 
 
 def date_time(seconds: float) -> str:
-    """As the API writes a time: UTC, whole seconds."""
+    """A moment as the API writes it: UTC, whole seconds."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class StatusReporter:
-    """Of one experiment. Methods return at once; what they say is written while ``open`` is, and by ``settle``."""
+    """Says what happens to an experiment. Methods return at once; ``open`` and ``settle`` write what they say."""
 
     def __init__(self, kube: Kube, resource: JsonObject, tools: Tools) -> None:
         """``resource``: as the API server has it."""
@@ -49,7 +49,7 @@ class StatusReporter:
 
     @property
     def seed(self) -> int | None:
-        """As an earlier operator drew it."""
+        """The seed that an earlier operator drew."""
         return self._told.seed
 
     # --- the course of an experiment --------------------------------------------------------------------------
@@ -74,7 +74,7 @@ class StatusReporter:
         self._tell()
 
     def planned(self, targets: Sequence[str]) -> None:
-        """Of a dry run."""
+        """A dry run found out what each fault would hit."""
         self._told.accepted("It could be carried out.")
         self._told.targets = list(targets)
         self._tell()
@@ -124,7 +124,7 @@ class StatusReporter:
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """While it is, everything that is said is written in the background."""
+        """While it is open, everything that is said is written in the background."""
         writers = [asyncio.create_task(self._status_writer.run()), asyncio.create_task(self._event_recorder.run())]
         try:
             yield
@@ -144,7 +144,7 @@ class StatusReporter:
         await self._status_writer.settle()
 
     async def settle(self) -> None:
-        """The same of Events too; only while it is open."""
+        """Return when status and Events are what was said, or cannot be; only while it is open."""
         await self._status_writer.settle()
         if not self._status_writer.gone:
             await self._event_recorder.settle()

@@ -58,5 +58,5 @@ class Tools:
     draw_token: Callable[[], str] = draw_token
 
     def lease(self, kube: Kube, stateful_set: str, experiment: JsonObject) -> TargetLease:
-        """Of the brokers, for this experiment (the resource) and this operator."""
+        """The Lease of the brokers, for this experiment (the resource) and this operator."""
         return TargetLease(kube, stateful_set, experiment, self.identity, self.now, self.sleep)

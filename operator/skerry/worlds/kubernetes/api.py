@@ -69,7 +69,7 @@ class Kube:
         return self._open
 
     def within(self, namespace: str) -> Kube:
-        """The same cluster by the same connection, another namespace. Usable as long as this one is open."""
+        """Another namespace of the same cluster, by the same connection. Usable as long as this one is open."""
         other = Kube(namespace, configuration=self._configuration)
         other._open = self._transport
         return other
@@ -80,11 +80,11 @@ class Kube:
         return self._transport.server
 
     async def version(self) -> str:
-        """Of the server: `v1.34.4`."""
+        """The version of the server: `v1.34.4`."""
         return str((await self._transport.json("GET", "/version", "tell its version")).get("gitVersion", "unknown"))
 
     async def openapi(self, group: str, version: str) -> JsonObject:
-        """What the server publishes of the schemas of a group's version. Whoever is logged in may ask."""
+        """What the server publishes of the schemas of a group's version. Every account may ask."""
         asked = f"tell the schemas of {group}/{version}"
         return await self._transport.json("GET", f"/openapi/v3/apis/{group}/{version}", asked)
 
@@ -160,7 +160,7 @@ class Kube:
         return await self._transport.json("PUT", self._path(kind, name), asked, body=manifest, content_type=JSON)
 
     async def allowed(self, verb: str, kind: Kind, *, subresource: str = "", name: str = "") -> bool:
-        """Whether whoever this is may do that here."""
+        """Whether the account that asks may do that here."""
         spec = {"resourceAttributes": self._attributes(verb, kind, subresource, name)}
         return await self._reviewed(OWN_REVIEWS, "SelfSubjectAccessReview", spec)
 

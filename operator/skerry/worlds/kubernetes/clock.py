@@ -76,7 +76,7 @@ class BracketClock:
         return middle_ns if self._shown_ns is None else max(middle_ns, self._shown_ns)
 
     def _bounds_ns(self, op_ns: int) -> tuple[int, int]:
-        """Of the offset, at any moment of the operator's clock."""
+        """The bounds of the offset, at any moment of the operator's clock."""
         if not self.exchanges:
             raise ClockUnknown("the run's clock is not known: the workload pod has not answered yet")
         drift_ns = self._drift_ns(abs(op_ns - self._at_ns))

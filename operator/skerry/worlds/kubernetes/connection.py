@@ -1,4 +1,4 @@
-"""Which API server, as whom, and in which namespace: what a pod finds in itself, or a kubeconfig."""
+"""Which API server, by which account, and in which namespace: what a pod finds in itself, or a kubeconfig."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def in_cluster() -> bool:
 
 
 async def find_connection(context: str = "") -> Connection:
-    """In a pod its own account, unless a ``context`` is named; else the kubeconfig: `KUBECONFIG`, `~/.kube/config`.
+    """Find it: in a pod its own, unless a ``context`` is named; else the kubeconfig (`KUBECONFIG`, `~/.kube/config`).
 
     :raises NoConnection: there is neither, or the file is wrong.
     """

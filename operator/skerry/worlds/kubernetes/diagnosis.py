@@ -20,7 +20,7 @@ from skerry.worlds.kubernetes.readiness import (
 )
 
 SKEW_MAX_NS = 500_000_000
-"""Between a broker and whoever asks: beyond it, times in the report read wrong."""
+"""Between a broker and the machine that asks: beyond it, times in the report read wrong."""
 SECURITY_LEVELS = ("privileged", "baseline", "restricted")
 
 

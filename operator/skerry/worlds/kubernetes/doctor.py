@@ -89,7 +89,7 @@ class Doctor:
         self._measured: Enforcement | None = None
 
     async def checks(self) -> AsyncIterator[Check]:
-        """In the order in which one failure explains the next. Ends early when the API server cannot be reached."""
+        """Yield the checks in the order in which one failure explains the next. Without an API server it ends early."""
         try:
             yield Check("API server", State.OK, f"{self._kube.server}, {await self._kube.version()}")
         except KubeError as error:
@@ -192,7 +192,7 @@ class Doctor:
         return [injector_check(self._opt_ins, refused)]
 
     async def _dry_run(self, namespace: JsonObject) -> str | None:
-        """With the rights of whoever asks. None: it was not tried."""
+        """Try it with the rights of the user who asks. None: it was not tried."""
         if not self._pods or self._brokers is None:
             return None
         if not await self._kube.allowed("patch", PODS, subresource="ephemeralcontainers"):
@@ -261,7 +261,7 @@ class Doctor:
 
 
 def query_url(prometheus: str) -> str:
-    """Of the smallest query; empty: none."""
+    """The URL of the smallest query; empty: there is none."""
     return f"{prometheus.rstrip('/')}/api/v1/query?query=1" if prometheus else ""
 
 

@@ -89,7 +89,7 @@ async def drive(
 
 
 def broken_off(reason: str, message: str) -> RunEnd:
-    """Of a run that could not be carried out."""
+    """The end of a run that could not be carried out."""
     return RunEnd(Finish(NO_ACTION, Verdict.INCONCLUSIVE, reason, message), None, {})
 
 

@@ -1,6 +1,6 @@
 """What a NetworkPolicy does in this cluster, measured with two throw-away pods and the very policy of a partition.
 
-Everything hangs on one fuse: whoever dies under way leaves nothing behind.
+Everything hangs on one fuse: a doctor that dies under way leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Enforcement(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """Time, for whoever waits."""
+    """The time, for what waits."""
 
     now_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -54,7 +54,7 @@ INJECTOR_GRANT = Grant(PODS, ("patch",), "ephemeralcontainers")
 async def missing(kube: Kube, grants: Iterable[Grant], account: str = "") -> list[str]:
     """What is not granted, as in "get/create jobs (batch)", in the order of ``grants``.
 
-    :param account: a service account, `NAMESPACE:NAME`; empty: whoever this is.
+    :param account: a service account, `NAMESPACE:NAME`; empty: the one that asks.
     :raises KubeError: the API server did not answer, or may not be asked about that account.
     """
 
@@ -70,7 +70,7 @@ async def missing(kube: Kube, grants: Iterable[Grant], account: str = "") -> lis
 
 
 async def missing_by_roles(kube: Kube, grants: Iterable[Grant], account: str) -> list[str]:
-    """The same for whoever may not ask on behalf of others: what the Roles of the namespace say. What is granted
+    """The same for an account that may not ask about others: what the Roles of the namespace say. What is granted
     cluster-wide is not seen.
 
     :raises KubeError: nor may the Roles be read.

@@ -17,11 +17,11 @@ class Kind(NamedTuple):
 
     @property
     def api_version(self) -> str:
-        """As manifests write it."""
+        """The version of the API as manifests write it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str, name: str = "", subresource: str = "") -> str:
-        """Of the collection, of one object, or of a part of it."""
+        """The path of the collection, of one object, or of a part of it."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         where = f"/namespaces/{namespace}" if self.namespaced else ""
         return root + where + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)

@@ -1,4 +1,4 @@
-"""A connection that is kept open to notice the death of whoever serves it: the kernel closes it at that moment.
+"""A connection that is kept open to notice the death of the process that serves it: the kernel closes it then.
 
 No status of Kubernetes is as fast: the kubelet looks at its containers once a second. Until then a small request goes
 over the wire again and again; the last one that was answered says until when the process certainly lived. So a death is

@@ -42,7 +42,7 @@ class Outbox:
         self._empty.clear()
 
     def take_failures(self) -> tuple[ActionReport, ...]:
-        """For everything that waits while the pod is lost: nobody else will answer it."""
+        """Answer everything that waits while the pod is lost: nobody else will."""
         if why := self.lost or self._recording.lost:
             now_ns = self._recording.times.now_ns()
             while self._waiting:
@@ -67,7 +67,7 @@ class Outbox:
             raise failure
 
     async def flushed(self, timeout_s: float) -> None:
-        """Until the pod has taken everything, or is lost, or the time is over."""
+        """Wait until the pod has taken everything, or is lost, or the time is over."""
         if self.lost or self._recording.lost:
             return
         with contextlib.suppress(TimeoutError):

@@ -48,7 +48,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 def names_wanted(spec: Spec) -> frozenset[str]:
-    """Of the operator's own metrics."""
+    """The names of the operator's own metrics that the document asks for."""
     return frozenset(
         each.metric.name
         for each in spec.expect

@@ -97,7 +97,7 @@ class Pods:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def raise_failure(self) -> None:
-        """Whoever looks has died: that must not look like pods to which nothing happens."""
+        """Raise what killed a task that looks: that must not look like pods to which nothing happens."""
         for task in self._tasks:
             if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
                 raise failure

@@ -85,7 +85,7 @@ def policies_for(
     owner: JsonObject,
     avoid: Collection[int] = (),
 ) -> list[JsonObject]:
-    """One policy per guard, which refuses new connections between it and whom it is cut from, on the ports of the cut
+    """One policy per guard, which refuses new connections between it and those it is cut from, on the ports of the cut
     planes, in both directions, and nothing else.
 
     :param owner: the fuse, as the API server returned it.

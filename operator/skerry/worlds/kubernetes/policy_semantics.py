@@ -1,4 +1,4 @@
-"""What a NetworkPolicy means: whom it selects, and whether it allows a TCP connection between two pods.
+"""What a NetworkPolicy means: which pods it selects, and whether it allows a TCP connection between two pods.
 
 The semantics of the API (networking.k8s.io/v1): policies only allow; a pod that one of them selects is closed in the
 directions of its ``policyTypes``, but for what some rule of some of them allows.

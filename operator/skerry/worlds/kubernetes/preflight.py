@@ -1,6 +1,6 @@
 """Whether an experiment can be carried out here, found out without touching anything: every refusal is one sentence.
 
-The order is that of what the user mends first: may Skerry break things here, may it ask, whom is meant, can it be done,
+The order is that of what the user mends first: may Skerry break things here, may it ask, who is meant, can it be done,
 and would it have an effect.
 """
 
@@ -166,7 +166,7 @@ async def _brokers(kube: Kube, experiment: Experiment) -> BrokerSet:
 
 
 async def _ready_pods(kube: Kube, brokers: BrokerSet) -> list[JsonObject]:
-    """In the order of their ordinals."""
+    """The brokers' pods, in the order of their ordinals."""
     found = {str(pod["metadata"]["name"]): pod for pod in await kube.list(PODS, brokers.selector)}
     if unready := brokers_not_ready(brokers, found):
         raise _Refused(

@@ -2,7 +2,7 @@
 
 ``server`` echoes bytes on its ports. ``client`` asks it: on each port it opens a new connection again and again, and
 keeps one open on which it asks again and again. What it finds it serves as JSON (`GET /` on ``--listen``), with its
-own clock, so that whoever reads it needs no clock in common with it.
+own clock, so that its reader needs no clock in common with it.
 """
 
 from __future__ import annotations

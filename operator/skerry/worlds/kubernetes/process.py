@@ -41,7 +41,7 @@ class ProcessEnd(msgspec.Struct, frozen=True):
 
     @property
     def signal_name(self) -> str:
-        """Of the signal that ended the process; empty: none did, or it cannot be told."""
+        """The name of the signal that ended the process; empty: none did, or it cannot be told."""
         if self.reason == NOT_LOCATED:
             return ""  # the exit code is the kubelet's invention
         try:

@@ -49,7 +49,7 @@ def injector_allowed(namespace: JsonObject) -> bool:
 
 
 def enforced_level(namespace: JsonObject) -> str:
-    """Of Pod Security, as the namespace's label says it."""
+    """The enforced level of Pod Security, as the namespace's label says it."""
     return labels_of(namespace).get(ENFORCE_LABEL, UNLABELLED)
 
 

@@ -151,7 +151,7 @@ class Recording:
             await self._pod.__aexit__(None, None, None)
 
     def raise_failure(self) -> None:
-        """Whoever looks has died: that must not look like a run in which nothing happens."""
+        """Raise what killed the task that looks: that must not look like a run in which nothing happens."""
         task = self._task
         if task is not None and task.done() and not task.cancelled() and (failure := task.exception()) is not None:
             raise failure

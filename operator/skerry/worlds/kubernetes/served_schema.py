@@ -37,7 +37,7 @@ def own_schema() -> JsonObject:
 
 
 def schema_of(published: JsonObject) -> JsonObject:
-    """Of experiments, in an OpenAPI v3 document; empty: it is not in there."""
+    """The schema of experiments in an OpenAPI v3 document; empty: it is not in there."""
     for schema in ((published.get("components") or {}).get("schemas") or {}).values():
         kinds = schema.get("x-kubernetes-group-version-kind") or []
         if {"group": GROUP, "version": VERSION, "kind": KIND} in kinds:

@@ -44,7 +44,7 @@ class Waits(NamedTuple):
 
 
 async def together(*steps: Coroutine[Any, Any, None]) -> None:
-    """All of them at once. When one fails, or whoever waits is cancelled, none is under way any more when this raises:
+    """All of them at once. When one fails, or the waiting task is cancelled, none is under way when this raises:
     what a heal removes must not come back by a step that was late. Raises what the first failure raised."""
     tasks = [asyncio.create_task(step) for step in steps]
     try:
@@ -69,7 +69,7 @@ async def whole(request: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def either(*waits: Coroutine[Any, Any, bool]) -> None:
-    """Until one of them has come true, or all are over."""
+    """Wait until one of them has come true, or all are over."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     pending = set(tasks)
     try:
@@ -84,7 +84,7 @@ async def either(*waits: Coroutine[Any, Any, bool]) -> None:
 
 
 async def to_the_end(cleanup: Coroutine[Any, Any, None]) -> None:
-    """However often whoever waits for it is cancelled: that is told when it is done."""
+    """Finish, however often the task that waits for it is cancelled: that is told when it is done."""
     task, cancelled = asyncio.create_task(cleanup), False
     while not task.done():
         try:

@@ -1,5 +1,5 @@
 """One HTTP call to the API server, and the sentence for why it failed. Nothing is tried twice in here: what may be
-repeated is decided by whoever knows what repeating means."""
+repeated is decided where it is known what repeating means."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Transport:
             raise self._silence(error, asked) from None
 
     async def lines(self, path: str, asked: str, query: Mapping[str, str], lasts_s: float) -> AsyncIterator[bytes]:
-        """As the server sends them, until it ends; what breaks off is no line. Raises KubeError."""
+        """Yield the lines as the server sends them, until it ends; what breaks off is no line. Raises KubeError."""
         timeout = aiohttp.ClientTimeout(total=lasts_s, sock_connect=TIMEOUT_S)
         response = None
         try:

@@ -154,7 +154,7 @@ def trouble(pod: JsonObject) -> Trouble:
 
 
 def cpu_limit(pod: JsonObject) -> str:
-    """Of the workload's container; empty: it has none. We ask for none, so a LimitRange or a webhook has set it."""
+    """The CPU limit of the workload's container; empty: none. We ask for none: a LimitRange or a webhook has set it."""
     for container in (pod.get("spec") or {}).get("containers") or []:
         if container.get("name") == CONTAINER:
             return str(((container.get("resources") or {}).get("limits") or {}).get("cpu") or "")
