@@ -7,6 +7,7 @@ from pathlib import Path
 from skerry.checker.catalogue import markdown
 from skerry.checker.expectations import RULES
 from skerry.checker.models.log import PROPERTIES
+from skerry.checker.models.register import PROPERTIES as REGISTER_PROPERTIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "properties.md"
 
@@ -16,7 +17,11 @@ def test_the_page_is_up_to_date():
 
 
 def test_everything_is_defined_and_named_once():
-    named = [*(rule.name for rule in PROPERTIES), *RULES]
-    assert len(set(named)) == len(named)
-    for definition in (*(r.definition for r in PROPERTIES), *(r.definition for r in RULES.values())):
+    for properties in (PROPERTIES, REGISTER_PROPERTIES):
+        named = [*(rule.name for rule in properties), *RULES]
+        assert len(set(named)) == len(named)
+    for definition in (
+        *(r.definition for r in (*PROPERTIES, *REGISTER_PROPERTIES)),
+        *(r.definition for r in RULES.values()),
+    ):
         assert len(definition) > 60

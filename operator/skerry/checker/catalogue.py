@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from skerry.checker.expectations import RULES
+from skerry.checker.models import register
 from skerry.checker.models.log import PROPERTIES
 from skerry.checker.models.log.guarantees import ALWAYS, TABLE, Guarantee
 
@@ -45,6 +46,13 @@ def _lines() -> Iterator[str]:
     yield "Always checked; no field of a document turns one off."
     for rule in PROPERTIES:
         yield from _entry(rule.name, rule.definition)
+    yield ""
+    yield "## Properties of registers"
+    yield ""
+    yield "Always checked of a system whose clients put and get values under keys. `recording` and `stalls` as above."
+    for rule in register.PROPERTIES:
+        if rule not in PROPERTIES:
+            yield from _entry(rule.name, rule.definition)
     yield ""
     yield "## Expectations"
     yield ""

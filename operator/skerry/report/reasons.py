@@ -157,8 +157,13 @@ THE_RECORDING = (
     ),
     _reason(
         "NoFinalRead FinalReadIncomplete",
-        "a partition was not read to its end after the run, so nobody knows whether a write is lost",
-        "raise `spec.timeout`, and find out which partition has no leader",
+        "a partition or key was not read to its end after the run, so nobody knows whether a write is lost",
+        "raise `spec.timeout`, and find out which partition or system has no leader",
+    ),
+    _reason(
+        "NoRevision",
+        "an answer of the store does not say, or says impossibly, at which revision it stands",
+        "report it, with the history",
     ),
     _reason(
         "WriteRecordedTwice",

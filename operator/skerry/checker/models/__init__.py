@@ -7,7 +7,7 @@ shares ``skerry.checker.common`` (the recording, stalls) and ``skerry.checker.ex
 from __future__ import annotations
 
 from skerry.checker.model import Model
-from skerry.checker.models import log
+from skerry.checker.models import log, register
 
-MODELS: dict[str, Model] = {model.name: model for model in (log.MODEL,)}
+MODELS: dict[str, Model] = {model.name: model for model in (log.MODEL, register.MODEL)}
 """By the name that the header of a history carries."""

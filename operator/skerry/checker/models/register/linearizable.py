@@ -1,0 +1,61 @@
+"""Puts and gets of a key are linearizable in real time: one order of all of them explains every answer.
+
+Each takes effect at one instant between its invocation and its answer. Exact, per key
+(`skerry.checker.models.register.order`); a failure is a pair of operations, one of which stands before the other by
+revision although it began after the other had been answered. A put with unknown outcome may take effect at any time
+after it was sent, or never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.findings import broken, held, plural, undecided
+from skerry.checker.models.register.evidence import Evidence
+from skerry.checker.models.register.keys import Key
+from skerry.checker.models.register.naming import named
+from skerry.checker.models.register.order import Violation, first_violation
+from skerry.checker.property import Property
+from skerry.schema.verdict import Finding
+
+NAME = "linearizable"
+
+
+def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+    good, puts, gets = True, 0, 0
+    for key in evidence.keys:
+        puts += len(key.acknowledged)
+        gets += len(key.seen)
+        if key.conflict() is not None or key.reused:
+            good = False
+            message = f"key {key.name}: its records contradict each other (see other findings), so it has no order"
+            yield undecided(NAME, "ContentConflict", message, owed=guarantee)
+            continue
+        violation = first_violation(key, clock_error_ns=evidence.clock_error_ns)
+        if violation is None:
+            continue
+        good = False
+        yield broken(
+            NAME,
+            "StaleRead" if violation.later.action == "get" or violation.stale else "OrderViolation",
+            explain(key, violation),
+            offsets=(violation.revision,),
+            witness=evidence.witness(violation.earlier, violation.later),
+            owed=guarantee,
+        )
+    if good:
+        message = (
+            f"{plural(puts, 'put')} and {plural(gets, 'get')} of {plural(len(evidence.keys), 'key')} have an order"
+        )
+        yield held(NAME, message + " in real time", owed=guarantee)
+
+
+def explain(key: Key, violation: Violation) -> str:
+    gap_ns = violation.earlier.invoked_ns - violation.later.completed_ns
+    return (
+        f"key {key.name}: {named(violation.earlier)} comes first by revision, but began {gap_ns / 1e6:.3f} ms after "
+        f"{named(violation.later)} had been answered"
+    )
+
+
+PROPERTY = Property(NAME, __doc__, check)
