@@ -16,9 +16,9 @@ from skerry.experiment.crd_rules import RULES
 from skerry.experiment.crd_status import CONDITIONS, PHASES
 from skerry.experiment.document import RULE_ATTRIBUTES
 from skerry.experiment.expectations import EXPECTATIONS
-from skerry.experiment.faults import FAULTS
 from skerry.experiment.reference import reference_text
 from skerry.experiment.schema import crd, crd_text, json_schema
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import yaml
 
 from skerry.experiment import DocumentError, load_document
 from skerry.experiment.expectations import EXPECTATIONS
-from skerry.experiment.faults import FAULTS
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import format_duration, parse_duration
 
 HEAD = """\
@@ -70,7 +70,7 @@ def test_every_fault_can_be_written(kind):
     experiment = load_document(document(FAULT_LINES[kind]))
     (fault,) = experiment.spec.faults
     assert fault.kind == kind
-    assert isinstance(fault.body, FAULTS[kind])
+    assert isinstance(fault.body, FAULTS[kind].body)
     assert fault.body.target_groups()
 
 

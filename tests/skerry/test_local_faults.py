@@ -7,21 +7,13 @@ import signal
 
 import pytest
 
-from skerry.engine.world import (
-    ActionReport,
-    BrokerView,
-    Heal,
-    HealAll,
-    Inject,
-    Kill,
-    OccurrenceId,
-    Pause,
-    ReportState,
-    Restart,
-)
+from skerry.engine.world import ActionReport, BrokerView, Heal, HealAll, Inject, OccurrenceId, ReportState
+from skerry.faults.kill import Kill, KillHow
+from skerry.faults.pause import Pause
+from skerry.faults.restart import Restart, RestartHow
 from skerry.runner.clock import RunClock
-from skerry.schema.vocabulary import KillHow, RestartHow
-from skerry.worlds.local.faults import Faults, is_back
+from skerry.worlds.local.machines import Machines, is_back
+from skerry.worlds.local.world_faults import Faults
 
 
 class Processes:
@@ -90,13 +82,14 @@ def reports() -> list[ActionReport]:
 
 @pytest.fixture
 def faults(world: Processes, reports: list[ActionReport]) -> Faults:
-    return Faults(
+    clock = RunClock()
+    machines = Machines(
         world.brokers,  # type: ignore[arg-type]  # paper
         NoProxy(),  # type: ignore[arg-type]
-        RunClock(),
-        reports.append,
+        clock,
         lambda: tuple(world.views.values()),
     )
+    return Faults(machines, clock, reports.append)
 
 
 OCCURRENCE = OccurrenceId("fault", 0)

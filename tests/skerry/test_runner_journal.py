@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from skerry.engine.journal import decode, unhealed
-from skerry.engine.world import CheckLinks, Heal, Inject, OccurrenceId, Pause
+from skerry.engine.world import CheckLinks, Heal, Inject, OccurrenceId
+from skerry.faults.pause import Pause
 from skerry.runner.journal import JournalFile
 
 

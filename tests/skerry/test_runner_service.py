@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from skerry.engine.world import Check, Finish, Heal, Kill, OccurrenceId, Record, ReportState, StartWorkload
+from skerry.engine.world import Check, Finish, Heal, OccurrenceId, Record, ReportState, StartWorkload
+from skerry.faults.kill import Kill, KillHow
 from skerry.history.codec import read_history
 from skerry.history.records import Footer, Note
 from skerry.report.model import RunReport
@@ -19,7 +20,6 @@ from skerry.runner.messages import Answer, Begin, Events, View
 from skerry.runner.service import Service, topic_mark
 from skerry.runner.throttling import ThrottlingWatch
 from skerry.schema.verdict import Verdict
-from skerry.schema.vocabulary import KillHow
 from skerry.targets.skerry.system import SkerrySystem
 
 TOKEN = "a-token-of-sixteen"

@@ -34,7 +34,8 @@ def capabilities_of(world: str) -> Capabilities:
 
         return simulated
     if world == WorldName.KUBERNETES:
-        from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
+        from skerry.worlds.kubernetes.capabilities import capabilities
+        from skerry.worlds.kubernetes.opt_ins import OptIns
 
         # What the chart installs without being asked; `skerry doctor` looks at your cluster.
         return capabilities(OptIns(grant=False, label=False, hold=True))

@@ -10,11 +10,12 @@ from skerry.controller.status import PENDING
 from skerry.engine.progress import Phase
 from skerry.history.records import FaultEvent, FaultStep
 from skerry.schema.verdict import Verdict
+from skerry.worlds.kubernetes.faults.registry import HANDLERS
 
 NS = 1_000_000_000
 PHASES = (PENDING, *map(str, Phase))
 BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0)
-KINDS = ("partition", "kill")
+KINDS = tuple(kind for kind, handler in HANDLERS.items() if handler.carries)
 """What this world can do: their histograms are there from the start, so that the first rate is right."""
 
 

@@ -6,8 +6,9 @@ from skerry.engine.capabilities import Capabilities
 from skerry.experiment.document import Experiment
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import STATEFUL_SETS, Kube
-from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
+from skerry.worlds.kubernetes.capabilities import capabilities
 from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set
+from skerry.worlds.kubernetes.opt_ins import OptIns
 
 CHART_PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
 CHART_ADMIN_PORT = 9095

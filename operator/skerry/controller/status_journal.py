@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from skerry.engine.journal import JournalError, bounded, decode, encode, interrupted_run, keeps, unhealed
-from skerry.engine.world import Action, Cut, Heal, Inject, Slow
+from skerry.engine.world import Action, Heal, Inject
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import KubeError
 
@@ -89,10 +89,7 @@ def fitting(entries: list[Action]) -> tuple[list[Action], list[str]]:
 
 def _line(action: Action) -> str:
     line = encode(action).decode()
-    if len(line) > ENTRY_MAX and isinstance(action, Inject | Heal) and isinstance(action.fault, Cut | Slow):
+    if len(line) > ENTRY_MAX and isinstance(action, Inject | Heal):
         # Which pairs it meant is in the history; that it may be in effect is what the journal is for.
-        fault = msgspec.structs.replace(action.fault, links=())
-        if isinstance(fault, Cut):
-            fault = msgspec.structs.replace(fault, groups=())
-        return encode(msgspec.structs.replace(action, fault=fault)).decode()
+        return encode(msgspec.structs.replace(action, fault=action.fault.shortened())).decode()
     return line

@@ -24,9 +24,9 @@ What a world promises (numbered, because the conductor's argument rests on them)
 6. The world itself writes to the history what it samples (status, links, metrics, stalls, operations). The conductor's
    own records (fault steps, phases, notes) come as ``Record`` actions.
 
-Modules: `world` (the port; re-exports the vocabulary), `loop` (one turn), `faults` (what is injected, with concrete
-ordinals), `actions`, `observation`, `cluster_view` (one view of many samples), `capabilities`, `timeline`
-(occurrences), `targets` (roles to ordinals), `guard` (quorum and ISR), `verification` (did it bite? is it gone? with
-`proof`, `link_proofs`, `broker_proofs`), `fault_instance` (one occurrence), `steady`, `probes`, `conductor`, `bounds`,
-`step_context`, `journal`, `needs`, `plan`.
+Modules: `world` (the port; re-exports the vocabulary), `loop` (one turn), `actions`, `observation`, `cluster_view` (one
+view of many samples), `capabilities`, `needs`, `timeline` (occurrences), `targets` (roles to ordinals), `guard` (quorum
+and ISR), `fault_instance` (one occurrence), `steady`, `probes`, `conductor`, `bounds`, `step_context`, `journal`,
+`plan`. What a fault is, what it takes away and how it is proven is asked of `skerry.faults`: no module here knows one
+by its name.
 """

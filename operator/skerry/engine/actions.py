@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from skerry.engine.faults import OccurrenceId, ResolvedFault
+from skerry.faults.port import OccurrenceId
+from skerry.faults.registry import AnyFault
 from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent
 from skerry.schema.verdict import Finding, Verdict
 
@@ -60,7 +61,7 @@ class Inject(msgspec.Struct, frozen=True, tag="inject"):
 
     id: int
     occurrence: OccurrenceId
-    fault: ResolvedFault
+    fault: AnyFault
     duration_ns: int
     """How long it is meant to last from the moment it took effect; the conductor heals it then."""
     deadline_ns: int
@@ -73,7 +74,7 @@ class Heal(msgspec.Struct, frozen=True, tag="heal"):
 
     id: int
     occurrence: OccurrenceId
-    fault: ResolvedFault
+    fault: AnyFault
 
 
 class HealAll(msgspec.Struct, frozen=True, tag="healAll"):

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
+from skerry.faults.port import Feature
+from skerry.faults.registry import features
 
-class Feature(StrEnum):
-    PARTITION = "partition"
-    PARTITION_ONE_WAY = "partition, one way"
-    PARTITION_ESTABLISHED = "partition, connections: All"
-    PARTITION_REJECT = "partition, action: Reject"
-    PARTITION_CLIENT = "partition of the Client plane"
-    SLOW = "slow"
-    SLOW_LOSS = "slow, lossPercent"
-    SLOW_RATE = "slow, rateKbps"
-    SLOW_LOSS_MEASURED = "slow, lossPercent of 5 or more, or without latency"
-    """It must be seen itself: no latency beside it says that the fault bit, or it is too frequent to be passed over."""
-    SLOW_RATE_MEASURED = "slow, rateKbps without latency"
-    KILL_PROCESS = "kill, how: Process"
-    KILL_POD_DELETE = "kill, how: PodDelete"
-    KILL_DOWN_FOR = "kill, downFor"
-    RESTART_GRACEFUL = "restart, how: Graceful"
-    RESTART_KILL = "restart, how: Kill"
-    PAUSE = "pause"
-    WIPE = "wipe"
-    DISK_TORN_WRITE = "disk, tornWrite"
-    DISK_LOSE_UNSYNCED = "disk, loseUnsynced"
-    DISK_FSYNC_ERROR = "disk, fsyncError"
-    DISK_SLOW = "disk, slowBy"
-    DISK_BIT_FLIP = "disk, bitFlip"
-    CLOCK_JUMP = "clock, jump"
-    CLOCK_DRIFT = "clock, driftPpm"
-    PREPARE = "prepare"
-    METRICS = "metric expectations"
-    PROMQL = "promql expectations"
+PREPARE = Feature("prepare")
+METRICS = Feature("metric expectations")
+PROMQL = Feature("promql expectations")
+OTHER_FEATURES = (PREPARE, METRICS, PROMQL)
+"""What a document can need beside its faults."""
+
+
+def all_features() -> frozenset[Feature]:
+    """Everything that a document can need."""
+    return frozenset((*features(), *OTHER_FEATURES))
+
+
+class Handles(Protocol):
+    """What a world says of one fault: which of its features it can do, and why not the others."""
+
+    @property
+    def can(self) -> Collection[Feature]: ...
+
+    @property
+    def cannot(self) -> Mapping[Feature, str]: ...
 
 
 class Capabilities(msgspec.Struct, frozen=True):
@@ -54,3 +48,22 @@ class Capabilities(msgspec.Struct, frozen=True):
             + (f": {self.reasons[feature]}" if feature in self.reasons else ".")
             for feature in sorted(needed - self.features)
         ]
+
+
+def capabilities_from(
+    world: str,
+    handlers: Iterable[Handles],
+    others: Collection[Feature],
+    reasons: Mapping[Feature, str],
+    clock_error_ns: int = 0,
+) -> Capabilities:
+    """What a world can do, by its handlers.
+
+    :param others: which of `OTHER_FEATURES` it has.
+    :param reasons: why it lacks the rest of those.
+    """
+    can, cannot = set(others), dict(reasons)
+    for handler in handlers:
+        can |= set(handler.can)
+        cannot |= handler.cannot
+    return Capabilities(world, frozenset(can), cannot, clock_error_ns)

@@ -22,14 +22,14 @@ from skerry.engine import guard
 from skerry.engine.actions import Heal, Inject
 from skerry.engine.bounds import Bounds
 from skerry.engine.cluster_view import cluster_view_of
-from skerry.engine.faults import Cut, Kill, ResolvedFault, Restart, Slow, fault_kind, victims
 from skerry.engine.observation import ActionReport, ReportState
-from skerry.engine.proof import Before, before
 from skerry.engine.step_context import StepContext
-from skerry.engine.targets import Groups, Resolution, Unresolved, concrete, resolve
+from skerry.engine.targets import Resolution, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence
-from skerry.engine.verification import healed, verify, was_crash
 from skerry.experiment.document import Spec
+from skerry.faults.port import Groups, ResolvedFault
+from skerry.faults.proof import Before, before
+from skerry.faults.registry import fault_type
 from skerry.history.records import FaultEvent, FaultStep
 
 ATTEMPTS_MAX = 3
@@ -98,7 +98,7 @@ class FaultInstance:
     @property
     def wants_links(self) -> bool:
         """Needs new connections tried."""
-        return isinstance(self.fault, Cut | Slow) and self.stage in (Stage.VERIFYING, Stage.HEALING)
+        return self.fault is not None and bool(self.fault.pairs) and self.stage in (Stage.VERIFYING, Stage.HEALING)
 
     # --- steps ------------------------------------------------------------------------------------------
 
@@ -154,8 +154,7 @@ class FaultInstance:
         self._event(context, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {predictions[0].sentence}")
         self._event(context, FaultStep.INJECTING, now_ns, now_ns)
         self._injected_ns = now_ns
-        grace_ns = concrete_fault.grace_ns if isinstance(concrete_fault, Kill) else 0
-        self._deadline_ns = now_ns + grace_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
+        self._deadline_ns = now_ns + concrete_fault.settling_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
         self._inject_id = context.send(
             Inject(context.new_id(), self.occurrence.id, concrete_fault, fault.lasts_ns, self._deadline_ns)
         )
@@ -171,10 +170,10 @@ class FaultInstance:
             self._fail(context, "InjectionFailed", f"could not be injected: {report.error or 'no reason was given'}")
         elif ending:
             self._heal(context, FaultStep.HEALING)
-        elif report is not None and (report.state is ReportState.DONE or isinstance(self.fault, Restart)):
+        elif report is not None and (report.state is ReportState.DONE or self._gradual):
             if self._moved(context, report):
                 return
-            # A rolling restart is in effect from its first stop on; its report is done when the last one was started.
+            # What takes one victim after the other is in effect from the first on; its report is done with the last.
             self.effective = report
             after_ns = report.after_ns if report.state is ReportState.DONE else context.now_ns
             self._event(context, FaultStep.EFFECTIVE, report.before_ns, after_ns)
@@ -183,11 +182,14 @@ class FaultInstance:
             self._fail(context, "InjectionTimedOut", "was not reported as applied in time")
 
     @property
+    def _gradual(self) -> bool:
+        return self.fault is not None and self.fault.gradual
+
+    @property
     def _inject_bound_ns(self) -> int:
         """A graceful stop takes its grace period; a rolling restart is as long as it is."""
-        if isinstance(self.fault, Restart):
-            return self._restart_bound_ns
-        return self._bounds.inject_ns + (self.fault.grace_ns if isinstance(self.fault, Kill) else 0)
+        assert self.fault is not None
+        return self.fault.injection_bound_ns(self._bounds.inject_ns, self._bounds.heal_ns)
 
     def _watch_roles(self, context: StepContext) -> None:
         """Keep what the roles are while the injection is under way; which of it came before is known afterwards."""
@@ -219,8 +221,8 @@ class FaultInstance:
         assert self.fault is not None
         assert self.effective is not None
         since_ns = self.effective.after_ns if self.effective.after_ns >= 0 else self.effective.before_ns
-        proof = verify(
-            self.fault, since_ns, context.observation, self._earlier, active, elapsed_ns=context.now_ns - since_ns
+        proof = fault_type(self.fault).verify(
+            self.fault, since_ns, context.observation, self._earlier, tuple(active), context.now_ns - since_ns
         )
         if proof.proven:
             self.verified = True
@@ -234,8 +236,8 @@ class FaultInstance:
     @property
     def _verify_bound_ns(self) -> int:
         """A broker that comes back at once may be proven to have been away only by its new registration."""
-        if isinstance(self.fault, Restart):
-            return self._restart_bound_ns  # the last broker's turn comes late
+        if self._gradual:
+            return self._inject_bound_ns  # the last broker's turn comes late
         lasts_ns = self.occurrence.fault.lasts_ns
         instant = lasts_ns == 0
         return self._bounds.verify_ns if instant else min(self._bounds.verify_ns, lasts_ns)
@@ -243,27 +245,26 @@ class FaultInstance:
     def _holding(self, context: StepContext, ending: bool) -> None:
         assert self.effective is not None
         after_ns = self.effective.after_ns if self.effective.after_ns >= 0 else context.now_ns
-        if isinstance(self.fault, Restart) and not ending:
+        if self._gradual and not ending:
             done = context.done(self._inject_id) or context.failed(self._inject_id)
-            if done is None and context.now_ns < self._injected_ns + self._restart_bound_ns:
+            if done is None and context.now_ns < self._injected_ns + self._inject_bound_ns:
                 return  # still rolling
             after_ns = context.now_ns
-        if not ending and isinstance(self.fault, Cut | Slow) and not context.observation.injector.alive:
+        if not ending and self._on_links and not context.observation.injector.alive:
             self._lose(
                 context,
                 f"its injector died: {context.observation.injector.detail or 'no reason known'}",
                 context.now_ns,
             )
-        if context.now_ns >= self._deadline_ns and not isinstance(self.fault, Restart):
+        if context.now_ns >= self._deadline_ns and not self._gradual:
             self._lose(context, "it had ended by itself before it was healed", self._deadline_ns)
         if ending or self._lost or context.now_ns >= after_ns + self.occurrence.fault.lasts_ns:
             self._heal(context, FaultStep.HEALING)
 
     @property
-    def _restart_bound_ns(self) -> int:
-        assert isinstance(self.fault, Restart)
-        each_ns = self._bounds.heal_ns + self.fault.pause_between_ns
-        return each_ns * len(self.fault.ordinals)
+    def _on_links(self) -> bool:
+        """It touches packets between brokers, not brokers."""
+        return self.fault is not None and bool(self.fault.pairs)
 
     def _healing(self, context: StepContext, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
@@ -298,18 +299,21 @@ class FaultInstance:
 
     def _measure_heal(self, context: StepContext, done: ActionReport, active: list[ResolvedFault]) -> None:
         assert self.fault is not None
-        proof = healed(self.fault, done.after_ns, context.observation, self._earlier, active)
-        by_registration = not isinstance(self.fault, Cut | Slow)
+        kind, observation = fault_type(self.fault), context.observation
+        excused = frozenset(ordinal for other in active for ordinal in other.victims)
+        excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
+        proof = kind.healed(self.fault, done.after_ns, observation, self._earlier, excused)
+        by_registration = not self._on_links
         if not proof.proven:
             self._not_healed_because = proof.detail
             self._unregistered_ns = self._oldest_sample_ns(context)
             return
         if not self._judged and self.effective is not None:
-            late = verify(self.fault, self.effective.after_ns, context.observation, self._earlier, active)
+            late = kind.verify(self.fault, self.effective.after_ns, observation, self._earlier, tuple(active), 0)
             if late.proven and by_registration:
                 self.verified = self._judged = True
                 self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, late.detail)
-        disproof = was_crash(self.fault, context.observation)
+        disproof = kind.disproof(self.fault, observation)
         if disproof is not None and self.effective is not None:
             self.verified = False
             self._unverified(context, disproof.detail)
@@ -327,7 +331,7 @@ class FaultInstance:
         """Up to when the samples that were just looked at speak of the victims: one that they show unregistered may
         have registered since: the early edge of a heal must not lie after what followed from it (a whole ISR, say)."""
         assert self.fault is not None
-        ordinals = victims(self.fault)
+        ordinals = self.fault.victims
         return min((view.sampled_ns for view in context.observation.brokers if view.ordinal in ordinals), default=0)
 
     # --- endings ----------------------------------------------------------------------------------------
@@ -391,8 +395,6 @@ class FaultInstance:
         return self.occurrence.fault.name
 
     def _event(self, context: StepContext, step: FaultStep, before_ns: int, after_ns: int, detail: str = "") -> None:
-        kind = fault_kind(self.fault) if self.fault is not None else self.occurrence.fault.kind
-        links = self.fault.links if isinstance(self.fault, Cut | Slow) else ()
         context.fault_event(
             FaultEvent(
                 fault=self._name,
@@ -401,9 +403,9 @@ class FaultInstance:
                 before_ns=before_ns,
                 after_ns=after_ns,
                 wall_ns=context.wall_ns(before_ns),
-                kind=kind,
+                kind=self.occurrence.fault.kind,
                 groups=self.groups,
-                links=links,
+                links=self.fault.pairs if self.fault is not None else (),
                 detail=detail,
             )
         )

@@ -13,22 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from skerry.engine.faults import ClockShift, Cut, Disk, ResolvedFault, Restart, Slow
+from skerry.faults.port import Effect, ResolvedFault
 from skerry.schema.vocabulary import Allowance, Plane
-
-
-class Effect(msgspec.Struct, frozen=True):
-    """Who is gone, and which ordered pairs cannot talk on which plane."""
-
-    down: frozenset[int] = frozenset()
-    cut: frozenset[tuple[int, int, Plane]] = frozenset()
-
-    def talks(self, a: int, b: int, plane: Plane) -> bool:
-        """Both ways: a request and its answer arrive."""
-        return not ({a, b} & self.down) and (a, b, plane) not in self.cut and (b, a, plane) not in self.cut
-
-    def merged(self, other: Effect) -> Effect:
-        return Effect(self.down | other.down, self.cut | other.cut)
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -51,19 +37,6 @@ class Prediction(msgspec.Struct, frozen=True):
         if not self.below_min_isr:
             return f"{quorum}; every partition keeps its minimum ISR (smallest: {min(self.isr.values(), default=0)})"
         return f"{quorum}; below minimum ISR: {_partitions(self.below_min_isr)}"
-
-
-def effects_of(fault: ResolvedFault) -> tuple[Effect, ...]:
-    """The states that the cluster goes through: one, except for brokers that restart one after the other."""
-    if isinstance(fault, Slow | ClockShift):
-        return (Effect(),)
-    if isinstance(fault, Cut):
-        return (Effect(cut=frozenset((a, b, plane) for a, b in fault.links for plane in fault.planes)),)
-    if isinstance(fault, Restart) and not fault.together:
-        return tuple(Effect(down=frozenset({ordinal})) for ordinal in fault.ordinals)
-    if isinstance(fault, Disk) and not (fault.power_cut or fault.fsync_error):
-        return (Effect(),)  # slow, not gone
-    return (Effect(down=frozenset(fault.ordinals)),)
 
 
 def predict(
@@ -100,10 +73,10 @@ def predict_all(
     """One prediction for each state that ``added`` leads through while the ``active`` faults last."""
     standing = Effect()
     for fault in active:
-        for effect in effects_of(fault):
+        for effect in fault.effects():
             standing = standing.merged(effect)  # of a rolling restart it is unknown who is down: assume the worst
     return tuple(
-        predict(standing.merged(effect), brokers, replicas, min_in_sync_replicas) for effect in effects_of(added)
+        predict(standing.merged(effect), brokers, replicas, min_in_sync_replicas) for effect in added.effects()
     )
 
 

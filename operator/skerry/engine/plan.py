@@ -10,13 +10,13 @@ from __future__ import annotations
 import msgspec
 
 from skerry.engine import guard
-from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.capabilities import Capabilities
 from skerry.engine.cluster_view import ClusterView, PartitionView
-from skerry.engine.faults import OccurrenceId, ResolvedFault
 from skerry.engine.needs import needed_features
-from skerry.engine.targets import Groups, Unresolved, concrete, resolve
+from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
 from skerry.experiment.document import Experiment, Spec
+from skerry.faults.port import Feature, Groups, OccurrenceId, ResolvedFault
 from skerry.schema.base import format_duration
 
 

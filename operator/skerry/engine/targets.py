@@ -5,23 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from skerry.engine.cluster_view import ClusterView
-from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Pause, ResolvedFault, Restart, Slow, Wipe
 from skerry.experiment.document import Fault
-from skerry.experiment.faults import (
-    ClockFault,
-    DiskFault,
-    KillFault,
-    PartitionFault,
-    PauseFault,
-    RestartFault,
-    SlowFault,
-    WipeFault,
-)
-from skerry.experiment.faults.kill import GRACE_DEFAULT_NS
+from skerry.faults.port import Groups, ResolvedFault
+from skerry.faults.registry import FAULTS
 from skerry.schema.targets import Target
-from skerry.schema.vocabulary import RestartOrder, Role
-
-Groups = tuple[tuple[int, ...], ...]
+from skerry.schema.vocabulary import Role
 
 
 class Unresolved(Exception):
@@ -38,12 +26,12 @@ class Resolution(msgspec.Struct, frozen=True):
 
 
 def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution:
-    """Who is meant now. Within one fault no broker stands for two targets, except in one-way links.
+    """Who is meant now. Within one fault no broker stands for two targets, unless its groups are pairs of their own.
 
     :raises Unresolved: a role is vacant, or not enough brokers have it.
     """
     wanted = fault.body.target_groups()
-    links = isinstance(fault.body, PartitionFault) and fault.body.links is not None
+    pairwise = fault.body.pairwise
     chosen: dict[tuple[int, int], tuple[int, ...]] = {}
     taken: set[int] = set()
     why: list[str] = []
@@ -51,9 +39,9 @@ def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution
     # `Other` comes last: it is whoever the others left over.
     for group, place, target in sorted(places, key=lambda each: each[2].role is Role.OTHER):
         having, reason = _holders(target, cluster_view, brokers)
-        free = having if links else tuple(ordinal for ordinal in having if ordinal not in taken)
-        if target.role is Role.OTHER and links:
-            # Of a link: everybody but the other end.
+        free = having if pairwise else tuple(ordinal for ordinal in having if ordinal not in taken)
+        if target.role is Role.OTHER and pairwise:
+            # Of a pair: everybody but the other end.
             ends = {o for (g, _), found in chosen.items() if g // 2 == group // 2 for o in found}
             free = tuple(ordinal for ordinal in having if ordinal not in ends)
         count = target.count_max
@@ -73,63 +61,8 @@ def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution
 
 def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
     """What a world is asked to do, once it is known who is meant."""
-    body = fault.body
-    victims = tuple(ordinal for group in groups for ordinal in group)
-    match body:
-        case PartitionFault():
-            if body.links is not None:
-                pairs = [(groups[i], groups[i + 1]) for i in range(0, len(groups), 2)]
-                links = {(a, b) for sources, targets in pairs for a in sources for b in targets if a != b}
-                return Cut(tuple(sorted(links)), body.planes, body.connections, body.action)
-            return Cut(_between(groups), body.planes, body.connections, body.action, groups)
-        case SlowFault():
-            sides = groups if len(groups) > 1 else tuple((ordinal,) for ordinal in groups[0])
-            return Slow(
-                _between(sides),
-                body.planes,
-                body.latency_ns,
-                body.jitter_ns,
-                body.loss_percent,
-                body.rate_kbps,
-            )
-        case KillFault():
-            grace_ns = GRACE_DEFAULT_NS if body.grace_period_ns is None else body.grace_period_ns
-            return Kill(victims, body.how, body.down_for_ns, grace_ns if body.how == "PodDelete" else 0)
-        case RestartFault():
-            return Restart(victims, body.how, body.order is RestartOrder.TOGETHER, body.pause_between_ns)
-        case PauseFault():
-            return Pause(victims)
-        case WipeFault():
-            return Wipe(victims, body.down_for_ns)
-        case DiskFault():
-            return Disk(
-                victims,
-                torn_write=body.torn_write,
-                lose_unsynced=body.lose_unsynced,
-                fsync_error=body.fsync_error,
-                bit_flip=body.bit_flip,
-                slow_by_ns=body.slow_by_ns,
-                down_for_ns=body.down_for_ns,
-            )
-        case ClockFault():
-            jump_ns = body.jump_ns or 0
-            return ClockShift(victims, -jump_ns if body.backwards else jump_ns, body.drift_ppm)
-        case _:
-            raise TypeError(f"no concrete form of {type(body).__name__}")
-
-
-def _between(groups: Groups) -> tuple[tuple[int, int], ...]:
-    """Every ordered pair of brokers of different groups, sorted."""
-    return tuple(
-        sorted(
-            (a, b)
-            for index, sources in enumerate(groups)
-            for other, targets in enumerate(groups)
-            if index != other
-            for a in sources
-            for b in targets
-        )
-    )
+    made: ResolvedFault = FAULTS[fault.kind].concrete(fault.body, groups)
+    return made
 
 
 def _holders(target: Target, cluster_view: ClusterView, brokers: int) -> tuple[tuple[int, ...], str]:

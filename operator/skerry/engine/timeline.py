@@ -6,8 +6,8 @@ import hashlib
 
 import msgspec
 
-from skerry.engine.faults import OccurrenceId
 from skerry.experiment.document import Experiment, Fault
+from skerry.faults.port import OccurrenceId
 
 
 class Occurrence(msgspec.Struct, frozen=True):

@@ -23,21 +23,7 @@ from skerry.engine.actions import (
     StartWorkload,
     StopProbe,
 )
-from skerry.engine.capabilities import Capabilities, Feature
-from skerry.engine.faults import (
-    ClockShift,
-    Cut,
-    Disk,
-    Kill,
-    OccurrenceId,
-    Pause,
-    ResolvedFault,
-    Restart,
-    Slow,
-    Wipe,
-    fault_kind,
-    victims,
-)
+from skerry.engine.capabilities import Capabilities
 from skerry.engine.observation import (
     ActionReport,
     BrokerView,
@@ -50,6 +36,7 @@ from skerry.engine.observation import (
     ReportState,
     WorkloadView,
 )
+from skerry.faults.port import Feature, OccurrenceId, ResolvedFault
 
 
 class World(Protocol):
@@ -94,9 +81,6 @@ __all__ = [
     "Capabilities",
     "Check",
     "CheckLinks",
-    "ClockShift",
-    "Cut",
-    "Disk",
     "Drain",
     "Feature",
     "Finish",
@@ -104,28 +88,21 @@ __all__ = [
     "HealAll",
     "Inject",
     "InjectorView",
-    "Kill",
     "LinkKind",
     "LinkView",
     "Observation",
     "OccurrenceId",
     "PartitionAcks",
-    "Pause",
     "Prepare",
     "ProcessState",
     "Record",
     "Recorded",
     "ReportState",
     "ResolvedFault",
-    "Restart",
-    "Slow",
     "StartProbe",
     "StartWorkload",
     "Steps",
     "StopProbe",
-    "Wipe",
     "WorkloadView",
     "World",
-    "fault_kind",
-    "victims",
 ]

@@ -9,39 +9,42 @@ bounded: the API server adds up the worst case and refuses a CRD that is too dea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from skerry.experiment.crd_spec_rules import JITTER_NS, LASTS_NS, SPEC_RULES
 from skerry.experiment.document import OCCURRENCES_MAX, RULE_ATTRIBUTES, Workload
 from skerry.experiment.expectations.metric import LABEL_NAME_LENGTH_MAX, LABEL_NAME_PATTERN
-from skerry.experiment.faults import FAULTS
+from skerry.faults.port import AnyFaultType
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import LABEL_PATTERN, JsonObject, alias_of
-from skerry.schema.cel import any_flag, at_most_one, exactly_one, or_default, rule, words
+from skerry.schema.cel import at_most_one, exactly_one, or_default, rule, words
 from skerry.schema.targets import PARTITION_ROLES, SINGLE_ROLES
-from skerry.schema.vocabulary import Role
-
-_NO_TIME = "duration('0s')"
-_LASTING = ("partition", "slow", "pause", "clock")
-_ENDING = ("kill", "restart", "wipe")
-_POWER_CUT = ("loseUnsynced", "tornWrite", "bitFlip")
 
 
-def _damage_lasts(variable: str) -> str:
-    return f"({variable}.?fsyncError.orValue(false) || duration({variable}.?slowBy.orValue('0s')) > {_NO_TIME})"
+def _duration_is_required(fault: AnyFaultType) -> str:
+    return fault.lasting or ("" if fault.ending else f"has(self.{fault.kind})")
 
 
-def _has_one(names: tuple[str, ...]) -> str:
-    return " || ".join(f"has(self.{name})" for name in names)
+def _ends_by_itself(fault: AnyFaultType) -> str:
+    return (fault.ending.when or f"has(self.{fault.kind})") if fault.ending else ""
 
 
+def _any_of(test: Callable[[AnyFaultType], str]) -> str:
+    return " || ".join(condition for fault in FAULTS.values() if (condition := test(fault)))
+
+
+_ENDINGS = [fault.ending for fault in FAULTS.values() if fault.ending]
+_OWN_FIELDS = ", ".join(dict.fromkeys(f"`{ending.field}`" for ending in _ENDINGS))
 _FAULT = (
     exactly_one("the fault", tuple(FAULTS)),
     rule(
-        f"has(self.duration) || !({_has_one(_LASTING)} || has(self.disk) && {_damage_lasts('self.disk')})",
+        f"has(self.duration) || !({_any_of(_duration_is_required)})",
         "`duration` is missing: how long does the fault last?",
     ),
     rule(
-        f"!has(self.duration) || !({_has_one(_ENDING)} || has(self.disk) && {any_flag('self.disk', _POWER_CUT)})",
-        "`duration` has no meaning for kill, restart, wipe and power cuts; "
-        "their own field (`downFor`, `pauseBetween`) says how long",
+        f"!has(self.duration) || !({_any_of(_ends_by_itself)})",
+        f"`duration` has no meaning for {' and '.join((', '.join(e.what for e in _ENDINGS[:-1]), _ENDINGS[-1].what))}; "
+        f"their own field ({_OWN_FIELDS}) says how long",
     ),
     rule(
         "!has(self.repeat) || "
@@ -49,17 +52,6 @@ _FAULT = (
         "`repeat.every` is shorter than the fault lasts (with its jitter): occurrences would overlap; raise it",
     ),
 )
-
-_PLANES_ONCE = rule(
-    "!has(self.planes) || self.planes.all(p, self.planes.exists_one(q, q == p))",
-    "`planes` names one plane twice; name each once",
-)
-
-
-def _is(role: Role) -> str:
-    """The target `t` has this role."""
-    return f"t.?role.orValue('') == '{role}'"
-
 
 _WINDOW = at_most_one("the window", ("during", "afterHealOf"))
 _SUBJECT = exactly_one("whose epoch is meant", ("partition", "controller"))
@@ -133,67 +125,7 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
         rule("!has(self.group) || has(self.fault)", "`group` needs `fault`: the group of which fault is meant?"),
     ),
     "Fault": _FAULT,
-    "PartitionFault": (
-        exactly_one("what is cut", ("groups", "links")),
-        _PLANES_ONCE,
-        rule(
-            f"!has(self.groups) || self.groups.filter(g, g.exists(t, {_is(Role.OTHER)})).size() <= 1 && "
-            f"self.groups.all(g, g.filter(t, {_is(Role.OTHER)}).size() <= 1)",
-            "only one target may be `Other` (the brokers that nothing else names)",
-        ),
-        rule(
-            f"!has(self.groups) || !self.groups.exists(g, g.exists(t, {_is(Role.ALL)}))",
-            "`All` cannot be a side: nobody would be left on the other; use `Other`",
-        ),
-        rule(
-            "!has(self.groups) || self.groups.all(g, g.all(t, !has(t.ordinal) || "
-            "g.exists_one(u, u == t) && self.groups.exists_one(h, t in h)))",
-            "a broker stands on two sides",
-        ),
-    ),
-    "SlowFault": (
-        rule(
-            f"[?self.?latency, ?self.?jitter].exists(d, duration(d) > {_NO_TIME}) || "
-            "self.?lossPercent.orValue(0) > 0 || self.?rateKbps.orValue(0) > 0",
-            "changes nothing: give at least one of `latency`, `lossPercent`, `rateKbps`",
-        ),
-        rule(
-            "duration(self.?jitter.orValue('0s')) <= duration(self.?latency.orValue('0s'))",
-            "`jitter` must not exceed `latency`: packets cannot arrive before they are sent",
-        ),
-        _PLANES_ONCE,
-    ),
-    "KillFault": (
-        rule(
-            "self.how == 'PodDelete' || !has(self.gracePeriod)",
-            "`gracePeriod` has no meaning for `how: Process`, which is SIGKILL; remove it",
-        ),
-    ),
-    "RestartFault": (
-        rule(
-            f"self.?order.orValue('') != 'Together' || duration(self.?pauseBetween.orValue('0s')) == {_NO_TIME}",
-            "`pauseBetween` has no meaning for `order: Together`; remove it",
-        ),
-    ),
-    "DiskFault": (
-        rule(
-            f"!{any_flag('self', _POWER_CUT)} || !{_damage_lasts('self')}",
-            "mixes a power cut (`loseUnsynced`, `tornWrite`, `bitFlip`) with a lasting damage "
-            "(`fsyncError`, `slowBy`); write two faults",
-        ),
-        rule(
-            f"{any_flag('self', _POWER_CUT)} || {_damage_lasts('self')}",
-            "changes nothing: give one of `loseUnsynced`, `tornWrite`, `bitFlip`, `fsyncError`, `slowBy`",
-        ),
-        rule(
-            f"!{_damage_lasts('self')} || duration(self.?downFor.orValue('0s')) == {_NO_TIME}",
-            "`downFor` goes with a power cut only; this damage lasts for the fault's `duration`",
-        ),
-    ),
-    "ClockFault": (
-        rule("has(self.jump) || self.?driftPpm.orValue(0) != 0", "changes nothing: give `jump` or `driftPpm`"),
-        rule("!self.?backwards.orValue(false) || has(self.jump)", "`backwards` needs `jump`"),
-    ),
+    **{name: rules for fault in FAULTS.values() for name, rules in fault.rules.items()},
     "Expectation": (exactly_one("the rule", tuple(alias_of(name) for name in RULE_ATTRIBUTES)),),
     "LeaderChange": (_SUBJECT,),
     "NoLeaderChange": (_SUBJECT,),

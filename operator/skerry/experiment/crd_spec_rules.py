@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation, Fault, Placement, Topic
 from skerry.experiment.expectations import InSyncReplicas, When
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import JsonObject, Model, alias_of, format_duration
 from skerry.schema.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
 from skerry.schema.targets import EVERYONE_ROLES, Side, Target
 from skerry.schema.vocabulary import Role
 
+_GROUPS = {kind: fault.groups for kind, fault in FAULTS.items() if fault.groups}
 _BROKERS = or_default(Cluster, "brokers", "self.?cluster")
 _PARTITIONS = or_default(Topic, "partitions", "self.?topic")
 _REPLICAS = or_default(Topic, "replication_factor", "self.?topic")
@@ -29,19 +31,21 @@ def _names_a_fault(model: type[Model], variable: str) -> str:
     return " && ".join(conditions)
 
 
-def _has_no_links(model: type[Model], variable: str) -> str:
+def _has_groups(model: type[Model], variable: str) -> str:
+    """The named fault has groups at all."""
     if model is not Side:
         return ""
-    return (
-        f"!self.faults.exists(f, f.name == {variable}.?fault.orValue('') && has(f.partition) && has(f.partition.links))"
-    )
+    named = f"f.name == {variable}.?fault.orValue('')"
+    without = [f"has(f.{kind}) && {each.none.format(f'f.{kind}')}" for kind, each in _GROUPS.items()]
+    return " && ".join(f"!self.faults.exists(f, {named} && {condition})" for condition in without)
 
 
 def _group_exists(model: type[Model], variable: str) -> str:
     if model is not Side:
         return ""
-    # A fault with `links` has no groups at all, which another rule says.
-    groups = "(has(f.partition) ? (has(f.partition.groups) ? f.partition.groups.size() : 8) : 1)"
+    groups = "1"
+    for kind, each in _GROUPS.items():
+        groups = f"(has(f.{kind}) ? ({each.size.format(f'f.{kind}')}) : {groups})"
     return f"self.faults.all(f, f.name != {variable}.?fault.orValue('') || {variable}.?group.orValue(0) < {groups})"
 
 
@@ -66,8 +70,12 @@ def _can_be_alive(model: type[Model], variable: str) -> str:
 
 
 # Of the fault `f`, in nanoseconds.
-LASTS_NS = (
-    "int(duration({0}.?duration.or({0}.?kill.?downFor).or({0}.?wipe.?downFor).or({0}.?disk.?downFor).orValue('0s')))"
+LASTS_NS = "int(duration({{0}}.?duration{}.orValue('0s')))".format(
+    "".join(
+        f".or({{0}}.?{kind}.?{fault.ending.field})"
+        for kind, fault in FAULTS.items()
+        if fault.ending and fault.ending.counts
+    )
 )
 _START_NS = "int(duration({}.?startAfter.orValue('0s')))"
 JITTER_NS = "int(duration({}.?repeat.?jitter.orValue('0s')))"
@@ -148,7 +156,7 @@ SPEC_RULES = (
         "no fault is named as this says (`of`, `during`, `after`, `afterHealOf` or `by.fault`)",
     ),
     _of_expectations(
-        _has_no_links,
+        _has_groups,
         "`by.fault` names a fault that cuts `links` and has no groups; name the side with `ordinal`",
     ),
     _of_expectations(

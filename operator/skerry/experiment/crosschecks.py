@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 
 from skerry.experiment.document import Experiment, Fault
 from skerry.experiment.expectations import Available, InSyncReplicas, PromqlExpectation, Unavailable
-from skerry.experiment.faults import PartitionFault
 from skerry.schema.base import alias_of, format_duration
 from skerry.schema.targets import Target
 from skerry.schema.vocabulary import Role
@@ -153,14 +152,13 @@ def faults_of_expectations(experiment: Experiment) -> Found:
             if not named:
                 yield (*path, alias_of(attribute), "fault"), _unknown_fault(side.fault, experiment)
                 continue
-            body = named[0].body
-            if isinstance(body, PartitionFault) and body.groups is None:
+            groups = named[0].body.groups_count
+            if groups is None:
                 yield (
                     (*path, alias_of(attribute), "fault"),
                     f"`{side.fault}` cuts `links` and has no groups; name the side with `ordinal`",
                 )
                 continue
-            groups = len(body.target_groups()) if isinstance(body, PartitionFault) else 1
             if side.group_index >= groups:
                 yield (
                     (*path, alias_of(attribute), "group"),
@@ -224,15 +222,11 @@ def other_means_someone(experiment: Experiment) -> Found:
             )
 
 
-def nobody_on_two_sides(experiment: Experiment) -> Found:
-    """Sides need different brokers; `links` may name the same pair in both directions."""
+def bodies(experiment: Experiment) -> Found:
+    """What each fault says of itself."""
     for index, fault in enumerate(experiment.spec.faults):
-        if not isinstance(fault.body, PartitionFault) or fault.body.groups is None:
-            continue
-        ordinals = [target.ordinal for group in fault.body.groups for target in group if target.ordinal is not None]
-        twice = sorted({ordinal for ordinal in ordinals if ordinals.count(ordinal) > 1})
-        if twice:
-            yield ("spec", "faults", index, fault.kind, "groups"), f"broker {twice[0]} stands on two sides"
+        for path, sentence in fault.body.problems():
+            yield ("spec", "faults", index, fault.kind, *path), sentence
 
 
 RULES: tuple[Callable[[Experiment], Found], ...] = (
@@ -246,7 +240,7 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
     expectations_can_hold,
     placement,
     other_means_someone,
-    nobody_on_two_sides,
+    bodies,
 )
 
 
@@ -280,22 +274,8 @@ def _named(experiment: Experiment, attribute: str) -> Iterator[tuple[Path, int]]
 
 def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Target]]:
     for index, fault in enumerate(experiment.spec.faults):
-        here: Path = ("spec", "faults", index, fault.kind)
-        body = fault.body
-        if isinstance(body, PartitionFault) and body.links is not None:
-            for number, link in enumerate(body.links):
-                yield (*here, "links", number, "from"), link.from_
-                yield (*here, "links", number, "to"), link.to
-            continue
-        nested = "groups" if isinstance(body, PartitionFault) else "between" if fault.kind == "slow" else ""
-        for group_index, group in enumerate(body.target_groups()):
-            for target_index, target in enumerate(group):
-                if nested:
-                    yield (*here, nested, group_index, target_index), target
-                elif fault.kind == "restart":
-                    yield (*here, "targets", target_index), target
-                else:
-                    yield (*here, "target"), target
+        for path, target in fault.body.targets_named():
+            yield ("spec", "faults", index, fault.kind, *path), target
     for index, expectation in enumerate(experiment.spec.expect):
         for field, target in expectation.body.targets():
             yield ("spec", "expect", index, expectation.rule, field), target

@@ -25,18 +25,8 @@ from skerry.experiment.expectations import (
     WritesAccepted,
     WritesRefused,
 )
-from skerry.experiment.faults import (
-    FAULTS,
-    ClockFault,
-    DiskFault,
-    FaultBody,
-    KillFault,
-    PartitionFault,
-    PauseFault,
-    RestartFault,
-    SlowFault,
-    WipeFault,
-)
+from skerry.faults.port import FaultBody
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import (
     NAME_PATTERN,
     Duration,
@@ -162,9 +152,7 @@ class Repeat(Model):
         return self.times if self.times is not None else (self.until_ns or 0) // self.every_ns + 1
 
 
-class Fault(Model):
-    """One fault: when it happens, and exactly one of the bodies that say what."""
-
+class _Fault(Model):
     name: FaultName
     """Unique in the experiment; `following` and the expectations refer to it."""
     start_after_ns: Duration = 0
@@ -174,14 +162,6 @@ class Fault(Model):
     duration_ns: PositiveDuration | None = None
     """How long it lasts from the moment it took effect. Kill, wipe and power cuts have `downFor` instead."""
     repeat: Repeat | None = None
-    partition: PartitionFault | None = None
-    slow: SlowFault | None = None
-    kill: KillFault | None = None
-    restart: RestartFault | None = None
-    pause: PauseFault | None = None
-    wipe: WipeFault | None = None
-    disk: DiskFault | None = None
-    clock: ClockFault | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Fault:
@@ -190,8 +170,9 @@ class Fault(Model):
         if lasts is None and self.duration_ns is None:
             raise ValueError(f"`duration` is missing: how long does the {kind} last?")
         if lasts is not None and self.duration_ns is not None:
-            instead = "`downFor`" if hasattr(self.body, "down_for_ns") else "`pauseBetween`"
-            raise ValueError(f"`duration` has no meaning for {kind}; its own field {instead} says how long")
+            ending = FAULTS[kind].ending
+            instead = f"; its own field `{ending.field}` says how long" if ending else ""
+            raise ValueError(f"`duration` has no meaning for {kind}{instead}")
         if self.repeat and self.repeat.every_ns < self.lasts_ns + self.repeat.jitter_ns:
             raise ValueError(
                 "`repeat.every` is shorter than the fault lasts (with its jitter): occurrences would overlap; raise it"
@@ -221,6 +202,18 @@ class Fault(Model):
         if self.repeat is None:
             return self.lasts_ns
         return self.repeat.every_ns * (self.repeat.count - 1) + self.repeat.jitter_ns + self.lasts_ns
+
+
+if TYPE_CHECKING:
+    Fault = _Fault
+else:
+    Fault = create_model(
+        "Fault",
+        __base__=_Fault,
+        __module__=__name__,
+        __doc__="One fault: when it happens, and exactly one of the bodies that say what.",
+        **{kind: (each.body | None, None) for kind, each in FAULTS.items()},
+    )
 
 
 ExpectationName = Annotated[str, Strict(), Field(pattern=NAME_PATTERN, min_length=1, max_length=80)]

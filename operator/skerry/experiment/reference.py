@@ -25,8 +25,8 @@ from skerry.experiment.document import (
     Workload,
 )
 from skerry.experiment.expectations import EXPECTATIONS, When
-from skerry.experiment.faults import FAULTS, Link
 from skerry.experiment.schema import json_schema
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
 from skerry.schema.targets import Side, Target
 
@@ -65,9 +65,10 @@ def _sections() -> Iterator[str]:
         yield from _section(title, model, schema, 3)
     yield from _section("faults[]", Fault, schema, 2)
     yield from _section("repeat", Repeat, schema, 3)
-    for name, body in FAULTS.items():
-        yield from _section(name, body, schema, 3)
-    yield from _section("links[]", Link, schema, 4)
+    for name, fault in FAULTS.items():
+        yield from _section(name, fault.body, schema, 3)
+        for heading, own in fault.documented:
+            yield from _section(heading, own, schema, 4)
     yield from _section("Targets", Target, schema, 2)
     yield from _section("expect[]", Expectation, schema, 2, only=("name",))
     for name, rule in EXPECTATIONS.items():

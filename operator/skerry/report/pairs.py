@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from skerry.experiment.document import Experiment
+from skerry.faults.registry import FAULTS
 from skerry.history.records import LinkSample
 from skerry.history.run import History
 from skerry.report.occurrences import Occurrence, occurrences
@@ -23,7 +24,6 @@ FAULTS_MAX = 12
 MATRICES_MAX = 24
 SILENCE_NS = 300_000_000
 """A kept connection has failed when nothing was answered for so long: before that, a cut cannot show."""
-ALL_PLANES = ("Client", "Raft", "Replication", "Admin")
 
 Links = Mapping["Wire", Sequence[LinkSample]]
 
@@ -223,7 +223,7 @@ def _matrices(each: Occurrence, series: Links, brokers: int, experiment: Experim
         meant = _meant(each, brokers) if plane in planes else frozenset()
         cells = tuple(
             tuple(
-                _cell(pairs.get((source, target), ()), (source, target) in meant, each.kind == "slow")
+                _cell(pairs.get((source, target), ()), (source, target) in meant, _slows(each))
                 for target in range(brokers)
             )
             for source in range(brokers)
@@ -238,16 +238,20 @@ def _while_on(each: Occurrence, link: LinkSample) -> bool:
 
 
 def _planes(each: Occurrence, experiment: Experiment | None) -> tuple[str, ...]:
-    """Those that the fault was to take; a victim that is gone answers on none."""
-    if each.kind != "partition":
-        return ALL_PLANES if each.kind in ("kill", "pause") else ()
+    """Those on which it was to silence its victims or pairs."""
     asked = next((fault for fault in experiment.spec.faults if fault.name == each.fault), None) if experiment else None
-    return tuple(str(plane) for plane in asked.partition.planes) if asked is not None and asked.partition else ()
+    known = FAULTS.get(each.kind)
+    return known.silenced(asked.body if asked is not None else None) if known is not None else ()
+
+
+def _slows(each: Occurrence) -> bool:
+    known = FAULTS.get(each.kind)
+    return known is not None and known.slows
 
 
 def _meant(each: Occurrence, brokers: int) -> frozenset[tuple[int, int]]:
     """A round trip fails when either direction is cut."""
-    if each.kind == "partition":
+    if each.links:
         return frozenset(each.links) | frozenset((target, source) for source, target in each.links)
     gone = {ordinal for group in each.groups for ordinal in group}
     return frozenset((source, target) for source in range(brokers) for target in gone if source not in gone)

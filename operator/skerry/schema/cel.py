@@ -13,6 +13,7 @@ from typing import Any
 
 from skerry.schema.base import JsonObject, Model, alias_of
 
+NO_TIME = "duration('0s')"
 Test = Callable[[type[Model], str], str]
 """(model, variable that holds it) -> a condition in CEL, or "" where there is nothing to test."""
 
@@ -59,6 +60,12 @@ def or_default(model: type[Model], attribute: str, variable: str) -> str:
         str(default).lower() if isinstance(default, bool) else f"'{default}'" if isinstance(default, str) else default
     )
     return f"{variable}.?{alias_of(attribute)}.orValue({text})"
+
+
+PLANES_ONCE = rule(
+    "!has(self.planes) || self.planes.all(p, self.planes.exists_one(q, q == p))",
+    "`planes` names one plane twice; name each once",
+)
 
 
 def everywhere(model: type[Model], variable: str, test: Test, depth: int = 0) -> str:

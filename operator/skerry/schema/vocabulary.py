@@ -1,4 +1,4 @@
-"""The words of the document: every enum a fault, a target or an expectation may use. CamelCase, as in the YAML."""
+"""The words of the document that several faults, targets or expectations use: enums, CamelCase as in the YAML."""
 
 from __future__ import annotations
 
@@ -11,37 +11,6 @@ class Plane(StrEnum):
     CLIENT = "Client"
     RAFT = "Raft"
     REPLICATION = "Replication"
-
-
-class Connections(StrEnum):
-    NEW = "New"
-    """No connection can be opened; what is open stays open. All that a NetworkPolicy can promise."""
-    ALL = "All"
-    """New connections, and those that are open."""
-
-
-class CutAction(StrEnum):
-    DROP = "Drop"
-    """Silence: the peer learns nothing."""
-    REJECT = "Reject"
-    """Refused: the peer learns it at once."""
-
-
-class KillHow(StrEnum):
-    PROCESS = "Process"
-    """A crash: SIGKILL, nothing is handed over."""
-    POD_DELETE = "PodDelete"
-    """SIGTERM, then SIGKILL after the grace period."""
-
-
-class RestartHow(StrEnum):
-    GRACEFUL = "Graceful"
-    KILL = "Kill"
-
-
-class RestartOrder(StrEnum):
-    ONE_BY_ONE = "OneByOne"
-    TOGETHER = "Together"
 
 
 class Role(StrEnum):

@@ -21,7 +21,7 @@ import yaml
 from skerry.controller.experiment_run import ExperimentRun
 from skerry.controller.supervisor import Supervisor
 from skerry.controller.tools import Tools
-from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.capabilities import Capabilities, all_features
 from skerry.engine.journal import keeps
 from skerry.engine.world import (
     Action,
@@ -65,7 +65,7 @@ spec:
     partition: {groups: [[{role: PartitionLeader, partition: 0}], [{role: Other}]]}
 """
 BROKERS = BrokerSet("broker", "lab", "broker", 3, {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}, 9095)
-ABLE = Capabilities("kubernetes", frozenset(Feature))
+ABLE = Capabilities("kubernetes", all_features())
 
 
 def _toy_module() -> ModuleType:

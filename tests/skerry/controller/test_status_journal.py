@@ -14,20 +14,11 @@ from skerry.controller.status_journal import (
     interruption,
 )
 from skerry.engine.journal import decode, encode, unhealed
-from skerry.engine.world import (
-    Check,
-    CheckLinks,
-    Cut,
-    Finish,
-    Heal,
-    HealAll,
-    Inject,
-    OccurrenceId,
-    Pause,
-    StartWorkload,
-)
+from skerry.engine.world import Check, CheckLinks, Finish, Heal, HealAll, Inject, OccurrenceId, StartWorkload
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.pause import Pause
 from skerry.schema.verdict import Finding, FindingKind, Verdict
-from skerry.schema.vocabulary import Connections, CutAction, Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import KubeError
 
 

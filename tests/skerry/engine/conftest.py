@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 
 from skerry.engine.bounds import Bounds
+from skerry.engine.capabilities import all_features
 from skerry.engine.conductor import Conductor
 from skerry.engine.world import (
     Action,
@@ -17,37 +18,36 @@ from skerry.engine.world import (
     Capabilities,
     Check,
     CheckLinks,
-    Cut,
-    Feature,
     Finish,
     Heal,
     HealAll,
     Inject,
     InjectorView,
-    Kill,
     LinkKind,
     LinkView,
     Observation,
     OccurrenceId,
     PartitionAcks,
-    Pause,
     Prepare,
     ProcessState,
     Record,
     ReportState,
     ResolvedFault,
     StartWorkload,
-    Wipe,
     WorkloadView,
 )
 from skerry.experiment import Experiment, Finding, FindingKind, Verdict, load_document
+from skerry.faults.kill import Kill
+from skerry.faults.network_partition import Cut
+from skerry.faults.pause import Pause
+from skerry.faults.wipe import Wipe
 from skerry.history.records import BrokerSample, FaultEvent, PhaseEvent
 from skerry.schema.vocabulary import Plane
 
 MS = 1_000_000
 S = 1_000 * MS
 TURN_NS = 100 * MS
-ALL_FEATURES = Capabilities("toy", frozenset(Feature))
+ALL_FEATURES = Capabilities("toy", all_features())
 PASS = Finding(FindingKind.SAFETY, "lost-write", Verdict.PASS, "Nothing was lost.")
 
 

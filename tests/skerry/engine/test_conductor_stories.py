@@ -6,13 +6,12 @@ from itertools import pairwise
 
 import pytest
 
+from skerry.engine.capabilities import all_features
 from skerry.engine.world import (
     Capabilities,
     Check,
     CheckLinks,
-    Cut,
     Drain,
-    Feature,
     Heal,
     HealAll,
     Inject,
@@ -24,6 +23,8 @@ from skerry.engine.world import (
     StopProbe,
 )
 from skerry.experiment import Finding, FindingKind, Verdict
+from skerry.faults.network_partition import Cut
+from skerry.faults.network_partition.fault import ESTABLISHED
 from skerry.history.records import FaultStep, FindingSeen
 
 S = 1_000_000_000
@@ -308,8 +309,8 @@ def test_a_role_that_nobody_has_ends_the_run(conductor, toy):
 
 def test_what_the_world_lacks_is_said_before_anything_is_touched(conductor, toy):
     world = toy()
-    reasons = {Feature.PARTITION_ESTABLISHED: "a NetworkPolicy does not cut open connections; enable the injector."}
-    lacking = Capabilities("kubernetes", frozenset(Feature) - {Feature.PARTITION_ESTABLISHED}, reasons)
+    reasons = {ESTABLISHED: "a NetworkPolicy does not cut open connections; enable the injector."}
+    lacking = Capabilities("kubernetes", all_features() - {ESTABLISHED}, reasons)
     world.run(conductor(capabilities=lacking))
     assert world.finish.verdict is Verdict.INCONCLUSIVE
     assert world.finish.reason == "UnsupportedFault"

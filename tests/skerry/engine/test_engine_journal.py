@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.actions import CheckLinks, Drain, Finish, Heal, HealAll, Inject, Record, StartWorkload
-from skerry.engine.faults import OccurrenceId, Pause
 from skerry.engine.journal import JournalError, bounded, decode, encode, interrupted_run, keeps, unhealed
+from skerry.faults.pause import Pause
+from skerry.faults.port import OccurrenceId
 from skerry.history.records import Note
 from skerry.schema.verdict import Verdict
 

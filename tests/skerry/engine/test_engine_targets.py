@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.cluster_view import ClusterView, PartitionView, cluster_view_of
-from skerry.engine.faults import Cut, Slow
 from skerry.engine.observation import BrokerView, Observation
 from skerry.engine.targets import Unresolved, concrete, resolve
+from skerry.faults.network_partition import Cut
+from skerry.faults.slow_network import Slow
 from skerry.history.records import BrokerSample
 
 FIVE = ClusterView({0: PartitionView(2, 8, (1, 2, 4), (1, 2, 4), 90)}, controller=3, term=6, sampled_ns=90)

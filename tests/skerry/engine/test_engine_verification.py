@@ -6,11 +6,30 @@ from itertools import permutations
 
 import pytest
 
-from skerry.engine.faults import ClockShift, Cut, Disk, Kill, Slow, Wipe
 from skerry.engine.observation import BrokerView, LinkKind, LinkView, Observation, ProcessState
-from skerry.engine.proof import Before, before
-from skerry.engine.verification import healed, verify, was_crash
-from skerry.schema.vocabulary import Connections, CutAction, KillHow, Plane
+from skerry.faults.clock import ClockShift
+from skerry.faults.disk import Disk
+from skerry.faults.kill import Kill, KillHow
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.proof import Before, before
+from skerry.faults.registry import fault_type
+from skerry.faults.slow_network import Slow
+from skerry.faults.wipe import Wipe
+from skerry.schema.vocabulary import Plane
+
+
+def verify(fault, since_ns, samples, earlier, others=()):
+    return fault_type(fault).verify(fault, since_ns, samples, earlier, tuple(others), 0)
+
+
+def healed(fault, since_ns, samples, earlier, others=()):
+    excused = frozenset(ordinal for other in others for ordinal in other.victims)
+    return fault_type(fault).healed(fault, since_ns, samples, earlier, excused)
+
+
+def was_crash(fault, samples):
+    return fault_type(fault).disproof(fault, samples)
+
 
 MS = 1_000_000
 SINCE = 1_000 * MS

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.engine.faults import Cut, Kill, Pause, Restart, Slow
+from skerry.engine.capabilities import all_features
 from skerry.engine.guard import predict_all, refusals
 from skerry.engine.plan import make_plan, plan_lines
-from skerry.engine.world import Capabilities, Feature
-from skerry.schema.vocabulary import Allowance, Connections, CutAction, KillHow, Plane, RestartHow
+from skerry.engine.world import Capabilities
+from skerry.faults.kill import Kill, KillHow
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.network_partition.fault import PARTITION
+from skerry.faults.pause import Pause
+from skerry.faults.restart import Restart, RestartHow
+from skerry.faults.slow_network import Slow
+from skerry.schema.vocabulary import Allowance, Plane
 
 RAFT, DATA = Plane.RAFT, Plane.REPLICATION
 
@@ -108,5 +114,5 @@ def test_the_plan_sees_faults_overlap_and_says_what_the_guard_refuses(experiment
 
 
 def test_the_plan_says_what_the_world_lacks(experiment):
-    plan = make_plan(experiment(), 7, Capabilities("kubernetes", frozenset(Feature) - {Feature.PARTITION}))
+    plan = make_plan(experiment(), 7, Capabilities("kubernetes", all_features() - {PARTITION}))
     assert plan.lacking == ("The kubernetes world cannot do `partition`.",)

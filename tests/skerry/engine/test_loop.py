@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from skerry.engine.faults import OccurrenceId, Pause
 from skerry.engine.loop import Loop
 from skerry.engine.world import (
     Action,
@@ -15,6 +14,8 @@ from skerry.engine.world import (
     Observation,
     ReportState,
 )
+from skerry.faults.pause import Pause
+from skerry.faults.port import OccurrenceId
 from skerry.schema.verdict import Verdict
 
 CUT, PAUSE = OccurrenceId("stop", 0), Pause((1,))

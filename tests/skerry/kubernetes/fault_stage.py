@@ -14,12 +14,14 @@ from admin_server import AdminServer
 from broker_kit import BROKERS, Object, broker_pod, terminated
 from fake_api import FakeApi
 
-from skerry.engine.world import ActionReport, Cut, Heal, HealAll, Inject, Kill, OccurrenceId, ReportState
-from skerry.schema.vocabulary import Connections, CutAction, KillHow, Plane
+from skerry.engine.world import ActionReport, Heal, HealAll, Inject, OccurrenceId, ReportState
+from skerry.faults.kill import Kill, KillHow
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import Kube
-from skerry.worlds.kubernetes.faults import Faults
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.steps import Images, Waits
+from skerry.worlds.kubernetes.world_faults import Faults
 
 NS = 1_000_000_000
 MS = 1_000_000

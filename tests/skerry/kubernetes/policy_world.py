@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from skerry.engine.faults import Cut
-from skerry.schema.vocabulary import Connections, CutAction, Plane
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 
 NAMESPACE = "skerry"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.engine.capabilities import Feature
-from skerry.worlds.kubernetes.capabilities import OptIns, capabilities, needs_init
+from skerry.engine.capabilities import METRICS, PREPARE, PROMQL, all_features
+from skerry.faults.kill.fault import DOWN_FOR, POD_DELETE, PROCESS
+from skerry.faults.network_partition.fault import ESTABLISHED, PARTITION
+from skerry.worlds.kubernetes.capabilities import capabilities, needs_init
+from skerry.worlds.kubernetes.opt_ins import OptIns
 
-ALWAYS = {Feature.PARTITION, Feature.KILL_POD_DELETE, Feature.PREPARE, Feature.METRICS}
+ALWAYS = {PARTITION, POD_DELETE, PREPARE, METRICS}
 GRANT = "the chart's value `injector.enabled=true`"
 LABEL = 'the label `skerry.dev/allow-injector: "true"` of namespace skerry'
 
@@ -22,9 +25,9 @@ def opted(*, grant: bool = False, label: bool = False, hold: bool = False, prome
         (opted(), set()),
         (opted(grant=True), set()),
         (opted(label=True), set()),
-        (opted(grant=True, label=True), {Feature.PARTITION_ESTABLISHED, Feature.KILL_PROCESS}),
-        (opted(hold=True), {Feature.KILL_DOWN_FOR}),
-        (opted(prometheus=True), {Feature.PROMQL}),
+        (opted(grant=True, label=True), {ESTABLISHED, PROCESS}),
+        (opted(hold=True), {DOWN_FOR}),
+        (opted(prometheus=True), {PROMQL}),
     ],
 )
 def test_each_switch_adds_what_it_is_for(opt_ins, more):
@@ -35,14 +38,14 @@ def test_each_switch_adds_what_it_is_for(opt_ins, more):
     ("opt_ins", "named"),
     [(opted(), f"{GRANT} and {LABEL}"), (opted(label=True), GRANT), (opted(grant=True), LABEL)],
 )
-@pytest.mark.parametrize("feature", [Feature.PARTITION_ESTABLISHED, Feature.KILL_PROCESS])
+@pytest.mark.parametrize("feature", [ESTABLISHED, PROCESS])
 def test_only_what_is_missing_is_named(opt_ins, named, feature):
     (sentence,) = capabilities(opt_ins).lacking(frozenset({feature}))
     assert sentence.endswith(f"switch on {named}.")
 
 
 def test_a_cut_of_open_connections_says_what_a_policy_cannot_do():
-    assert capabilities(opted()).lacking(frozenset({Feature.PARTITION_ESTABLISHED})) == [
+    assert capabilities(opted()).lacking(frozenset({ESTABLISHED})) == [
         "The kubernetes world cannot do `partition, connections: All`: a NetworkPolicy does not cut established TCP "
         "connections on Calico, kindnet or kube-router, so the brokers' kept-open ones would survive; set "
         f"`connections: New`, or switch on {GRANT} and {LABEL}."
@@ -55,7 +58,7 @@ def test_without_a_namespace_the_label_is_still_named():
 
 def test_whatever_is_lacking_says_why_and_what_would_help():
     can = capabilities(opted())
-    for feature in set(Feature) - can.features:
+    for feature in all_features() - can.features:
         assert "; " in can.reasons[feature], feature
     assert not can.reasons.keys() & can.features
 

@@ -12,9 +12,9 @@ from fake_api import FakeApi, Refused
 from fault_stage import CUT, EXPERIMENT, OTHER, Stage, cut_of
 
 from skerry.engine.world import Heal
-from skerry.schema.vocabulary import Connections
-from skerry.worlds.kubernetes import cuts
+from skerry.faults.network_partition import Connections
 from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.faults import network_partition as cuts
 
 LEADER_OFF = cut_of((0,), (1, 2))
 LEADER_OFF_ALL = cut_of((0,), (1, 2), connections=Connections.ALL)
@@ -156,7 +156,7 @@ async def test_an_operator_that_dies_after_the_fuse_leaves_only_the_fuse(stage: 
         died.set()
         await asyncio.Event().wait()
 
-    stage.faults._cuts._create = never
+    stage.faults.carriers["partition"]._create = never
     injecting = asyncio.create_task(stage.faults.inject(stage.injection(CUT, LEADER_OFF)))
     await died.wait()
     assert stage.left == [FUSE]
@@ -347,7 +347,7 @@ async def test_a_watcher_that_died_says_so(stage: Stage, monkeypatch: pytest.Mon
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(cuts, "_changed", broken)
-    watcher = stage.faults._cuts._watchers[CUT]
+    watcher = stage.faults.carriers["partition"]._watchers[CUT]
     await until(watcher.done)
     with pytest.raises(RuntimeError, match="a bug"):
         stage.faults.raise_failure()

@@ -7,7 +7,6 @@ import copy
 import pytest
 
 from skerry.experiment.schema import crd
-from skerry.worlds.kubernetes.capabilities import OptIns
 from skerry.worlds.kubernetes.diagnosis import (
     State,
     clocks_check,
@@ -23,6 +22,7 @@ from skerry.worlds.kubernetes.diagnosis import (
     security_check,
 )
 from skerry.worlds.kubernetes.enforcement import Enforcement
+from skerry.worlds.kubernetes.opt_ins import OptIns
 
 MS = 1_000_000
 

@@ -11,7 +11,8 @@ from broker_kit import until
 from fake_api import FakeApi
 from fault_stage import CRASH, CUT, Stage, crash_of, cut_of
 
-from skerry.engine.world import Inject, OccurrenceId, Pause, ReportState
+from skerry.engine.world import Inject, OccurrenceId, ReportState
+from skerry.faults.pause import Pause
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.steps import either, together, whole
 

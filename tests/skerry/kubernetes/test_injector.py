@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from skerry.engine.faults import OccurrenceId
+from skerry.faults.port import OccurrenceId
 from skerry.worlds.kubernetes.injector import (
     ended,
     injector_name,

@@ -13,8 +13,8 @@ from fault_stage import CRASH, OTHER, Stage, crash_of, deletion_of
 
 from skerry.engine.world import Heal
 from skerry.worlds.kubernetes.api import Kube
+from skerry.worlds.kubernetes.faults.kill import disproof, last_end
 from skerry.worlds.kubernetes.injector import InjectorEnd
-from skerry.worlds.kubernetes.kills import disproof, last_end
 
 HOLD = "broker-hold"
 
@@ -340,7 +340,7 @@ async def test_without_a_wire_the_end_of_the_pod_counts(stage: Stage) -> None:
 
 
 async def test_last_words_that_never_come_are_not_waited_for_for_ever(stage: Stage) -> None:
-    stage.faults._kills._waits = stage.faults._kills._waits._replace(words_s=0.01)
+    stage.faults.carriers["kill"]._waits = stage.faults.carriers["kill"]._waits._replace(words_s=0.01)
     stage.servers[1].die()
     assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
     await stage.faults.wait_for_exit_statuses()

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from skerry.engine.faults import OccurrenceId
+from skerry.faults.port import OccurrenceId
 from skerry.worlds.kubernetes import names
 from skerry.worlds.kubernetes.names import Artefact
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 from policy_world import FUSE, NAMESPACE_LABELS, PORTS, broker_pod, broker_set, cut_of, pod, policy
 
-from skerry.engine.faults import Cut, OccurrenceId
-from skerry.schema.vocabulary import Connections, CutAction, Plane
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.port import OccurrenceId
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import names
 from skerry.worlds.kubernetes.policy import cut_pairs, guards_of, policies_for, voiding
 from skerry.worlds.kubernetes.policy_semantics import Direction, permits, pod_facts

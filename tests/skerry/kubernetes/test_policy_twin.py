@@ -19,7 +19,7 @@ from policy_world import (
     policy,
 )
 
-from skerry.engine.faults import OccurrenceId
+from skerry.faults.port import OccurrenceId
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.policy import cut_pairs, guards_of, policies_for, voiding
 

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 from fake_api import FakeApi, Refused
 
-from skerry.engine.capabilities import Feature
 from skerry.experiment import Experiment, load_document
+from skerry.faults.kill.fault import DOWN_FOR
+from skerry.faults.network_partition.fault import ESTABLISHED
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import KubeError
 from skerry.worlds.kubernetes.names import Artefact, labels
@@ -117,7 +118,7 @@ async def test_the_scenarios_are_accepted_and_nothing_is_touched(experiment, clu
         1: "broker-1",
         2: "broker-2",
     }
-    assert accepted.capabilities.features >= {Feature.PARTITION_ESTABLISHED, Feature.KILL_DOWN_FOR}
+    assert accepted.capabilities.features >= {ESTABLISHED, DOWN_FOR}
     assert cluster.writes == []
 
 

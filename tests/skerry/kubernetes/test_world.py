@@ -34,8 +34,9 @@ from skerry.experiment import load_document
 from skerry.history.records import Note, Stall
 from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import Kube, KubeError
-from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
+from skerry.worlds.kubernetes.capabilities import capabilities
 from skerry.worlds.kubernetes.drive import RunEnd, drive
+from skerry.worlds.kubernetes.opt_ins import OptIns
 from skerry.worlds.kubernetes.recording import Pace
 from skerry.worlds.kubernetes.world import KubernetesWorld, Settings
 
@@ -433,7 +434,7 @@ async def test_an_experiment_that_is_deleted_takes_the_cut_with_it_and_that_is_s
         yield [FINISH]
 
     running = theatre.open(plot)
-    theatre.world._faults._cuts._look_every_s = 0.005
+    theatre.world._faults.carriers["partition"]._look_every_s = 0.005
     await until(lambda: theatre.api.names("networkpolicies"))
     theatre.api.remove("chaosexperiments", "demo")
     theatre.api.collect_garbage()

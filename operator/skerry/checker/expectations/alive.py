@@ -6,9 +6,9 @@ from itertools import pairwise
 
 from skerry.checker.expectations.facts import Occurrence, RunFacts, Window
 from skerry.experiment.expectations import When
+from skerry.faults.port import Absence
+from skerry.faults.registry import absence
 from skerry.history.records import FaultStep
-
-TAKES_AWAY = frozenset({"kill", "pause", "wipe", "restart"})
 
 
 def stretches(run: RunFacts, window: Window, when: When | None) -> list[Window]:
@@ -50,17 +50,14 @@ def _down(run: RunFacts, start: int, end: int, *, certainly: bool) -> set[int]:
     return down
 
 
-def _takes_away(run: RunFacts, occurrence: Occurrence) -> bool:
-    if occurrence.kind == "disk":
-        disk = run.experiment.fault(occurrence.fault).disk
-        return disk is not None and disk.power_cut
-    return occurrence.kind in TAKES_AWAY
+def _absence(run: RunFacts, occurrence: Occurrence) -> Absence:
+    return absence(occurrence.kind, run.experiment.fault(occurrence.fault).body)
 
 
 def _possibly_down(run: RunFacts, occurrence: Occurrence) -> tuple[int, int]:
     """From the early edge of the injection to the late edge of the heal (for a kill: it has registered again)."""
     begin = occurrence.steps.get(FaultStep.INJECTING) or occurrence.effective
-    if begin is None or not _takes_away(run, occurrence):
+    if begin is None or _absence(run, occurrence) is Absence.NEVER:
         return (0, 0)
     return begin.before_ns, occurrence.healed.after_ns if occurrence.healed else run.workload_end_ns
 
@@ -68,7 +65,7 @@ def _possibly_down(run: RunFacts, occurrence: Occurrence) -> tuple[int, int]:
 def _certainly_down(run: RunFacts, occurrence: Occurrence) -> tuple[int, int]:
     """From the late edge of the effect to the early edge of the heal. A rolling restart has nobody down for certain."""
     effective = occurrence.effective
-    if effective is None or not _takes_away(run, occurrence) or occurrence.kind == "restart":
+    if effective is None or _absence(run, occurrence) is not Absence.ALWAYS:
         return (0, 0)
     end = occurrence.heal_begins_ns
     return effective.after_ns, run.workload_end_ns if end is None else end

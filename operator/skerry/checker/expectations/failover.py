@@ -18,8 +18,9 @@ from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.gaps import longest_gap
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import Failover
+from skerry.faults.registry import FAULTS
 from skerry.history.records import FaultEvent, MetricSample
-from skerry.schema.vocabulary import Acks, Plane
+from skerry.schema.vocabulary import Acks
 
 METRIC = "broker_partition_leader_elected_timestamp_seconds"
 ROUNDING_NS = MS
@@ -97,11 +98,11 @@ def _stops_all_writes(run: RunFacts, partition: int, occurrence: Occurrence, eff
     spec = run.experiment.spec
     if old is None or spec.workload.acks is not Acks.ALL or spec.topic.min_in_sync_replicas < 2:
         return False
-    if occurrence.kind == "partition":
-        body = run.experiment.fault(occurrence.fault).partition
-        alone = (old.leader,) in occurrence.groups
-        return alone and body is not None and Plane.REPLICATION in body.planes
-    return occurrence.kind == "kill" and old.leader in occurrence.victims
+    known = FAULTS.get(occurrence.kind)
+    if known is None or not known.stops_leader(run.experiment.fault(occurrence.fault).body):
+        return False
+    alone = (old.leader,) in occurrence.groups
+    return alone if occurrence.links else old.leader in occurrence.victims
 
 
 RULE = Rule("failover", __doc__, judge)

@@ -8,9 +8,10 @@ from enum import StrEnum
 import msgspec
 
 from skerry.schema.base import JsonObject
-from skerry.worlds.kubernetes.capabilities import CLOCK_ERROR_NS, OptIns
+from skerry.worlds.kubernetes.capabilities import CLOCK_ERROR_NS
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.enforcement import ENFORCED_S, Enforcement
+from skerry.worlds.kubernetes.opt_ins import OptIns
 from skerry.worlds.kubernetes.readiness import (
     ENFORCE_LABEL,
     UNLABELLED,

@@ -29,7 +29,7 @@ from skerry.worlds.kubernetes.api import (
     Kube,
     KubeError,
 )
-from skerry.worlds.kubernetes.capabilities import OptIns, needs_init
+from skerry.worlds.kubernetes.capabilities import needs_init
 from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set
 from skerry.worlds.kubernetes.diagnosis import (
     Check,
@@ -50,6 +50,7 @@ from skerry.worlds.kubernetes.diagnosis import (
 from skerry.worlds.kubernetes.enforcement import Enforcement, Impossible, measure
 from skerry.worlds.kubernetes.grants import GRANTS, INJECTOR_GRANT, Grant, missing, missing_by_roles
 from skerry.worlds.kubernetes.names import GROUP, PLURAL
+from skerry.worlds.kubernetes.opt_ins import OptIns
 from skerry.worlds.kubernetes.policy import voiding
 from skerry.worlds.kubernetes.preflight import DRY_RUN_NAME, injector_refusal
 from skerry.worlds.kubernetes.probe_pod import url_error

@@ -11,9 +11,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from skerry.engine.faults import Cut, OccurrenceId
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Connections, CutAction, Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.fuse import fuse_manifest

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from skerry.engine.faults import OccurrenceId
+from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.cluster import RESTART_HOLD_FILE, RESTART_HOLD_PATH, RESTART_HOLD_VOLUME
 from skerry.worlds.kubernetes.names import NAME_MAX

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from enum import StrEnum
 
-from skerry.engine.faults import OccurrenceId
+from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
 
 GROUP = "skerry.dev"

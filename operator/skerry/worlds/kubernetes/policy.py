@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from skerry.engine.faults import Cut, OccurrenceId
+from skerry.faults.network_partition import Cut, CutAction
+from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import CutAction, Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import (
     ARTEFACT_LABEL,

@@ -12,17 +12,19 @@ from typing import Protocol
 
 import msgspec
 
-from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.capabilities import Capabilities
 from skerry.engine.needs import needed_features
 from skerry.experiment.document import Experiment
-from skerry.experiment.faults import PartitionFault
+from skerry.faults.port import Feature
 from skerry.schema.base import JsonObject
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import injector
 from skerry.worlds.kubernetes.api import NAMESPACES, NETWORK_POLICIES, PODS, STATEFUL_SETS, Kube, KubeError
-from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
+from skerry.worlds.kubernetes.capabilities import capabilities
 from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set
+from skerry.worlds.kubernetes.faults.registry import HANDLERS
 from skerry.worlds.kubernetes.grants import GRANTS, INJECTOR_GRANT, missing
+from skerry.worlds.kubernetes.opt_ins import OptIns
 from skerry.worlds.kubernetes.policy import voiding
 from skerry.worlds.kubernetes.readiness import (
     ENFORCE_LABEL,
@@ -35,7 +37,7 @@ from skerry.worlds.kubernetes.readiness import (
 from skerry.worlds.kubernetes.served_schema import sentence, unknown_fields
 from skerry.worlds.kubernetes.trial import TrialSettings, refused_creation
 
-INJECTED = frozenset({Feature.PARTITION_ESTABLISHED, Feature.KILL_PROCESS})
+INJECTED = frozenset(feature for handler in HANDLERS.values() for feature in handler.injected)
 """What takes an ephemeral container."""
 DRY_RUN_NAME = "injector-dry-run"
 
@@ -217,26 +219,16 @@ async def injector_refusal(kube: Kube, namespace: JsonObject, pod: str, containe
 
 
 def _containers(brokers: BrokerSet, needed: frozenset[Feature], image: str) -> Iterator[JsonObject]:
-    """As the faults will want them; the address is one that documentation uses."""
-    if Feature.PARTITION_ESTABLISHED in needed:
-        ports = sorted(brokers.ports.values())
-        yield injector.reset_container(DRY_RUN_NAME, image, peers=["192.0.2.1"], ports=ports)
-    if Feature.KILL_PROCESS in needed:
-        yield injector.kill_container(
-            DRY_RUN_NAME, image, target_container=brokers.container, run_as_user=brokers.run_as_user
-        )
+    """As the faults will want them."""
+    for handler in HANDLERS.values():
+        yield from handler.containers(brokers, needed, DRY_RUN_NAME, image)
 
 
 async def _require_effect(
     kube: Kube, namespace: JsonObject, brokers: BrokerSet, pods: Sequence[JsonObject], experiment: Experiment
 ) -> None:
     """No standing policy allows what a cut would deny. Who will have which role is not known: all pairs are asked."""
-    planes = {
-        plane
-        for fault in experiment.spec.faults
-        if isinstance(fault.body, PartitionFault)
-        for plane in fault.body.planes
-    }
+    planes = {plane for fault in experiment.spec.faults for plane in HANDLERS[fault.kind].policy_planes(fault.body)}
     if not planes:
         return
     names = [brokers.pod_name(ordinal) for ordinal in brokers.ordinals]

@@ -9,11 +9,11 @@ import msgspec
 from skerry.engine.world import ActionReport, BrokerView, Observation, ProcessState
 from skerry.history.records import Stall
 from skerry.worlds.kubernetes.cluster import BrokerSet
-from skerry.worlds.kubernetes.faults import Faults
 from skerry.worlds.kubernetes.outbox import Outbox
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.process import Processes
 from skerry.worlds.kubernetes.recording import Recording
+from skerry.worlds.kubernetes.world_faults import Faults
 
 
 class ViewBuilder:

@@ -38,7 +38,6 @@ from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.drive import RunEnd
-from skerry.worlds.kubernetes.faults import Faults
 from skerry.worlds.kubernetes.outbox import Outbox
 from skerry.worlds.kubernetes.own_samples import (
     OwnMetrics,
@@ -53,6 +52,7 @@ from skerry.worlds.kubernetes.recording import PACE, Pace, Recording
 from skerry.worlds.kubernetes.steps import FaultError, Images
 from skerry.worlds.kubernetes.view_builder import ViewBuilder
 from skerry.worlds.kubernetes.workload import PulledImage
+from skerry.worlds.kubernetes.world_faults import Faults
 
 log = logging.getLogger("skerry.kubernetes.world")
 

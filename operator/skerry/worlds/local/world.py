@@ -37,12 +37,13 @@ from skerry.targets.skerry.system import SkerrySystem
 from skerry.worlds.local.brokers import BrokerProcess
 from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS
 from skerry.worlds.local.dumps import dump_replicas
-from skerry.worlds.local.faults import Faults
 from skerry.worlds.local.layout import lay_out, ports_needed
+from skerry.worlds.local.machines import Machines
 from skerry.worlds.local.ports import free_ports
 from skerry.worlds.local.proxies import FaultProxy, ProxyError
 from skerry.worlds.local.proxy import StallReport
 from skerry.worlds.local.watchdog import Watchdog
+from skerry.worlds.local.world_faults import Faults
 
 TURN_S = TURN_NS / 1_000_000_000
 STOP_TIMEOUT_S = 8.0
@@ -104,7 +105,8 @@ class LocalWorld:
         addresses = addresses_on_loopback([ports.by_plane() for ports in layout.brokers])
         target = SkerrySystem(addresses, spec.topic.name)
         self._run = Run(experiment, header, directory, target, self._brokers, self._clock, self._stop_and_dump)
-        self._faults = Faults(self._brokers, self._proxy, self._clock, self._run.report, self._run.sampler.brokers)
+        machines = Machines(self._brokers, self._proxy, self._clock, self._run.sampler.brokers)
+        self._faults = Faults(machines, self._clock, self._run.report)
 
     # --- the World port -----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from skerry.checker import judge
+from skerry.engine.capabilities import METRICS, PREPARE, PROMQL, capabilities_from
 from skerry.engine.conductor import Conductor
 from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
@@ -19,7 +20,6 @@ from skerry.engine.world import (
     Check,
     CheckLinks,
     Drain,
-    Feature,
     Finish,
     Heal,
     HealAll,
@@ -43,6 +43,7 @@ from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.worlds.sim.clients import ClientHub
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.eyes import Eyes
+from skerry.worlds.sim.faults.registry import HANDLERS
 from skerry.worlds.sim.invariants import Invariants
 from skerry.worlds.sim.pings import FAILED_AFTER_NS, Pinger
 from skerry.worlds.sim.prober import Prober
@@ -67,14 +68,11 @@ STARTED_WALL_NS = 1_750_000_000 * NS_PER_S
 CLOCK_ERROR_NS = 20 * NS_PER_MS
 FINAL_READ_WITHIN_NS = 30 * NS_PER_S
 
-CAPABILITIES = Capabilities(
-    world="sim",
-    features=frozenset(Feature) - {Feature.PARTITION_CLIENT, Feature.PROMQL},
-    reasons={
-        Feature.PARTITION_CLIENT: "a partition is between brokers, and they do not talk on the Client plane; use "
-        "`planes: [Raft, Replication]`.",
-        Feature.PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world.",
-    },
+CAPABILITIES = capabilities_from(
+    "sim",
+    HANDLERS.values(),
+    others=(PREPARE, METRICS),
+    reasons={PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world."},
     clock_error_ns=CLOCK_ERROR_NS,
 )
 
@@ -145,7 +143,7 @@ class SimWorld:
         self._pinger = Pinger(self.cluster)
         names = frozenset(expectation.metric.name for expectation in spec.expect if expectation.metric is not None)
         self._eyes = Eyes(self.cluster, self.recorder, self._pinger, STARTED_WALL_NS, str(spec.cluster.timing), names)
-        self._faults = WorldFaults(self.cluster, self.invariants.truth, self._tasks)
+        self._faults = WorldFaults(self.cluster, self.invariants.truth)
         self._journal = JournalFile(directory / "journal.jsonl")
 
     # --- the World port -------------------------------------------------------------------------------------

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from skerry.checker.models.log.guarantees import Guarantees
 from skerry.experiment import Experiment
+from skerry.faults.port import FaultBody
+from skerry.faults.registry import may_lose_disk
 from skerry.history import History
 from skerry.history.records import FaultStep
 
-_DISK_KINDS = ("wipe", "disk")
 _HAPPENED = (FaultStep.INJECTING, FaultStep.EFFECTIVE, FaultStep.VERIFIED)
 
 
@@ -23,26 +24,17 @@ def guarantees_of_run(history: History, experiment: Experiment | None) -> Guaran
 
 
 def _disks_lost(history: History, experiment: Experiment | None, flush: str) -> frozenset[int]:
-    """Brokers whose acknowledged records a fault took: wiped, bit-flipped or, without group flush, cut off from power.
-
-    A disk fault whose document is not known counts: less is then owed, never more.
-    """
-    harmless = _harmless_disk_faults(experiment, flush) if experiment else frozenset()
+    """Brokers whose acknowledged records a fault took: wiped, bit-flipped or, without group flush, without power."""
     return frozenset(
         broker
         for event in history.faults
-        if event.kind in _DISK_KINDS and event.step in _HAPPENED and event.fault not in harmless
+        if event.step in _HAPPENED and may_lose_disk(event.kind, _body(experiment, event.fault), flush)
         for group in event.groups
         for broker in group
     )
 
 
-def _harmless_disk_faults(experiment: Experiment, flush: str) -> frozenset[str]:
-    """Disk faults that cannot take anything that was acknowledged."""
-    return frozenset(
-        fault.name
-        for fault in experiment.spec.faults
-        if fault.disk is not None
-        and not fault.disk.bit_flip
-        and (flush == "group" or not (fault.disk.lose_unsynced or fault.disk.torn_write))
-    )
+def _body(experiment: Experiment | None, name: str) -> FaultBody | None:
+    """What the document says of the fault; None: the document is not known."""
+    found = (fault.body for fault in experiment.spec.faults if fault.name == name) if experiment else ()
+    return next(iter(found), None)

@@ -1,0 +1,40 @@
+"""A wrong clock, with concrete brokers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.faults.clock.model import ClockFault
+from skerry.faults.port import Effect, Feature, Groups, ResolvedFault
+
+JUMP = Feature("clock, jump")
+DRIFT = Feature("clock, driftPpm")
+FEATURES = (JUMP, DRIFT)
+
+
+class ClockShift(ResolvedFault, frozen=True, tag="clock"):
+    """The broker's wall clock jumps once, or drifts."""
+
+    ordinals: tuple[int, ...]
+    jump_ns: int = 0
+    drift_ppm: int = 0
+
+    @property
+    def victims(self) -> frozenset[int]:
+        return frozenset(self.ordinals)
+
+    def effects(self) -> tuple[Effect, ...]:
+        return (Effect(),)
+
+
+def concrete(body: ClockFault, groups: Groups) -> ClockShift:
+    ordinals = tuple(ordinal for group in groups for ordinal in group)
+    jump_ns = body.jump_ns or 0
+    return ClockShift(ordinals, -jump_ns if body.backwards else jump_ns, body.drift_ppm)
+
+
+def needs(body: ClockFault) -> Iterator[Feature]:
+    if body.jump_ns is not None:
+        yield JUMP
+    if body.drift_ppm:
+        yield DRIFT

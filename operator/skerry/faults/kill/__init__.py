@@ -1,0 +1,26 @@
+"""`kill`: a broker dies, and comes back."""
+
+from __future__ import annotations
+
+from skerry.faults.kill import proof
+from skerry.faults.kill.fault import FEATURES, Kill, concrete, needs
+from skerry.faults.kill.model import RULES, KillFault, KillHow
+from skerry.faults.port import EVERY_PLANE, Absence, Ending, FaultType
+
+FAULT = FaultType(
+    body=KillFault,
+    resolved=Kill,
+    features=FEATURES,
+    concrete=concrete,
+    needs=needs,
+    verify=proof.verify,
+    healed=proof.healed,
+    disproof=proof.disproof,
+    absence=lambda body: Absence.ALWAYS,
+    stops_leader=lambda body: True,
+    silenced=lambda body: EVERY_PLANE,  # a victim that is gone answers on none
+    rules=RULES,
+    ending=Ending("downFor", "kill"),
+)
+
+__all__ = ["FAULT", "Kill", "KillFault", "KillHow"]

@@ -1,0 +1,29 @@
+"""`partition`: brokers that cannot reach each other."""
+
+from __future__ import annotations
+
+from skerry.faults.network_partition import proof
+from skerry.faults.network_partition.fault import FEATURES, Cut, concrete, needs
+from skerry.faults.network_partition.model import RULES, Connections, CutAction, Link, PartitionFault
+from skerry.faults.port import FaultType, GroupsRule
+from skerry.schema.vocabulary import Plane
+
+FAULT = FaultType(
+    body=PartitionFault,
+    resolved=Cut,
+    features=FEATURES,
+    concrete=concrete,
+    needs=needs,
+    verify=proof.verify,
+    healed=proof.healed,
+    stops_leader=lambda body: Plane.REPLICATION in body.planes,
+    silenced=lambda body: tuple(str(plane) for plane in body.planes) if body is not None else (),
+    rules=RULES,
+    groups=GroupsRule(
+        size="has({0}.groups) ? {0}.groups.size() : 8",  # with `links` it has none at all, which is another sentence
+        none="has({0}.links)",
+    ),
+    documented=(("links[]", Link),),
+)
+
+__all__ = ["FAULT", "Connections", "Cut", "CutAction", "Link", "PartitionFault"]

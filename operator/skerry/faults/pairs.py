@@ -1,0 +1,24 @@
+"""Ordered pairs of brokers, for faults of the network."""
+
+from __future__ import annotations
+
+from skerry.faults.port import Groups
+
+
+def between(groups: Groups) -> tuple[tuple[int, int], ...]:
+    """Every ordered pair of brokers of different groups, sorted."""
+    return tuple(
+        sorted(
+            (a, b)
+            for index, sources in enumerate(groups)
+            for other, targets in enumerate(groups)
+            if index != other
+            for a in sources
+            for b in targets
+        )
+    )
+
+
+def ends(pairs: tuple[tuple[int, int], ...]) -> frozenset[int]:
+    """Everybody who stands at an end of one."""
+    return frozenset(ordinal for pair in pairs for ordinal in pair)

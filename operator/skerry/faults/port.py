@@ -1,0 +1,221 @@
+"""What a fault is to everybody who does not know it by name."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from skerry.faults.proof import Before, Proof
+from skerry.faults.samples import Samples
+from skerry.schema.base import JsonObject, Model, alias_of
+from skerry.schema.targets import Target
+from skerry.schema.vocabulary import Plane
+
+EVERY_PLANE = ("Client", "Raft", "Replication", "Admin")
+Groups = tuple[tuple[int, ...], ...]
+"""Broker ordinals, group by group as `FaultBody.target_groups` lists them."""
+Path = tuple[str | int, ...]
+"""Where something stands in a document."""
+
+
+class OccurrenceId(NamedTuple):
+    """One happening of a fault; ``number`` is 0 for a fault that does not repeat. Names of objects carry both."""
+
+    fault: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.fault}#{self.number}"
+
+
+class Feature(str):
+    """Something that a world can do or cannot; the text is how it is called in a sentence."""
+
+    __slots__ = ()
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """What a fault takes away: brokers that are gone, and ordered pairs that cannot talk on a plane."""
+
+    down: frozenset[int] = frozenset()
+    cut: frozenset[tuple[int, int, Plane]] = frozenset()
+
+    def talks(self, a: int, b: int, plane: Plane) -> bool:
+        """Both ways: a request and its answer arrive."""
+        return not ({a, b} & self.down) and (a, b, plane) not in self.cut and (b, a, plane) not in self.cut
+
+    def merged(self, other: Effect) -> Effect:
+        return Effect(self.down | other.down, self.cut | other.cut)
+
+
+class Absence(Enum):
+    """Whether the victims are there while the fault lasts."""
+
+    NEVER = "never"
+    """They are there."""
+    AT_TIMES = "at times"
+    """Some are away some of the time; it is not certain who and when."""
+    ALWAYS = "always"
+    """All of them are away from the effect to the heal."""
+
+
+class FaultBody(Model):
+    """The part of a document that says what happens; when it happens stands beside it."""
+
+    @abstractmethod
+    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+        """Whom it means, in the order of resolution: sides of a partition, else one group of victims."""
+
+    def lasts_ns(self) -> int | None:
+        """How long the victims are gone by the fault's own fields; None: `duration` is required and says it."""
+        return None
+
+    @property
+    def pairwise(self) -> bool:
+        """The groups are pairs of their own, two by two: a broker may stand in several, and `Other` means everybody but
+        the other end of the same pair. False: a broker stands in one group only."""
+        return False
+
+    @property
+    def groups_count(self) -> int | None:
+        """How many groups an expectation can name; None: it has no groups that could be named."""
+        return 1
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """What is wrong with it that its models cannot see: where, and a sentence."""
+        yield from ()
+
+    def targets_named(self) -> Iterator[tuple[Path, Target]]:
+        """Every target with the place where it stands in this body."""
+        yield from _targets_in(self, ())
+
+
+class ResolvedFault(msgspec.Struct, frozen=True):
+    """A fault with concrete broker ordinals, as a world carries it out. Its tag is the document's word for it."""
+
+    @property
+    def kind(self) -> str:
+        """The document's own word for it."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    @abstractmethod
+    def victims(self) -> frozenset[int]:
+        """Every ordinal whose behaviour the fault may explain (both ends of a cut)."""
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Ordered pairs (source, target) whose packets it touches; empty: it touches brokers, not links."""
+        return ()
+
+    @abstractmethod
+    def effects(self) -> tuple[Effect, ...]:
+        """The states that the cluster goes through: one, except for faults that take one broker after the other."""
+
+    @property
+    def settling_ns(self) -> int:
+        """How long its beginning takes by its own fields (a graceful stop)."""
+        return 0
+
+    @property
+    def gradual(self) -> bool:
+        """It takes its victims one after the other, is in effect from the first on, and ends by itself with the
+        last."""
+        return False
+
+    def injection_bound_ns(self, inject_ns: int, heal_ns: int) -> int:
+        """Within what its injection must be reported as done.
+
+        :param inject_ns: what every injection may take.
+        :param heal_ns: what the return of a broker may take."""
+        return inject_ns + self.settling_ns
+
+    def shortened(self) -> ResolvedFault:
+        """Without what makes it long and is not needed to undo it, for a journal of bounded lines."""
+        return self
+
+
+class Ending(NamedTuple):
+    """A field of the fault's own that says how long it lasts, in place of `duration`."""
+
+    field: str
+    """As it is written: `downFor`."""
+    what: str
+    """Whom the sentence names: `power cuts`."""
+    when: str = ""
+    """CEL over the fault ``{0}``: when this is so; empty: whenever it is given."""
+    counts: bool = True
+    """The field is the time from effect to heal; False: it only takes the place of `duration`."""
+
+
+class GroupsRule(NamedTuple):
+    """CEL over the fault ``{0}`` for a body whose groups an expectation can name."""
+
+    size: str
+    """How many there are."""
+    none: str
+    """It has none that can be named."""
+
+
+B = TypeVar("B", bound=FaultBody)
+R = TypeVar("R", bound=ResolvedFault)
+
+
+@dataclass(frozen=True)
+class FaultType(Generic[B, R]):
+    """A fault, as the registry knows it."""
+
+    body: type[B]
+    resolved: type[R]
+    features: tuple[Feature, ...]
+    """All that it can need of a world, in the order in which they are documented."""
+    concrete: Callable[[B, Groups], R]
+    """What a world is asked to do, once it is known who is meant."""
+    needs: Callable[[B], Iterable[Feature]]
+    verify: Callable[[R, int, Samples, Before, tuple[ResolvedFault, ...], int], Proof]
+    """(fault, since_ns, samples, before, other active faults, elapsed_ns) -> is it in effect?"""
+    healed: Callable[[R, int, Samples, Before, frozenset[int]], Proof]
+    """(fault, since_ns, samples, before, brokers that others excuse) -> is it gone?"""
+    disproof: Callable[[R, Samples], Proof | None] = lambda fault, samples: None
+    """The last word, when it is gone: what shows that it was not what was asked for; None: nothing to object."""
+    absence: Callable[[B], Absence] = lambda body: Absence.NEVER
+    may_lose_disk: Callable[[B | None, str], bool] = lambda body, flush: False
+    """(body, or None when the document is not known; flush policy) -> may take what was acknowledged."""
+    stops_leader: Callable[[B], bool] = lambda body: False
+    """A leader that is its only victim (or is alone on its side) cannot have a write acknowledged by all replicas."""
+    silenced: Callable[[B | None], tuple[str, ...]] = lambda body: ()
+    """On which planes connections of its victims, or across its pairs, must fail while it lasts."""
+    slows: bool = False
+    """Round trips across its pairs are longer while it lasts."""
+    rules: dict[str, tuple[JsonObject, ...]] = field(default_factory=dict)
+    """Name of a model -> what the API server checks wherever one stands."""
+    lasting: str = ""
+    """CEL over the fault ``self``: `duration` is required; empty: whenever the body is given, unless ``ending``."""
+    ending: Ending | None = None
+    groups: GroupsRule | None = None
+    documented: tuple[tuple[str, type[Model]], ...] = ()
+    """Further models of its own for the reference page, with their titles."""
+
+    @property
+    def kind(self) -> str:
+        """The field of the document."""
+        return str(self.resolved.__struct_config__.tag)
+
+
+AnyFaultType = FaultType[Any, Any]
+
+
+def _targets_in(value: object, path: Path) -> Iterator[tuple[Path, Target]]:
+    if isinstance(value, Target):
+        yield path, value
+    elif isinstance(value, tuple):
+        for index, each in enumerate(value):
+            yield from _targets_in(each, (*path, index))
+    elif isinstance(value, Model):
+        for attribute, info in type(value).model_fields.items():
+            yield from _targets_in(getattr(value, attribute), (*path, info.alias or alias_of(attribute)))

@@ -1,0 +1,72 @@
+"""What a proof is, and what it may be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from skerry.faults.samples import BrokerView, LinkKind, LinkView, Samples
+from skerry.schema.vocabulary import Plane
+
+PING_FAILED_AFTER_NS = 300_000_000
+"""A kept connection counts as failed when nothing was answered for so long."""
+PEER_PLANES = (Plane.RAFT, Plane.REPLICATION)
+"""Brokers ping each other on these; on the client plane only when a fault names it."""
+Link = tuple[int, int, Plane]
+"""(source, target, plane)"""
+
+
+class Proof(msgspec.Struct, frozen=True):
+    proven: bool
+    detail: str
+    """Proven: by what. Not (yet): what is missing."""
+
+
+class Before(msgspec.Struct, frozen=True):
+    """How things were before the fault, to compare with."""
+
+    brokers: Mapping[int, BrokerView]
+    rtt_ns: Mapping[tuple[int, int, Plane], int]
+
+
+def before(samples: Samples) -> Before:
+    return Before(
+        {view.ordinal: view for view in samples.brokers},
+        {
+            (link.source, link.target, link.plane): link.rtt_ns
+            for link in samples.links
+            if link.kind is LinkKind.KEPT and link.rtt_ns >= 0
+        },
+    )
+
+
+def expected_links(
+    links: Iterable[tuple[int, int]], planes: Iterable[Plane], both_ways: bool = False
+) -> Iterator[tuple[int, int, Plane]]:
+    pairs = set(links)
+    pairs |= {(b, a) for a, b in pairs} if both_ways else set()
+    for plane in planes:
+        for source, target in sorted(pairs):
+            yield source, target, plane
+
+
+def fresh_link(
+    samples: Samples, source: int, target: int, plane: Plane, kind: LinkKind, since_ns: int
+) -> LinkView | None:
+    return next(
+        (
+            link
+            for link in samples.links
+            if link.source == source
+            and link.target == target
+            and link.plane == plane
+            and link.kind is kind
+            and link.sampled_ns >= since_ns
+        ),
+        None,
+    )
+
+
+def link_name(source: int, target: int, plane: Plane) -> str:
+    return f"{source} -> {target} on {plane}"

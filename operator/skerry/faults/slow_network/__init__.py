@@ -1,0 +1,22 @@
+"""`slow`: a bad network between brokers."""
+
+from __future__ import annotations
+
+from skerry.faults.port import FaultType
+from skerry.faults.slow_network import proof
+from skerry.faults.slow_network.fault import FEATURES, Slow, concrete, needs
+from skerry.faults.slow_network.model import RULES, SlowFault
+
+FAULT = FaultType(
+    body=SlowFault,
+    resolved=Slow,
+    features=FEATURES,
+    concrete=concrete,
+    needs=needs,
+    verify=proof.verify,
+    healed=proof.healed,
+    slows=True,
+    rules=RULES,
+)
+
+__all__ = ["FAULT", "Slow", "SlowFault"]
