@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from skerry.engine.faults import Cut, OccurrenceId
 from skerry.experiment.document import Experiment
-from skerry.experiment.faults import PartitionFault
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Connections, CutAction, Plane
+from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import policy
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, Kind, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
+from skerry.worlds.kubernetes.faults.registry import HANDLERS
 from skerry.worlds.kubernetes.fuse import fuse_manifest
 from skerry.worlds.kubernetes.names import API_VERSION, KIND, object_name
 from skerry.worlds.kubernetes.workload import PulledImage, job_manifest
@@ -66,7 +67,7 @@ def _created(
         return
     fuse = fuse_manifest(name, experiment.name, owner, 60)
     yield JOBS, fuse
-    if brokers.replicas > 1 and any(isinstance(fault.body, PartitionFault) for fault in spec.faults):
+    if brokers.replicas > 1 and any(HANDLERS[fault.kind].policy_planes(fault.body) for fault in spec.faults):
         fuse["metadata"]["uid"] = OWNER_UID
         cut = Cut(((0, 1), (1, 0)), (Plane.RAFT, Plane.REPLICATION), Connections.NEW, CutAction.DROP, ((0,), (1,)))
         for each in policy.policies_for(
