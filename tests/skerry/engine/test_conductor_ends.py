@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from skerry.engine.capabilities import Capabilities, Feature
+from skerry.engine.capabilities import Capabilities, all_features
 from skerry.engine.world import Drain, Heal, HealAll, Inject, InjectorView, Observation, ProcessState, StartWorkload
 from skerry.experiment import Verdict
 
@@ -53,7 +53,7 @@ def test_clocks_that_certainly_disagree_end_the_run_before_anything_is_injected(
     world = toy()
     honest = world.observe
     world.observe = lambda: skewed(honest())
-    world.run(conductor(capabilities=Capabilities("toy", frozenset(Feature), clock_error_ns=20 * 10**6)))
+    world.run(conductor(capabilities=Capabilities("toy", all_features(), clock_error_ns=20 * 10**6)))
     if not refused:
         assert world.finish.verdict is Verdict.PASS
         return
