@@ -6,6 +6,7 @@ from skerry.worlds.sim.clients import ClientHub, SimClient
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.invariants import Invariants
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
+from skerry.worlds.sim.ports import NodeFactory
 from skerry.worlds.sim.streams import Streams
 from skerry_broker.core.api import (
     ClientRequest,
@@ -34,11 +35,12 @@ class Story:
         *,
         flush: FlushMode = FlushMode.GROUP,
         entries_before_snapshot: int = 1000,
+        make_node: NodeFactory = Node,
     ) -> None:
         self.invariants = Invariants(flush)
         self.cluster = Cluster(
             Streams(seed),
-            Node,
+            make_node,
             self.invariants,
             brokers=brokers,
             flush=flush,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from review_cluster import MS, S, Story
+from node_stories import MS, S, Story
 
 from skerry.worlds.sim.liveness import statuses
 from skerry_broker.core.api import CreateTopicRequest, DeleteTopicRequest, ProduceRequest, TransferControllerRequest

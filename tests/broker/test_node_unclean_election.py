@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from review_cluster import S, Story
+from node_stories import S, Story
 
 from skerry_broker.core.types import FlushMode, TopicPartition
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from review_cluster import MS, S, Story
+from node_stories import MS, S, Story
 
 from skerry_broker.core.records import BrokerRegistered
 from skerry_broker.core.types import TopicPartition

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from review_cluster import MS, S, Story
+from node_stories import MS, S, Story
 
 from skerry_broker.core.messages import Flushed, Recovered, ShutdownRequested, StopNode, Tick, WallClock
 from skerry_broker.core.node import Node
-from skerry_broker.core.types import NodeConfig
+from skerry_broker.core.types import NodeConfig, Rng
 
 # --- at rest -------------------------------------------------------------------------------------------------
 
@@ -146,8 +147,19 @@ def test_a_clean_mark_counts_for_one_start_only() -> None:
 # --- clocks and bugs -----------------------------------------------------------------------------------------
 
 
-def alone() -> Node:
-    return Node(NodeConfig(0, (0, 1, 2)), Recovered("disk", "first"), random.Random(1), 0)
+class Dice(random.Random):
+    """The randomness of a node; ``broken``, it raises: a bug in the middle of a step."""
+
+    broken = False
+
+    def randrange(self, *limits: Any) -> int:
+        if self.broken:
+            raise RuntimeError("a bug")
+        return super().randrange(*limits)
+
+
+def alone(dice: Dice | None = None, voters: tuple[int, ...] = (0, 1, 2)) -> Node:
+    return Node(NodeConfig(0, voters), Recovered("disk", "first"), dice or Dice(1), 0)
 
 
 def test_a_jump_of_the_wall_clock_changes_nothing_but_timestamps() -> None:
@@ -166,17 +178,14 @@ def test_a_jump_of_the_wall_clock_changes_nothing_but_timestamps() -> None:
 
 
 def test_a_step_that_raises_is_the_last_one() -> None:
-    node = alone()
+    dice = Dice(1)
+    node = alone(dice, voters=(0,))
     node.step(0, WallClock(5))
-
-    def bug(now: int, event: object) -> None:
-        raise RuntimeError("a bug")
-
-    node._handlers[Tick] = bug
+    dice.broken = True
     with pytest.raises(RuntimeError, match="a bug"):
-        node.step(1, Tick())
-    assert node.step(2, WallClock(7)) == []
-    assert node.step(3, Flushed(1)) == []
+        node.step(S, Tick())  # it founds the cluster, and draws its id
+    assert node.step(S + 1, WallClock(7)) == []
+    assert node.step(S + 2, Flushed(1)) == []
 
 
 def test_nothing_follows_the_stop() -> None:
@@ -189,15 +198,16 @@ def test_nothing_follows_the_stop() -> None:
 
 def test_a_node_that_raises_is_a_broker_that_died() -> None:
     """In the simulator as in the runtime: reported, with the broker named, and the process is gone."""
-    story = Story()
-    host = story.cluster.hosts[1]
-    node = host.node
-    assert isinstance(node, Node)
+    dice: dict[int, Dice] = {}
 
-    def bug(now: int, event: object) -> None:
-        raise RuntimeError("a bug")
+    def make_node(config: NodeConfig, recovered: Recovered, rng: Rng, now: int) -> Node:
+        return Node(config, recovered, dice.setdefault(config.broker_id, Dice(config.broker_id)), now)
 
-    node._handlers[Tick] = bug
-    story.cluster.run_for(S)
-    assert not host.running
-    assert [(one.rule, one.broker) for one in story.invariants.violations] == [("raised", 1)]
+    story = Story(make_node=make_node)
+    victim, other = (broker for broker in (0, 1, 2) if broker != story.controller)
+    story.cluster.kill(other)
+    story.cluster.kill(story.controller)
+    dice[victim].broken = True
+    story.cluster.run_for(2 * S)
+    assert not story.cluster.hosts[victim].running
+    assert [(one.rule, one.broker) for one in story.invariants.violations] == [("raised", victim)]
