@@ -43,7 +43,7 @@ class Run(NamedTuple):
     verdict: str
     message: str
     wall_s: float
-    """From `skerry run` to its verdict."""
+    """The time from `skerry run` to its verdict."""
     measured: dict[str, str]
     """Expectation -> what was measured."""
     history: History | None

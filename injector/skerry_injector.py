@@ -248,7 +248,7 @@ def kill(options: argparse.Namespace, log: Log) -> tuple[int, Report]:
         if the_child_of_init(processes(proc)).pid != target.pid:
             raise Failure(NOT_DONE, f"process {target.pid} was replaced while it was looked at; try again")
         late_s = time.time() - (options.not_after or time.time())
-        if late_s > 0:  # whoever asked has given it up, and healed: nobody would expect it any more
+        if late_s > 0:  # the run that asked has given it up, and healed: nobody would expect it any more
             raise Failure(NOT_DONE, f"it was to be done {late_s:.1f} s ago; it started too late, or the clocks differ")
         if options.hold_file:
             hold(Path(options.hold_file), options.hold_until)

@@ -49,8 +49,7 @@ def root_file_system(files: Mapping[str, bytes]) -> RootFileSystem:
 def ensure(cache: Cache, console: Console) -> str:
     """The image's name, made now if Docker does not have it.
 
-    Raises:
-        Failure: not root, or debootstrap fails.
+    Raises Failure: not root, or debootstrap fails.
     """
     home = Path(os.environ.get("HOME", "/root"))
     files = host_files(Path("/"), home, rootfs.host_mirror(console))

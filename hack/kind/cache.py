@@ -97,8 +97,7 @@ class Cache:
     def locked(self) -> Iterator[None]:
         """One run at a time: two would build the same things and fight over one cluster.
 
-        Raises:
-            Failure: another run holds the lock.
+        Raises Failure: another run holds the lock.
         """
         with (self.root / "lock").open("a+") as lock:
             try:

@@ -44,11 +44,9 @@ class Chart:
     def ensure(self, tags: Mapping[str, str]) -> None:
         """Install or upgrade, unless exactly this is there already; returns when operator and brokers are ready.
 
-        Args:
-            tags: image (broker, operator, injector) -> tag.
+        ``tags``: image (broker, operator, injector) -> tag.
 
-        Raises:
-            Failure: Helm refuses, or something does not get ready; names the pods and why.
+        Raises Failure: Helm refuses, or something does not get ready; names the pods and why.
         """
         self._prepare_namespace()
         self._kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(self._crds))

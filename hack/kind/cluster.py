@@ -30,13 +30,12 @@ CALICO_DEFINITIONS = "/kind/manifests/calico-crds.yaml"
 
 
 def corefile(text: str, outside: bool) -> str:
-    """kubeadm's Corefile with short answers for the cluster's own names, and none of them cached.
+    """Rewrite kubeadm's Corefile: short answers for the cluster's own names, and none of them cached.
 
     Where nothing is outside, no other name exists, and that is said at once. Forwarding such questions to nobody lets
     every look-up of a pod that is gone hang for seconds, because a resolver also tries its name as it stands.
 
-    Raises:
-        Failure: the text is not of the shape that the pinned version writes.
+    Raises Failure: the text is not of the shape that the pinned version writes.
     """
     changed, count = re.subn(r"(kubernetes [^{]*\{[^}]*\bttl )\d+", rf"\g<1>{DNS_TTL_S}", text)
     if count != 1:
@@ -61,7 +60,7 @@ def default_interface(routes: str) -> str | None:
 
 
 class Kubectl:
-    """kubectl for this cluster only: its own program and its own kubeconfig, whatever the terminal points at."""
+    """Runs kubectl for this cluster only: its own program and its own kubeconfig, whatever the terminal points at."""
 
     def __init__(self, cache: Cache, console: Console) -> None:
         self._console = console
@@ -88,7 +87,7 @@ class Cluster:
         self.kubectl = Kubectl(cache, console)
 
     def install_tools(self) -> None:
-        """kind and Helm, compiled once into the cache's bin folder."""
+        """Compile kind and Helm, once, into the cache's bin folder."""
         builder = Builder(self._cache, self._console)
         if any(not builder.path(tool).exists() for tool in parts.TOOLS):
             host.require_go(self._console)
@@ -98,12 +97,10 @@ class Cluster:
     def up(self, node_image: str | None, outside: bool) -> None:
         """Return when the cluster runs, its node is Ready and its own pods are.
 
-        Args:
-            node_image: a node image, made here or not; None for the one that this kind was released with.
+        ``node_image``: a node image, made here or not; None for the one that this kind was released with.
             outside: whether the cluster may reach anything but itself.
 
-        Raises:
-            Failure: kind, the CNI or the cluster's own pods do not come up.
+        Raises Failure: kind, the CNI or the cluster's own pods do not come up.
         """
         state = self._state()
         if state is None:

@@ -80,8 +80,7 @@ class Console:
     ) -> None:
         """Run a program to its end, its output into the log.
 
-        Raises:
-            Failure: it cannot be started, or its exit code is not 0.
+        Raises Failure: it cannot be started, or its exit code is not 0.
         """
         offset = self._begin(argv)
         stdin = subprocess.DEVNULL if input_text is None else subprocess.PIPE
@@ -93,8 +92,7 @@ class Console:
     def pipe(self, source: Sequence[str], sink: Sequence[str]) -> None:
         """Run `source | sink`; both must succeed.
 
-        Raises:
-            Failure: as for `run`.
+        Raises Failure: as for `run`.
         """
         offset = self._begin([*source, "|", *sink])
         first = self._start(source, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
@@ -110,8 +108,7 @@ class Console:
     def capture(self, argv: Sequence[str], *, cwd: Path | None = None) -> str:
         """What a program prints, without the last line break; its standard error goes to the log.
 
-        Raises:
-            Failure: as for `run`.
+        Raises Failure: as for `run`.
         """
         offset = self._begin(argv)
         process = self._start(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)

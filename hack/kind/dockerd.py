@@ -40,7 +40,7 @@ def refusal(*, root: bool, cgroups: bool, socket_denied: bool, docker_host: str 
 
 
 class Daemon:
-    """dockerd as the scripts start it. Its log, process id and runtime are in the cache: a checkout can go away."""
+    """The dockerd that the scripts start. Its log, process id and runtime are in the cache: a checkout can go away."""
 
     def __init__(self, cache: Cache, console: Console) -> None:
         self._folder = cache.root / "dockerd"
@@ -51,8 +51,7 @@ class Daemon:
     def ensure(self) -> None:
         """Return when a daemon answers.
 
-        Raises:
-            Failure: none does and none can be started, in one sentence.
+        Raises Failure: none does and none can be started, in one sentence.
         """
         host.install(self._console, {"docker": host.DOCKER_PACKAGES["docker"]})
         if self._answers():

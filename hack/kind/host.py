@@ -33,8 +33,7 @@ class Registries:
 def choose_registries(airgap: str, probe_error: str | None) -> Registries:
     """The decision from AIRGAP ("", "0" or "1") and what the probe met (None: it was answered).
 
-    Raises:
-        Failure: AIRGAP holds anything else.
+    Raises Failure: AIRGAP holds anything else.
     """
     if airgap not in ("", "0", "1"):
         raise Failure(
@@ -95,8 +94,7 @@ def missing_packages(wanted: Mapping[str, str]) -> list[str]:
 def install(console: Console, wanted: Mapping[str, str]) -> None:
     """Install the Debian packages of programs that are missing.
 
-    Raises:
-        Failure: something is missing and cannot be installed from here; names the packages.
+    Raises Failure: something is missing and cannot be installed from here; names the packages.
     """
     packages = missing_packages(wanted)
     if not packages:

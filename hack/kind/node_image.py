@@ -29,8 +29,7 @@ def image_name() -> str:
 def storage(source: str) -> tuple[str, str, str]:
     """(provisioner image, helper image, manifest) out of the Go source in which kind keeps them.
 
-    Raises:
-        Failure: the source is not of the shape that the pinned version has.
+    Raises Failure: the source is not of the shape that the pinned version has.
     """
     constants = dict(re.findall(r'^const (storage\w+Image) = "([^"]+)"$', source, re.MULTILINE))
     manifest = re.search(r"^const defaultStorageManifest = `\n(.*?)^`$", source, re.MULTILINE | re.DOTALL)
@@ -62,8 +61,7 @@ class NodeImage:
     def ensure(self) -> str:
         """The name of the node image, built now if Docker does not have it.
 
-        Raises:
-            Failure: a part cannot be built; what is finished is kept for the next run.
+        Raises Failure: a part cannot be built; what is finished is kept for the next run.
         """
         name = image_name()
         if self._console.succeeds(["docker", "image", "inspect", name]):

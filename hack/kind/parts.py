@@ -130,8 +130,7 @@ class Builder:
     def build(self, program: Program, position: str = "") -> Path:
         """Where the program is, compiled now if it was not before; `position` ("2 of 12") is for the progress line.
 
-        Raises:
-            Failure: a module cannot be fetched, or the compiler refuses it.
+        Raises Failure: a module cannot be fetched, or the compiler refuses it.
         """
         if self.path(program).exists():
             return self.path(program)
@@ -141,8 +140,7 @@ class Builder:
     def source(self, path: str, version: str) -> Path:
         """The folder of a module's source, fetched through Go's module proxy.
 
-        Raises:
-            Failure: the module cannot be fetched.
+        Raises Failure: the module cannot be fetched.
         """
         module = f"{path}@{version}"
         if module not in self._sources:

@@ -40,11 +40,9 @@ class PolicyCheck:
     def ensure(self, image: str) -> None:
         """Check once in a cluster's life; the node remembers the answer.
 
-        Args:
-            image: one that the node has, with /usr/bin/python3.
+        ``image``: one that the node has, with /usr/bin/python3.
 
-        Raises:
-            Failure: the pods do not reach each other without a policy, or still do with one.
+        Raises Failure: the pods do not reach each other without a policy, or still do with one.
         """
         if self._remembered():
             self._console.say("CNI enforces NetworkPolicies: checked before")

@@ -39,8 +39,7 @@ class Product:
     def build(self, base_image: str) -> dict[str, str]:
         """Build every target on that base: target -> its tag. Each is also tagged `dev`.
 
-        Raises:
-            Failure: a build fails.
+        Raises Failure: a build fails.
         """
         tags = {}
         # Not asked by name afterwards: another checkout may have built the same name meanwhile.

@@ -72,8 +72,7 @@ def host_mirror(console: Console) -> str:
 def ensure(wanted: RootFileSystem, cache: Cache, console: Console) -> str:
     """The image's name, made now by debootstrap if Docker does not have it.
 
-    Raises:
-        Failure: not root, or debootstrap fails.
+    Raises Failure: not root, or debootstrap fails.
     """
     image = wanted.image()
     if console.succeeds(["docker", "image", "inspect", image]):

@@ -29,7 +29,7 @@ from skerry_broker.core.types import FlushMode, NodeConfig, TopicPartition, Vote
 MS = 1_000_000
 BROKERS = (0, 1, 2)
 CONTROLLER = 9
-"""The destination of everything that is sent to the controller, whoever it is."""
+"""The destination of everything that is sent to the controller, whichever broker that is."""
 
 
 class Broker:

@@ -191,7 +191,7 @@ class RaftCluster:
             self.absorb(node)
 
     def crash(self, node: Node, written: int = 0) -> None:
-        """Of the unreported writes, the first ``written`` reached the disk all the same."""
+        """A crash: of the unreported writes, the first ``written`` reached the disk all the same."""
         for _ in range(min(written, len(node.disk.queue))):
             node.disk.write_next()
         node.disk.queue.clear()

@@ -12,7 +12,7 @@ from skerry_broker.core.messages import AlterPartition, FetchedPartition, FetchP
 from skerry_broker.core.types import Acks, FlushMode
 
 Step = tuple[int, int, int]
-"""(what, to whom, detail), each any small number."""
+"""(what, to which broker, detail), each any small number."""
 
 
 class Chaos:
@@ -70,7 +70,7 @@ class Chaos:
         if not self.cluster.brokers[who].up or self.cluster.brokers[who].replica.leading is None:
             return
         if detail % 4 == 3 and self.values:
-            # A retry of an idempotent batch, at whoever leads now.
+            # A retry of an idempotent batch, sent to the present leader.
             back = min(detail % 3, self.sequence - 1)
             if back >= 0:
                 sequence = self.sequence - 1 - back

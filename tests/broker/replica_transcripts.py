@@ -12,7 +12,7 @@ A transcript is blocks of a command, a line ``----`` and what it printed, in the
 ``alter ok|lose|<result>``     the controller decides the oldest proposal (or its reply alone is sent)
 ``advance MS``             time passes, replicas that are due tick
 ``crash N``, ``restart N`` loses what was not flushed; ``lease N on|off``; ``fence N``, ``unfence N``
-``read N OFFSET``          a consumer's fetch; ``log`` shows all logs: value@epoch, ``|`` before the high watermark
+``read N OFFSET``          a consumer's fetch; ``log`` shows all logs: value@epoch, ``|`` before the high watermark.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ PAIRS = list(itertools.combinations(BROKERS, 2))
 
 
 def replicate_with_cuts(world: World, cut: set[tuple[int, int]], ms: int) -> None:
-    """Leaders drop from the ISR whom they have not heard for 1.5 s, and take back whom they hear; followers complain
+    """Leaders drop from the ISR those that they have not heard for 1.5 s, and take them back; followers complain
     about a leader that they miss for 1.3 s (wait included)."""
     missed_since: dict[tuple[int, int], int] = {}
     for _ in range(ms // 50):

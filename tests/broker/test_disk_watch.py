@@ -148,7 +148,7 @@ def test_a_fenced_broker_comes_back_and_does_not_lead_while_its_disk_hangs() -> 
 
 
 def test_slow_disks_everywhere_do_not_take_turns() -> None:
-    """Whoever leads is reported slow a moment later, and the others are well by then: the moves get rarer."""
+    """The leader is reported slow a moment later, and the others are well by then: the moves get rarer."""
     plane = started()
     for _ in range(200):  # 20 s
         for broker in (0, 1, 2):

@@ -113,8 +113,8 @@ def test_the_program_goes_on_in_every_case(tmp_path: Path) -> None:
 
 
 def test_a_broker_reads_such_a_file_before_it_starts(tmp_path: Path) -> None:
-    """Of a container that is restarted in its pod, where no init container runs again. A mistake in it is passed over,
-    and what then keeps this one from starting is its directory."""
+    """The case of a container that is restarted in its pod, where no init container runs again. A mistake in it is
+    passed over, and what then keeps this one from starting is its directory."""
     (tmp_path / "hold").write_text("tomorrow")
     (tmp_path / "file").write_text("no directory can be made in here")
     flags = ["--broker-id", "0", "--data-dir", str(tmp_path / "file" / "data"), "--hold-file", str(tmp_path / "hold")]

@@ -133,7 +133,7 @@ class Bench:
 
 
 def test_an_epoch_is_entered_before_there_is_data() -> None:
-    """KAFKA-7415."""
+    """As KAFKA-7415 taught."""
     assert Bench().disk() == [CreateLog(1, P, "t1"), AssignEpoch(2, P, EpochStart(1, 0))]
 
 
@@ -481,7 +481,7 @@ def test_becoming_a_follower_keeps_the_log() -> None:
 
 
 def test_truncates_by_epoch_and_ignores_that_answers_high_watermark() -> None:
-    """KAFKA-14704."""
+    """As KAFKA-14704 taught."""
     bench = following(found(0, 10, 4, ((1, 0), (2, 6))))
     give(bench, diverging=EpochStart(1, 5), high_watermark=50)
     log = bench.replica.log

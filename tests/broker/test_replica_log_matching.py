@@ -112,7 +112,7 @@ def producers_are_forgotten_in_failover(patch: pytest.MonkeyPatch) -> None:
 
 
 def producers_survive_truncation(patch: pytest.MonkeyPatch) -> None:
-    """KAFKA-12153."""
+    """KAFKA-12153: producer state outlives the truncation of its batches."""
     patch.setattr(ProducerTable, "truncate", lambda self, end_offset: None)
 
 

@@ -51,8 +51,8 @@ async def test_an_older_answer_does_while_the_name_is_unknown(name_server) -> No
 
 
 async def test_a_failure_that_nobody_waits_for_any_more_is_not_shouted_about(name_server) -> None:
-    """The planted bug: a pod's name is gone while it is replaced, whoever dialled has given up, and the log fills with
-    "Task exception was never retrieved"."""
+    """The planted bug: a pod's name is gone while it is replaced, the dialling side has given up, and the log fills
+    with "Task exception was never retrieved"."""
     shouted: list[dict] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: shouted.append(context))
     resolver = Resolver()

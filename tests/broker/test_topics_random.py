@@ -32,7 +32,7 @@ class Topics:
         self.generation = dict.fromkeys(NAMES, 0)
         """Grows with everything that may make it another topic."""
         self.deletions = dict.fromkeys(NAMES, 0)
-        """Of unknown outcome: they may still happen, and so nothing is sure of this name."""
+        """How many have an unknown outcome: they may still happen, and so nothing is sure of this name."""
         self.changing = dict.fromkeys(NAMES, False)
         """A creation or deletion is under way: one at a time, for answers may overtake each other."""
         self.acked: dict[str, list[bytes]] = {name: [] for name in NAMES}

@@ -24,7 +24,7 @@ def _program() -> Any:
 
 
 PROGRAM = _program()
-"""hack/manifests.py, which knows where helm is."""
+"""The program ``hack/manifests.py``, which knows where helm is."""
 
 
 def run_helm(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -79,7 +79,7 @@ def asked_for(*grants: Grant) -> dict[tuple[str, str], set[str]]:
 
 
 def test_the_operator_asks_for_what_is_documented() -> None:
-    """test_chart.py compares the same table with what the chart grants."""
+    """The same table is compared with what the chart grants in ``test_chart.py``."""
     assert documented("operator") == asked_for(*GRANTS)
     assert documented("injector") == asked_for(INJECTOR_GRANT)
 

@@ -60,7 +60,7 @@ def test_a_program_that_is_not_there(console: Console) -> None:
 def test_a_directory_of_path_that_may_not_be_read_hides_nothing(
     console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The system says "Permission denied" then, whoever the user is, if the program is in no other directory."""
+    """The system says "Permission denied" then, for every user, if the program is in no other directory."""
     (tmp_path / "no-such-program").write_text("not to be executed")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Failure, match="cannot run no-such-program: it is in no directory of PATH"):

@@ -1,4 +1,4 @@
-"""Reads the files of stopped brokers, for whoever has to judge them.
+"""Reads the files of stopped brokers, for those who have to judge them.
 
 Independent on purpose: it shares nothing with the code that wrote the files but the layout of the batch header, so that
 one mistake cannot hide in both. Nothing is repaired, nothing is skipped: damage is an exception that says where.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-INTERRUPTED = 2
+from skerry.cli.exit_codes import INTERRUPTED
 
 
 def main() -> None:

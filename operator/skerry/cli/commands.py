@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skerry.cli import INTERRUPTED
 from skerry.cli.errors import CommandError
+from skerry.cli.exit_codes import INTERRUPTED
 from skerry.cli.names import WorldName
 from skerry.report.encoding import use_any_encoding
 

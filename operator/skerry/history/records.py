@@ -54,7 +54,7 @@ class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc
     completed_ns: int
     outcome: Outcome
     acks: str
-    """All | Leader | None"""
+    """What was asked for: All, Leader or None."""
     first_value: int
     count: int
     intended_ns: int = -1
@@ -68,7 +68,7 @@ class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc
     attempts: int = 1
     error: str = ""
     directed_to: int = -1
-    """A probe: sent to this broker only, never redirected. -1: sent to whoever leads."""
+    """A probe is sent to this broker only, never redirected. -1: sent to the leader."""
 
     @property
     def acknowledged(self) -> bool:
@@ -141,7 +141,7 @@ class RegisterOperation(msgspec.Struct, frozen=True, tag="register", omit_defaul
     revision: int = -1
     """The write's own, as the answer says. Put: of this put. Get: of the write that was read; 0: no such key."""
     store_revision: int = -1
-    """Of the newest write of any key when this took effect; of a put its own."""
+    """The revision of the newest write of any key when this took effect; of a put its own."""
     version: int = -1
     """Get: how many writes the key has had since it was created, counted by the store. -1: it does not count."""
     intended_ns: int = -1
@@ -227,7 +227,7 @@ class BrokerSample(msgspec.Struct, frozen=True, array_like=True):
     isr: tuple[int, ...]
     elr: tuple[int, ...]
     high_watermark: int
-    """-1 where the broker holds no replica."""
+    """The replica's high watermark; -1: the broker holds no replica."""
     log_end_offset: int
     role: str
 
@@ -270,7 +270,7 @@ class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True):
     target: int
     plane: str
     connection: str
-    """kept | new"""
+    """Either kept (open for long) or new (opened to be tried)."""
     before_ns: int
     after_ns: int
     ok: bool
@@ -281,7 +281,7 @@ class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True):
 
 class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True):
     broker: int
-    """-1: the operator itself."""
+    """Which broker was scraped; -1: the operator itself."""
     at_ns: int
     name: str
     labels: dict[str, str]

@@ -32,8 +32,8 @@ from skerry.runner.run import Run
 from skerry.runner.sampling import UnseenProcess
 from skerry.runner.throttling import ThrottlingWatch
 from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import ADMIN
 from skerry.targets.skerry.system import SkerrySystem
-from skerry.targets.skerry.target import ADMIN
 from skerry.workload.operations import ClientSpec
 
 log = logging.getLogger("skerry.runner")

@@ -49,7 +49,7 @@ class Rule(NamedTuple):
 
 
 def read(file: Path) -> BadExample:
-    """:raises ValueError: the file does not begin with its two comments."""
+    """Raises ValueError: the file does not begin with its two comments."""
     text = file.read_text(encoding="utf-8")
     head = re.match(r"# (?:((?:spec|metadata)[\w.\[\]]*): )?(.+)\n# (?:models|before): (.+)\n", text)
     if head is None:

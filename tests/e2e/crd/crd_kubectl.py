@@ -24,7 +24,7 @@ class Kubectl:
     """Commands in one namespace. The context is checked once: these tests change the CRD of a cluster."""
 
     def __init__(self) -> None:
-        """:raises RuntimeError: there is no kubectl, or its context is not the test cluster's."""
+        """Raises RuntimeError: there is no kubectl, or its context is not the test cluster's."""
         self.program = find_kubectl()
         self.namespace = "default"
         wanted = os.environ.get("SKERRY_E2E_CONTEXT", CONTEXT_DEFAULT)
@@ -55,7 +55,7 @@ class Kubectl:
 def find_kubectl() -> str:
     """$SKERRY_KUBECTL, that of `make kind-up`, or the one on the PATH.
 
-    :raises RuntimeError: there is none.
+    Raises RuntimeError: there is none.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skerry" / "kind" / "bin" / "kubectl"
     found = os.environ.get("SKERRY_KUBECTL") or (str(cache) if cache.exists() else shutil.which("kubectl"))

@@ -12,7 +12,7 @@ from skerry.history.records import ReplicaDump
 from skerry.schema.vocabulary import Plane
 from skerry.targets.port import NodePlace
 from skerry.targets.skerry.disk import dump_replica
-from skerry.targets.skerry.target import ADMIN
+from skerry.targets.skerry.planes import ADMIN
 
 
 class BrokerPorts(NamedTuple):

@@ -8,7 +8,7 @@ from skerry.schema.vocabulary import Plane
 from skerry.targets.port import Addresses
 from skerry.targets.skerry.admin import AdminClient
 from skerry.targets.skerry.client import SkerryClient
-from skerry.targets.skerry.target import ADMIN
+from skerry.targets.skerry.planes import ADMIN
 from skerry.workload.operations import ClientSpec
 
 

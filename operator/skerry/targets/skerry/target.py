@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from skerry.schema.vocabulary import Plane, Role
 from skerry.targets.port import Addresses, DataModel, Launch, PlanePort, RoleKind, Stamps, System, Target
+from skerry.targets.skerry.planes import ADMIN
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Experiment
-
-ADMIN = "Admin"
-"""The plane on which a broker is looked at; no fault may take it."""
 
 
 def _connect(addresses: Addresses, experiment: Experiment) -> System:
