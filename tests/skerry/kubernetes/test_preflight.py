@@ -372,7 +372,9 @@ async def test_the_label_is_asked_for_again_at_each_step(cluster, kube):
 def published(schema: dict) -> dict:
     """As the API server publishes the schema of the CRD that it serves."""
     kind = {"group": "skerry.dev", "version": "v1alpha1", "kind": "ChaosExperiment"}
-    return {"components": {"schemas": {"a": {}, "b": schema | {"x-kubernetes-group-version-kind": [kind]}}}}
+    metadata = {"allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]}
+    served = {"properties": schema["properties"] | {"metadata": metadata}, "x-kubernetes-group-version-kind": [kind]}
+    return {"components": {"schemas": {"a": {}, "b": served}}}
 
 
 async def test_a_crd_that_drops_a_field_is_not_taken_at_its_word(cluster, kube):

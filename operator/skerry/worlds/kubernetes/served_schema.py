@@ -32,8 +32,10 @@ async def unknown_fields(kube: Kube) -> list[str]:
 
 
 def own_schema() -> JsonObject:
+    """Without `metadata`, which the API server describes by a reference."""
     (version,) = (each for each in crd()["spec"]["versions"] if each["name"] == VERSION)
-    return dict(version["schema"]["openAPIV3Schema"])
+    properties = version["schema"]["openAPIV3Schema"]["properties"]
+    return {"properties": {name: properties[name] for name in ("spec", "status")}}
 
 
 def schema_of(published: JsonObject) -> JsonObject:
@@ -54,7 +56,7 @@ def fields_missing(wanted: JsonObject, served: JsonObject, path: str = "") -> It
         here = f"{path}.{name}".lstrip(".")
         if name in properties:
             yield from fields_missing(schema, properties[name], here)
-        elif here not in ("apiVersion", "kind", "metadata"):
+        else:
             yield here
     if isinstance(wanted.get("items"), dict):
         yield from fields_missing(wanted["items"], served.get("items") or {}, f"{path}[]")
