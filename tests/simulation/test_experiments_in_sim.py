@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from agreement import disagreements
 
 from skerry.engine.conductor import Conductor
 from skerry.experiment import load_document
@@ -45,6 +46,8 @@ def test_experiment_passes(path: Path, tmp_path: Path) -> None:
     result = run(path, tmp_path)
     assert result.finish.verdict is Verdict.PASS, "\n".join(map(str, wrong(result)))
     assert result.history.faults, "nothing was injected"
+    experiment = load_document(path.read_text(), source_name=path.name)
+    assert disagreements(result.history, experiment, result.finish.findings) == []
 
 
 def test_same_document_and_seed_same_history(tmp_path: Path) -> None:

@@ -476,7 +476,7 @@ def test_linearizable_has_no_order_where_offsets_conflict():
 
 
 def test_availability_is_measured():
-    (finding,) = check("availability", [ack(1, 0, 0), ack(2, 1, 40), ack(3, 2, 50), timed_out(4), refused(5)])
+    (finding,) = check("availability", [ack(1, 0, 0), ack(2, 1, 1, 41), ack(3, 2, 99), timed_out(4), refused(5)])
     assert finding.verdict is Verdict.PASS
     assert "3 writes acknowledged, 1 failed, 1 unknown" in finding.message
     assert "40 ms (t-0, from 0.00 s)" in finding.message

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
-from skerry.checker.expectations.gaps import longest_gap
+from skerry.checker.gaps import Waits
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.models.log.high_watermark import _first_fall
@@ -57,14 +58,25 @@ def test_an_epoch_is_stale_where_some_pair_of_answers_says_so():
     assert stale > 300
 
 
-def test_the_longest_gap_is_the_longest_of_all_gaps():
-    rng = random.Random(3)
+def test_the_longest_gap_is_the_longest_wait_between_two_acknowledgements():
+    rng, silent = random.Random(3), 0
     for _ in range(5000):
-        times = sorted(rng.randint(0, 30) for _ in range(rng.randint(0, 6)))
+        writes = []
+        for n in range(rng.randint(0, 9)):
+            intended = rng.randint(0, 30)
+            invoked = intended + rng.choice([0, 0, 3])
+            outcome = rng.choice([Outcome.OK, Outcome.OK, Outcome.UNKNOWN])
+            done = invoked + rng.randint(1, 6)
+            due = {"intended_ns": intended} if rng.random() < 0.7 else {}
+            writes.append(Produce(1, "t", 0, invoked, done, outcome, "All", n, 1, base_offset=n, **due))
         start = rng.randint(0, 15)
-        end = start + rng.randint(0, 15)
-        edges = [start, *(time for time in times if start <= time <= end), end]
-        expected = max(b - a for a in edges for b in edges if b >= a and not any(a < t < b for t in edges))
-        gap = longest_gap(times, start, end)
-        assert gap.length_ns == expected
+        end = start + rng.randint(0, 25)
+        acks = [write.completed_ns for write in writes if write.outcome is Outcome.OK]
+        edges = sorted([start, *(time for time in acks if start <= time <= end), end])
+        wanted = [(w.intended_ns if w.intended_ns >= 0 else w.invoked_ns, w.completed_ns) for w in writes]
+        waited = [sum(any(a <= t < b for a, b in wanted) for t in range(*pair)) for pair in itertools.pairwise(edges)]
+        gap = Waits(writes).longest(start, end)
+        assert gap.length_ns == max(waited), (writes, start, end)
+        silent += gap.length_ns < max(b - a for a, b in itertools.pairwise(edges))
         assert gap.length_ns == 0 or gap.from_ns in edges
+    assert silent > 1000

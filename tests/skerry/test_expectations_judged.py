@@ -7,6 +7,7 @@ Times are milliseconds. The fault `cut` isolates broker 0 from 1 and 2: it takes
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from skerry.checker.expectations import RULES
 from skerry.checker.expectations.base import Rule
@@ -117,6 +118,19 @@ write.n = 0
 
 def writes(start, end, every=10, **more):
     return [write(at, **more) for at in range(start, end, every)]
+
+
+def outage(start, end):
+    """A write that waited all the time and never was answered."""
+    return [write(start, end, outcome=Outcome.UNKNOWN)]
+
+
+def wide(by, start=5000, end=15_000):
+    """A fault of which nobody knows better than to ``by`` ms when it took effect."""
+    return [
+        replace(event, after_ns=event.before_ns + by * MS) if event.step is FaultStep.EFFECTIVE else event
+        for event in happening(start, end)
+    ]
 
 
 def probe(start, to=0, outcome=Outcome.FAILED, **more):
@@ -252,9 +266,63 @@ def test_leader_change_too_late():
     assert_judged(FAIL, CHANGE, LATE, "3.59", reason="TooLate")
 
 
-def test_leader_change_counts_from_the_late_edge_of_the_bracket():
-    assert judge(CHANGE, [*BEFORE, election(2, 2, 8010), status(1, 9000, leader=2, epoch=2)]).verdict is PASS
-    assert judge(CHANGE, [*BEFORE, election(2, 2, 8011), status(1, 9000, leader=2, epoch=2)]).verdict is FAIL
+def test_leader_change_counts_from_the_early_edge_of_the_bracket():
+    assert judge(CHANGE, [*BEFORE, election(2, 2, 8000), status(1, 9000, leader=2, epoch=2)]).verdict is PASS
+    assert judge(CHANGE, [*BEFORE, election(2, 2, 8001), status(1, 9000, leader=2, epoch=2)]).verdict is FAIL
+
+
+@pytest.mark.parametrize(
+    ("bracket_ms", "elected", "verdict"),
+    [
+        (300, 8001, FAIL),  # a tenth of the limit: judged by the early edge
+        (2000, 8000, PASS),  # in time from every moment of the bracket
+        (2000, 9000, INCONCLUSIVE),  # 2 to 4 s: nobody knows
+        (2000, 10_001, FAIL),  # late from every moment of it
+    ],
+)
+def test_a_wide_bracket_decides_nothing_by_itself(bracket_ms, elected, verdict):
+    records = [*BEFORE, election(2, 2, elected), status(1, 10_200, leader=2, epoch=2)]
+    finding = judge(CHANGE, records, wide(bracket_ms))
+    assert (finding.verdict, finding.reason == "BracketTooWide") == (verdict, verdict is INCONCLUSIVE), finding
+
+
+@pytest.mark.parametrize(
+    ("bracket_ms", "ends", "verdict"),
+    [
+        (150, 7100, FAIL),  # from the early edge on: 2.1 s of at most 2
+        (1700, 6900, PASS),
+        (1700, 7400, INCONCLUSIVE),  # of the gap from 5.0 to 7.4 s only 0.7 s lie behind the late edge
+        (1700, 9000, FAIL),
+    ],
+)
+def test_a_gap_counts_from_the_early_edge_of_the_bracket(bracket_ms, ends, verdict):
+    """A window that began at the late edge, behind the gap, said 0.2 s beside a client that had waited a second."""
+    records = [*writes(1000, 5000), *outage(4992, ends), *writes(ends, 24_000)]
+    assert judge(GAP, records, wide(bracket_ms)).verdict is verdict
+
+
+def test_epochs_in_the_bracket_count_against_the_system():
+    none = "epochsGrowAtMost: {by: 0, during: cut}"
+    assert_judged(FAIL, none, CHANGED, reason="TooManyElections", faults=wide(500))
+    assert_judged(INCONCLUSIVE, none, CHANGED, reason="BracketTooWide", faults=wide(2000))
+
+
+def test_the_leaders_that_prepare_moved_are_no_storm():
+    moved = [election(2, 1, 2000), election(3, 2, 2500), status(1, 3000, leader=2, epoch=3)]
+    assert judge("epochsGrowAtMost: {by: 0}", [*moved, status(1, 20_000, leader=2, epoch=3)]).verdict is PASS
+    later = [*moved, election(4, 0, 17_000), status(1, 20_000, leader=0, epoch=4)]
+    assert judge("epochsGrowAtMost: {by: 0}", later).verdict is FAIL
+
+
+def test_what_was_settled_before_a_fault_was_lost_stands():
+    lost = [event for event in happening() if event.step is not FaultStep.HEALING]
+    lost.insert(3, step(FaultStep.LOST, 9000))
+    assert_judged(PASS, CHANGE, CHANGED, faults=lost)  # settled at 6.5 s
+    assert_judged(INCONCLUSIVE, GAP, AROUND, "ended by itself at 9.00 s", reason="FaultLost", faults=lost)
+    slow = [*writes(1000, 5000), *outage(4992, 8000), *writes(8000, 24_000)]
+    assert_judged(FAIL, GAP, slow, reason="GapTooLong", faults=lost)  # over before it was lost
+    whole = [leader2(15_500, (1, 2)), leader2(17_000, (0, 1, 2))]
+    assert_judged(INCONCLUSIVE, WHOLE, whole, reason="FaultLost", faults=lost)
 
 
 def test_leader_change_needs_another_leader():
@@ -327,7 +395,7 @@ def test_steps_down_of_a_broker_that_led_nothing():
 # --- durations from metrics -----------------------------------------------------------------------------
 
 FAILOVER = "failover: {partition: 0, atMost: 3s, of: cut}"
-AROUND = [*writes(1000, 5000), *writes(6700, 24_000, leader=2, epoch=2)]
+AROUND = [*writes(1000, 5000), *outage(4992, 6700), *writes(6700, 24_000, leader=2, epoch=2)]
 
 
 def test_failover():
@@ -341,7 +409,7 @@ def test_failover_is_the_earliest_election_after_the_fault():
 
 
 def test_failover_too_slow():
-    around = [*writes(1000, 5000), *writes(8800, 24_000, leader=2, epoch=2)]
+    around = [*writes(1000, 5000), *outage(4992, 8800), *writes(8800, 24_000, leader=2, epoch=2)]
     slow = [*BEFORE, election(2, 2, 8600), elected_metric(8600, 2, 9000), *around]
     assert_judged(FAIL, FAILOVER, slow, "failover 3.60 s", reason="TooSlow")
 
@@ -440,7 +508,8 @@ ACCEPTED = "writesAccepted: {by: {fault: cut, group: 1}, within: 3s}"
 
 
 def test_writes_accepted():
-    assert_judged(PASS, ACCEPTED, [write(6800, leader=2, epoch=2)], "broker 2 acknowledged a write 1.79 s after")
+    assert_judged(PASS, ACCEPTED, [write(6800, leader=2, epoch=2)], "broker 2 acknowledged a write 1.79-1.80 s after")
+    assert_judged(FAIL, ACCEPTED, [write(8003, leader=2, epoch=2), status(1, 9000)], reason="TooLate")
     too_late = [write(6800, outcome=Outcome.UNKNOWN), write(8100, leader=2, epoch=2)]
     assert_judged(FAIL, ACCEPTED, too_late, reason="NothingAccepted")
     assert_judged(FAIL, ACCEPTED, [write(6800, leader=0), status(1, 9000)], reason="NothingAccepted")
@@ -467,11 +536,12 @@ GAP = "maxWriteGap: {atMost: 2s, during: cut}"
 
 
 def test_max_write_gap():
-    assert_judged(PASS, GAP, AROUND, "1.69 s")
-    long = [*writes(1000, 5000), *writes(7500, 24_000)]
-    finding = assert_judged(FAIL, GAP, long, "2.49 s", reason="GapTooLong")
+    assert_judged(PASS, GAP, AROUND, "1.70 s")
+    long = [*writes(1000, 5000), *outage(4992, 7500), *writes(7500, 24_000)]
+    finding = assert_judged(FAIL, GAP, long, "2.50 s", reason="GapTooLong")
     assert finding.partition == 0
     assert_judged(INCONCLUSIVE, GAP, writes(1000, 4000), reason="NotTried")
+    assert_judged(INCONCLUSIVE, GAP, writes(1000, 24_000, acks="None"), reason="NotTried")
 
 
 def test_max_write_gap_at_the_end_of_the_window():
@@ -479,6 +549,13 @@ def test_max_write_gap_at_the_end_of_the_window():
     assert judge(GAP, ends).verdict is FAIL
     assert judge("maxWriteGap: {atMost: 1s, afterHealOf: cut}", AROUND).verdict is PASS
     assert judge("maxWriteGap: {atMost: 1s}", AROUND).verdict is FAIL
+
+
+def test_the_workloads_own_pace_and_silence_are_no_gap():
+    assert judge(GAP, writes(1000, 24_000, every=3000)).verdict is PASS
+    assert judge(GAP, [*writes(1000, 6000), *writes(12_000, 24_000)]).verdict is PASS
+    due = [*writes(1000, 6000), write(9000, intended_ns=6000 * MS), *writes(9010, 24_000)]
+    assert_judged(FAIL, GAP, due, "3.00 s", reason="GapTooLong")  # it was due and could not be sent
 
 
 RATE = "throughput: {atLeastPercentOfSteady: 50, during: cut}"
@@ -548,9 +625,9 @@ def with_kills(verdict, rule, records, *words, reason=""):
 
 def test_available_while_enough_are_alive():
     rule = "available: {when: {aliveAtLeast: 2}, within: 2s}"
-    stops_below = [*writes(1000, 10_000), *writes(14_500, 24_000)]
+    stops_below = [*writes(1000, 10_000), *outage(9992, 14_500), *writes(14_500, 24_000)]
     with_kills(PASS, rule, stops_below)
-    with_kills(FAIL, rule, [*writes(1000, 6000), *writes(9000, 10_000), *writes(14_500, 24_000)], reason="Unavailable")
+    with_kills(FAIL, rule, [*outage(5992, 9000), *stops_below[:500], *writes(9000, 24_000)], reason="Unavailable")
     with_kills(FAIL, "available: {within: 2s}", stops_below, reason="Unavailable")
     with_kills(INCONCLUSIVE, "available: {when: {aliveAtMost: 0}}", stops_below, reason="ConditionNeverHeld")
     with_kills(INCONCLUSIVE, rule, writes(1000, 4000), reason="NotTried")

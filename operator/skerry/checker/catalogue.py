@@ -56,8 +56,11 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "## Expectations"
     yield ""
-    yield "Checked when a document asks. Limits count from the late edge of a fault's bracket; what must not happen is"
-    yield "judged up to the early edge of its heal. An expectation of a fault that was not verified is Inconclusive."
+    yield "Checked when a document asks. When a fault began and ended is known to two edges each. Upper bounds are"
+    yield "judged on the widest window that these allow, lower bounds and what must not happen on the narrowest; where"
+    yield "a bracket is wider than a tenth of the limit, and decides, the answer is Inconclusive (`BracketTooWide`). An"
+    yield "expectation of a fault that was not verified is Inconclusive; of one that ended by itself, what was settled"
+    yield "before stands."
     for name, expectation in RULES.items():
         yield from _entry(name, expectation.definition)
 

@@ -232,6 +232,12 @@ AN_EXPECTATION = (
         "choose the leader as the target",
     ),
     _reason(
+        "BracketTooWide",
+        "when a fault or what followed from it began is known to a bracket only, and the limit holds at one edge of it "
+        "and not at the other",
+        "run it on a machine that is less busy, or give the limit room",
+    ),
+    _reason(
         "NoWallClock ClocksDisagree",
         "the clocks that a metric's timestamps need were not known well enough; or, before the first fault, a broker's "
         "wall clock was further from the recorder's than is allowed for",

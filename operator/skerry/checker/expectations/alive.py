@@ -27,7 +27,7 @@ def stretches(run: RunFacts, window: Window, when: When | None) -> list[Window]:
             continue
         if found and found[-1].to_ns == start:
             start = found.pop().from_ns
-        found.append(Window(start, end, window.name))
+        found.append(window.within(start, end))
     return found
 
 

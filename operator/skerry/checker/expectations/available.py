@@ -1,52 +1,49 @@
 """While the condition holds, acknowledgements never pause for longer than the limit.
 
-In every stretch of the window in which so many brokers were certainly alive (not killed, wiped, restarting or paused).
-A condition that never held, or a stretch in which nobody wrote, is Inconclusive.
+In every stretch of the window (the widest that the brackets of the fault allow) in which so many brokers were certainly
+alive (not killed, wiped, restarting or paused). Only time in which some write was wanted and not yet answered counts. A
+condition that never held, or a stretch in which nobody wrote, is Inconclusive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from skerry.checker.expectations.alive import stretches
-from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, unknown
+from skerry.checker.expectations.base import Judged, Rule, failed, on_widest, passed, seconds, unknown
 from skerry.checker.expectations.facts import RunFacts, Window
-from skerry.checker.expectations.gaps import longest_gap
 from skerry.experiment.expectations import Available
 
 
 def judge(body: Available, run: RunFacts) -> Iterator[Judged]:
+    limit = run.limit_ns(body.within_ns)
     for window in run.windows(body.during, body.after_heal_of):
         found = stretches(run, window, body.when)
         if not found:
-            yield unknown("ConditionNeverHeld", f"the condition never held {window.name}", limit=_limit(body, run))
+            yield unknown("ConditionNeverHeld", f"the condition never held {window.name}", limit=seconds(limit))
         for stretch in found:
             for partition in run.chosen_partitions(body.partition):
-                yield _one(body, run, stretch, partition)
+                yield on_widest(stretch, limit, _one(run, stretch, partition, limit))
 
 
-def _limit(body: Available, run: RunFacts) -> str:
-    return seconds(run.limit_ns(body.within_ns))
+def _one(run: RunFacts, stretch: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
+    def judged(from_ns: int, to_ns: int) -> Judged:
+        waits = run.waits[partition]
+        shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}
+        if not waits.tried(from_ns, to_ns):
+            what = "nobody wrote and asked for an acknowledgement"
+            return unknown("NotTried", f"partition {partition}: {what} {stretch.name}", **shown)
+        gap = waits.longest(from_ns, to_ns)
+        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
+        message = (
+            f"partition {partition}: longest time without an acknowledgement between {seconds(from_ns)} and "
+            f"{seconds(to_ns)} {seconds(gap.length_ns)}"
+        )
+        if gap.length_ns <= limit:
+            return passed(message, **shown)
+        return failed("Unavailable", message, **shown | {"window": (gap.from_ns, gap.to_ns)})
 
-
-def _one(body: Available, run: RunFacts, stretch: Window, partition: int) -> Judged:
-    edges = (stretch.from_ns, stretch.to_ns)
-    shown = {"limit": _limit(body, run), "window": edges, "upper_bound": True, "partition": partition}
-    if not run.tried(partition, *edges):
-        what = "nobody wrote and asked for an acknowledgement"
-        return unknown("NotTried", f"partition {partition}: {what} {stretch.name}", **shown)
-    gap = longest_gap(run.ack_times[partition], *edges)
-    shown |= {
-        "measured": seconds(gap.length_ns),
-        "weight": gap.length_ns,
-        "window": (gap.from_ns, gap.from_ns + gap[0]),
-    }
-    message = (
-        f"partition {partition}: longest time without an acknowledgement between {seconds(edges[0])} and "
-        f"{seconds(edges[1])} {seconds(gap.length_ns)}"
-    )
-    ok = gap.length_ns <= run.limit_ns(body.within_ns)
-    return passed(message, **shown) if ok else failed("Unavailable", message, **shown)
+    return judged
 
 
 RULE = Rule("available", __doc__, judge)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from skerry.checker.expectations.facts import RunFacts
+from skerry.checker.expectations.facts import RunFacts, Window
 from skerry.history.records import HistoryRecord
 from skerry.schema.verdict import Verdict
 
 MS = 1_000_000
 SECOND = 1_000_000_000
+BRACKET_PART = 10
+"""A bracket of up to this part of a limit is judged by its worse edge; a wider one decides nothing by itself."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,41 @@ def failed(reason: str, message: str, **more: Any) -> Judged:
 def unknown(reason: str, message: str, **more: Any) -> Judged:
     """Nothing in the history answers it."""
     return Judged(Verdict.INCONCLUSIVE, message, reason, **more)
+
+
+def within(low_ns: int, high_ns: int, limit_ns: int, reason: str, message: str, **more: Any) -> Judged:
+    """Something took between ``low_ns`` and ``high_ns``, and may take ``limit_ns``: judged by the longest that it may
+    have taken. Where that breaks the limit, the shortest does not, and the two are further apart than a part of the
+    limit, it is our knowledge that decides and not the system: Inconclusive."""
+    if high_ns <= limit_ns:
+        return passed(message, **more)
+    if low_ns > limit_ns or high_ns - low_ns <= limit_ns // BRACKET_PART:
+        return failed(reason, message, **more)
+    return unknown("BracketTooWide", f"{message}; {_too_wide(high_ns - low_ns, limit_ns)}", **more)
+
+
+def on_widest(window: Window, limit_ns: int, one: Callable[[int, int], Judged]) -> Judged:
+    """An upper bound inside a window whose edges are known to brackets only: judged on the widest that it may be.
+
+    ``one(from, to)`` judges a window; a wider one never looks better. Where the narrowest would pass and the brackets
+    are wider than a part of ``limit_ns`` (of the window, where the limit is no time: 0), it is our knowledge that
+    decides and not the system: Inconclusive.
+    """
+    wide = one(window.from_ns, window.to_ns)
+    allowed_ns = (limit_ns or window.to_ns - window.from_ns) // BRACKET_PART
+    if wide.verdict is not Verdict.FAIL or window.unsure_ns <= allowed_ns:
+        return wide
+    if window.sure_to_ns > window.sure_from_ns and one(window.sure_from_ns, window.sure_to_ns).verdict is Verdict.FAIL:
+        return wide
+    message = f"{wide.message}; {_too_wide(window.unsure_ns, BRACKET_PART * allowed_ns)}"
+    return replace(wide, verdict=Verdict.INCONCLUSIVE, reason="BracketTooWide", message=message)
+
+
+def _too_wide(bracket_ns: int, limit_ns: int) -> str:
+    return (
+        f"but when it began and ended is known to {seconds(bracket_ns)} only, which is more than a tenth of "
+        f"{seconds(limit_ns)}, and that decides"
+    )
 
 
 def seconds(ns: int) -> str:

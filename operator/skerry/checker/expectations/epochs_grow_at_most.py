@@ -1,4 +1,9 @@
-"""Leader epochs (with `controller`: the term) grow by no more than this in the window: no election storm."""
+"""Leader epochs (with `controller`: the term) grow by no more than this in the window: no election storm.
+
+In the widest window that the brackets of the fault allow: an epoch counts unless it had certainly been seen before.
+Where only the widest window breaks the limit, and not the narrowest: Inconclusive. Without `during` and `after`: from
+the first fault on, so that what `prepare` moved, before that, is nobody's storm.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from skerry.experiment.expectations import EpochsGrowAtMost
 
 
 def judge(body: EpochsGrowAtMost, run: RunFacts) -> Iterator[Judged]:
-    for window in _windows(body, run):
+    for window in run.windows(body.during, body.after):
         if body.controller:
             yield _one(body, run, window, run.controllers, "the term")
         else:
@@ -21,25 +26,28 @@ def judge(body: EpochsGrowAtMost, run: RunFacts) -> Iterator[Judged]:
                 yield _one(body, run, window, known, f"partition {partition}: the leader epoch")
 
 
-def _windows(body: EpochsGrowAtMost, run: RunFacts) -> list[Window]:
-    if body.during is not None or body.after is not None:
-        return run.windows(body.during, body.after)
-    return [Window(0, run.workload_end_ns, "in the whole run")]
-
-
 def _one(body: EpochsGrowAtMost, run: RunFacts, window: Window, known: list[Leadership], subject: str) -> Judged:
-    edges = (window.from_ns, window.to_ns)
-    shown: dict[str, Any] = {"limit": f"<= {body.by}", "window": edges}
+    shown: dict[str, Any] = {"limit": f"<= {body.by}", "window": (window.from_ns, window.to_ns)}
     upto = [leadership for leadership in known if leadership.earliest_ns <= window.to_ns]
     if not upto or run.observed_until_ns < window.from_ns:
         return unknown("NoEvidence", f"{subject} was never seen {window.name}", **shown)
-    before = [leadership for leadership in upto if leadership.earliest_ns <= window.from_ns] or upto[:1]
+    before = [leadership for leadership in upto if leadership.seen_ns <= window.from_ns] or upto[:1]
     growth = upto[-1].epoch - before[-1].epoch
     shown |= {"measured": str(growth), "weight": growth}
     message = f"{subject} grew by {growth} (from {before[-1].epoch} to {upto[-1].epoch}) {window.name}"
     if growth <= body.by:
         return passed(message, **shown)
+    if _certain_growth(window, known) <= body.by:
+        message += "; but it is not known well enough whether all of that was inside"
+        return unknown("BracketTooWide", message, **shown)
     return failed("TooManyElections", message, witness=(before[-1].record, upto[-1].record), **shown)
+
+
+def _certain_growth(window: Window, known: list[Leadership]) -> int:
+    """By epochs that were committed behind the late edge of the beginning, and seen before the early one of the end."""
+    before = [leadership.epoch for leadership in known if leadership.earliest_ns <= window.sure_from_ns]
+    upto = [leadership.epoch for leadership in known if leadership.seen_ns <= window.sure_to_ns]
+    return upto[-1] - (before or upto)[-1] if upto else 0
 
 
 RULE = Rule("epochsGrowAtMost", __doc__, judge)

@@ -36,7 +36,7 @@ def _judged(run: RunFacts, expectation: Expectation, rules: Mapping[str, Rule]) 
         return unknown("CheckerCrashed", what)
     if not all_judged:
         return unknown("NotEvaluated", "the moment that it is about never came")
-    sound = [_after_stalls(run, _after_end(run, judged)) for judged in all_judged]
+    sound = [_after_stalls(run, _after_end(run, _after_loss(run, expectation, judged))) for judged in all_judged]
     return max(sound, key=lambda judged: (_RANK[judged.verdict], judged.weight))
 
 
@@ -79,8 +79,6 @@ def unverified(run: RunFacts, expectation: Expectation) -> Judged | None:
         if not occurrences:
             return unknown("NotInjected", f"the fault `{name}` was never injected")
         for occurrence in occurrences:
-            if FaultStep.LOST in occurrence.steps:
-                return unknown("FaultLost", f"{occurrence} ended before it was healed, by its own deadline or injector")
             if not occurrence.verified:
                 return unknown("NotVerified", f"{occurrence} was not verified to be in effect" + _detail(occurrence))
     return None
@@ -89,6 +87,21 @@ def unverified(run: RunFacts, expectation: Expectation) -> Judged | None:
 def _detail(occurrence: Occurrence) -> str:
     event = occurrence.steps.get(FaultStep.UNVERIFIED)
     return f": {event.detail}" if event and event.detail else ""
+
+
+def _after_loss(run: RunFacts, expectation: Expectation, judged: Judged) -> Judged:
+    """A fault that ended by itself while it should have held: what was settled before that moment stands, and nothing
+    else. The time that was judged reaches to the end of its window."""
+    names = fault_names(expectation) or [fault.name for fault in run.experiment.spec.faults]
+    for name in names:
+        for occurrence in run.occurrences.get(name, ()):
+            lost_ns = occurrence.lost_ns
+            if lost_ns is not None and (judged.window is None or judged.window[1] > lost_ns):
+                event = occurrence.steps[FaultStep.LOST]
+                why = f": {event.detail}" if event.detail else ""
+                message = f"{occurrence} ended by itself at {lost_ns / 1e9:.2f} s, before it was healed{why}"
+                return unknown("FaultLost", message, limit=judged.limit, measured=judged.measured)
+    return judged
 
 
 # --- runs that ended early --------------------------------------------------------------------------------

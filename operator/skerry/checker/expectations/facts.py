@@ -1,8 +1,9 @@
 """What a history says about faults, leaders, ISR and acknowledgements; computed once, for all expectations.
 
-Every fault action is bracketed by the runner's clock. Whoever judges takes the bound that gives the system under test
-more time: a limit counts from the *late* edge of the effect, what must not happen is forbidden only up to the *early*
-edge of the heal.
+Every fault action is bracketed by the runner's clock, so when a fault began and ended is known to two edges each.
+Windows err against the system under test, never for it: an upper bound (a gap, a failover, a number of epochs) is
+judged on the widest window that the brackets allow, from the early edge of the effect to the late edge of the heal; a
+lower bound, and what must not happen from some moment on, on the narrowest, in which the fault was certainly there.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from skerry.checker.expectations.leaders import Leadership, controllers, partition_leaders
+from skerry.checker.gaps import Waits
 from skerry.experiment import Experiment
 from skerry.history import History
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Produce, StatusSample
@@ -34,13 +36,18 @@ class Occurrence:
 
     @property
     def verified(self) -> bool:
-        """Measured to be in effect, and to its planned end."""
+        """Measured to be in effect. (Until when: ``lost_ns``.)"""
         return (
             FaultStep.VERIFIED in self.steps
             and FaultStep.EFFECTIVE in self.steps
             and FaultStep.UNVERIFIED not in self.steps
-            and FaultStep.LOST not in self.steps
         )
+
+    @property
+    def lost_ns(self) -> int | None:
+        """The early edge of the moment at which it ended by itself, while it should have held; None: it did not."""
+        event = self.steps.get(FaultStep.LOST)
+        return event.before_ns if event else None
 
     @property
     def heal_begins_ns(self) -> int | None:
@@ -64,11 +71,29 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of time to judge, and what it is called in a sentence."""
+    """A stretch of time to judge, and what it is called in a sentence: the widest that the brackets allow, and the
+    narrowest (``sure_``), which may be empty."""
 
     from_ns: int
     to_ns: int
     name: str
+    sure_from_ns: int
+    sure_to_ns: int
+
+    @property
+    def unsure_ns(self) -> int:
+        """How much of it may lie outside of what it is about."""
+        return self.sure_from_ns - self.from_ns + self.to_ns - self.sure_to_ns
+
+    def within(self, from_ns: int, to_ns: int) -> Window:
+        """The part between these moments, which are certain."""
+        sure_from_ns, sure_to_ns = max(from_ns, self.sure_from_ns), min(to_ns, self.sure_to_ns)
+        return Window(from_ns, to_ns, self.name, sure_from_ns, max(sure_from_ns, sure_to_ns))
+
+
+def exactly(from_ns: int, to_ns: int, name: str) -> Window:
+    """A window whose edges are known."""
+    return Window(from_ns, to_ns, name, from_ns, to_ns)
 
 
 class RunFacts:
@@ -130,27 +155,35 @@ class RunFacts:
     def windows(self, during: str | None, after_heal_of: str | None) -> list[Window]:
         """The stretches that an expectation with these fields is about; empty: they never came."""
         if during is not None:
-            return [
-                Window(effective.after_ns, self._end_of(occurrence), f"during {occurrence}")
-                for occurrence, effective in self.occurrences_of(during)
-            ]
+            return [self._during(occurrence, effective) for occurrence, effective in self.occurrences_of(during)]
+        end = self.workload_end_ns
         if after_heal_of is not None:
             healed = [o.healed for o in self.occurrences.get(after_heal_of, ())]
             if not healed or healed[-1] is None:
                 return []
-            return [Window(healed[-1].after_ns, self.workload_end_ns, f"after the heal of `{after_heal_of}`")]
-        if self.first_effect_ns is None:
+            name = f"after the heal of `{after_heal_of}`"
+            return [Window(healed[-1].before_ns, end, name, min(healed[-1].after_ns, end), end)]
+        first = min((o.effective for o in self.all_occurrences if o.effective), key=_before, default=None)
+        if first is None:
             return []
-        return [Window(self.first_effect_ns, self.workload_end_ns, "from the first fault on")]
+        return [Window(first.before_ns, end, "from the first fault on", min(first.after_ns, end), end)]
+
+    def _during(self, occurrence: Occurrence, effective: FaultEvent) -> Window:
+        """From its effect to the end of its heal; for certain, to where the heal begins (or it was lost)."""
+        sure_to = self._end_of(occurrence)
+        to = max(sure_to, occurrence.healed.after_ns if occurrence.healed else sure_to)
+        sure_from = min(effective.after_ns, sure_to)
+        return Window(effective.before_ns, to, f"during {occurrence}", sure_from, max(sure_from, sure_to))
 
     def _end_of(self, occurrence: Occurrence) -> int:
         end = occurrence.heal_begins_ns
         return self.workload_end_ns if end is None else end
 
     def certain_window(self, occurrence: Occurrence, effective: FaultEvent, within_ns: int) -> Window:
-        """From ``within_ns`` after the late edge of the effect to the early edge of the heal."""
+        """From ``within_ns`` after the late edge of the effect to the early edge of the heal: it was certainly
+        there."""
         start = effective.after_ns + within_ns
-        return Window(start, max(start, self._end_of(occurrence)), f"during {occurrence}")
+        return exactly(start, max(start, self._end_of(occurrence)), f"during {occurrence}")
 
     # --- what clients saw --------------------------------------------------------------------------------
 
@@ -159,28 +192,17 @@ class RunFacts:
         """The workload's writes to the topic; probes are not among them."""
         return [p for p in self.history.produces if p.directed_to < 0 and p.topic == self.topic]
 
-    def tried(self, partition: int, from_ns: int, to_ns: int) -> list[Produce]:
-        """The workload's writes that were under way in this time and asked for an acknowledgement."""
-        return [
-            p
-            for p in self.produces
-            if p.partition == partition and p.acks != "None" and p.invoked_ns <= to_ns and p.completed_ns >= from_ns
-        ]
-
     @cached_property
     def probes(self) -> list[Produce]:
         return [p for p in self.history.produces if p.directed_to >= 0 and p.topic == self.topic]
 
     @cached_property
-    def ack_times(self) -> dict[int, list[int]]:
-        """Per partition when acknowledgements came, sorted."""
-        times: dict[int, list[int]] = {partition: [] for partition in self.partitions}
+    def waits(self) -> dict[int, Waits]:
+        """Per partition of the topic, when the workload waited for acknowledgements."""
+        writes: dict[int, list[Produce]] = {partition: [] for partition in self.partitions}
         for produce in self.produces:
-            if produce.acknowledged:
-                times.setdefault(produce.partition, []).append(produce.completed_ns)
-        for values in times.values():
-            values.sort()
-        return times
+            writes.setdefault(produce.partition, []).append(produce)
+        return {partition: Waits(produces) for partition, produces in writes.items()}
 
     # --- what brokers said -------------------------------------------------------------------------------
 
@@ -219,3 +241,7 @@ class RunFacts:
                     highest[sample.partition] = sample.leader_epoch
                     samples[sample.partition].append((status, sample))
         return dict(samples)
+
+
+def _before(event: FaultEvent) -> int:
+    return event.before_ns

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 
 from skerry.checker.expectations.base import MS, SECOND, Judged, Rule, failed, passed, seconds, unknown
 from skerry.checker.expectations.facts import Occurrence, RunFacts
-from skerry.checker.expectations.gaps import longest_gap
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import Failover
 from skerry.faults.registry import FAULTS
@@ -48,7 +47,7 @@ def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
             continue
         first = min(stamps, key=_wall_ns)
         failover = _wall_ns(first) - effective.wall_ns
-        gap = longest_gap(run.ack_times[body.partition], effective.before_ns, run.workload_end_ns)
+        gap = run.waits[body.partition].longest(effective.before_ns, run.workload_end_ns)
         message = (
             f"partition {body.partition}: failover {seconds(failover)} after {occurrence} by the brokers' metrics; the "
             f"client's longest time without an acknowledgement was {seconds(gap.length_ns)}"

@@ -1,7 +1,8 @@
 """The committed ISR has the size that is expected, no later than the limit; after a heal it then stays so.
 
-As the leader of the highest epoch reports it. `of`: at some moment between the effect and the limit. `afterHealOf`:
-from some moment within the limit on, until the next fault or the end of the workload.
+As the leader of the highest epoch reports it; judged by the longest that it may have taken. `of`: at some moment
+between the effect and the limit. `afterHealOf`: from some moment within the limit on, until the next fault or the end
+of the workload.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, span, unknown
+from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
 from skerry.checker.expectations.facts import RunFacts
 from skerry.experiment.expectations import InSyncReplicas
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, StatusSample
@@ -59,7 +60,9 @@ def _one(body: InSyncReplicas, run: RunFacts, moment: FaultEvent, partition: int
         shown["upper_bound"] = False  # it was there in time; that it went away again no stall of ours explains
         return failed("IsrFlapped", message, measured=str(len(lost[1].isr)), witness=(moment, status, lost[0]), **shown)
     message = f"partition {partition}: ISR of {len(sample.isr)} after {measured}"
-    return passed(message, measured=f"{len(sample.isr)} after {measured}", weight=took, **shown)
+    shown |= {"measured": f"{len(sample.isr)} after {measured}", "weight": took}
+    shown["window"] = (moment.before_ns, min(deadline, status.after_ns))
+    return within(status.before_ns - moment.after_ns, took, limit, "WrongIsr", message, **shown)
 
 
 def _lost_again(

@@ -2,14 +2,14 @@
 effect.
 
 The time is the controller's stamp on the election where the history has it, else when a broker was first seen to have
-applied it.
+applied it; judged by the longest that it may have taken, from the early edge of the effect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, span, unknown
+from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
 from skerry.checker.expectations.facts import RunFacts
 from skerry.experiment.expectations import LeaderChange
 
@@ -27,25 +27,20 @@ def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
         known = run.controllers if body.partition is None else run.leaderships.get(body.partition, [])
         new = next((seen for seen in known if seen.epoch > old.epoch and seen.leader not in (-1, old.leader)), None)
         if new is not None:
-            earliest, latest = new.earliest_ns - start, new.seen_ns - effective.before_ns
-            if new.record is not None and new.earliest_ns != new.seen_ns:
-                latest = min(latest, max(earliest, 0) + (effective.after_ns - effective.before_ns) + _error(run))
+            earliest, latest = new.earliest_ns - start, new.latest_ns - effective.before_ns
             measured = span(earliest, latest)
             message = (
                 f"{whose}: broker {new.leader} took over from broker {old.leader} in epoch {new.epoch}, {measured} "
                 f"after {occurrence} took effect"
             )
             shown |= {"measured": measured, "weight": latest, "witness": (old.record, effective, new.record)}
-            yield passed(message, **shown) if earliest <= limit else failed("TooLate", message, **shown)
+            shown["window"] = (effective.before_ns, min(new.latest_ns, deadline))
+            yield within(earliest, latest, limit, "TooLate", message, **shown)
         elif run.observed_until_ns >= deadline:
             message = f"{whose}: no other leader than broker {old.leader} after {occurrence}"
             yield failed("NoLeaderChange", message, measured="none", witness=(old.record, effective), **shown)
         else:
             yield unknown("NoSamples", f"{whose}: no broker was asked after {occurrence}", **shown)
-
-
-def _error(run: RunFacts) -> int:
-    return 2 * run.history.clock_error_ns
 
 
 RULE = Rule("leaderChange", __doc__, judge)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from skerry.history import History
-from skerry.history.records import ElectionSeen, HistoryRecord, Produce
+from skerry.history.records import ElectionSeen, HistoryRecord, Produce, StatusSample
 
 
 class Leadership(NamedTuple):
@@ -16,6 +16,8 @@ class Leadership(NamedTuple):
     """-1: committed without a leader."""
     earliest_ns: int
     """By the controller's own stamp where there is one, widened by the clock error; else when it was first seen."""
+    latest_ns: int
+    """By that stamp, widened by the clock error, and no later than it was first seen."""
     seen_ns: int
     """Somebody had certainly applied it."""
     record: HistoryRecord
@@ -26,13 +28,13 @@ def partition_leaders(history: History, topic: str) -> dict[int, list[Leadership
     found: dict[tuple[int, int], Leadership] = {}
     for election in history.elections:
         if election.topic == topic:
-            earliest = _stamped_ns(history, election)
-            seen = Leadership(election.leader_epoch, election.leader, earliest, election.seen_ns, election)
+            earliest, latest = _stamped_ns(history, election)
+            seen = Leadership(election.leader_epoch, election.leader, earliest, latest, election.seen_ns, election)
             _add(found, election.partition, seen)
     for status in history.statuses:
         for sample in status.partitions:
             if status.reachable and sample.topic == topic and sample.leader_epoch >= 0:
-                seen = Leadership(sample.leader_epoch, sample.leader, status.before_ns, status.after_ns, status)
+                seen = _shown(sample.leader_epoch, sample.leader, status)
                 _add(found, sample.partition, seen)
     for produce in history.produces:
         if produce.leader_epoch >= 0 and produce.topic == topic and produce.leader >= 0:
@@ -50,7 +52,7 @@ def controllers(history: History) -> list[Leadership]:
     found: dict[tuple[int, int], Leadership] = {}
     for status in history.statuses:
         if status.reachable and status.term >= 0 and status.controller >= 0:
-            _add(found, 0, Leadership(status.term, status.controller, status.before_ns, status.after_ns, status))
+            _add(found, 0, _shown(status.term, status.controller, status))
     return [leadership for _, leadership in sorted(found.items(), key=lambda item: item[0])]
 
 
@@ -67,17 +69,25 @@ def _add(found: dict[tuple[int, int], Leadership], partition: int, seen: Leaders
         known.leader if known.leader >= 0 else seen.leader,
         # A stamp tells when it was committed; a sample or an answer only that it had been.
         known.earliest_ns if isinstance(known.record, ElectionSeen) else min(known.earliest_ns, seen.earliest_ns),
+        min(known.latest_ns, seen.latest_ns),
         first.seen_ns,
         known.record if isinstance(known.record, ElectionSeen) else first.record,
     )
 
 
-def _stamped_ns(history: History, election: ElectionSeen) -> int:
+def _stamped_ns(history: History, election: ElectionSeen) -> tuple[int, int]:
+    """The bracket of its commit by the controller's stamp."""
     header = history.header
     if header is None or not header.started_wall_ns or not election.wall_ns:
-        return election.seen_ns
-    return min(election.wall_ns - header.started_wall_ns - header.clock_error_ns, election.seen_ns)
+        return election.seen_ns, election.seen_ns
+    stamp, error = election.wall_ns - header.started_wall_ns, header.clock_error_ns
+    return min(stamp - error, election.seen_ns), min(stamp + error, election.seen_ns)
+
+
+def _shown(epoch: int, leader: int, status: StatusSample) -> Leadership:
+    return Leadership(epoch, leader, status.before_ns, status.after_ns, status.after_ns, status)
 
 
 def _answered(produce: Produce) -> Leadership:
-    return Leadership(produce.leader_epoch, produce.leader, produce.completed_ns, produce.completed_ns, produce)
+    answered_ns = produce.completed_ns
+    return Leadership(produce.leader_epoch, produce.leader, answered_ns, answered_ns, answered_ns, produce)

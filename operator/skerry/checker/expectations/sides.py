@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from skerry.checker.expectations.facts import RunFacts, Window
+from skerry.checker.expectations.facts import RunFacts, Window, exactly
 from skerry.schema.targets import Side
 
 
@@ -13,6 +13,8 @@ class SideInTime(NamedTuple):
     window: Window
     effect_ns: int
     """The late edge of the effect; the run's first effect where no fault is named."""
+    effect_from_ns: int
+    """The early edge of it."""
 
 
 def sides_in_time(run: RunFacts, side: Side, within_ns: int) -> list[SideInTime]:
@@ -24,13 +26,15 @@ def sides_in_time(run: RunFacts, side: Side, within_ns: int) -> list[SideInTime]
         ends = [o.heal_begins_ns for o in run.all_occurrences]
         end = max((e for e in ends if e is not None), default=run.workload_end_ns)
         start = first + within_ns
-        return [SideInTime(frozenset({side.ordinal}), Window(start, max(start, end), "during the faults"), first)]
+        return [
+            SideInTime(frozenset({side.ordinal}), exactly(start, max(start, end), "during the faults"), first, first)
+        ]
     found = []
     for occurrence, effective in run.occurrences_of(side.fault or ""):
         if side.group_index < len(occurrence.groups):
             brokers = frozenset(occurrence.groups[side.group_index])
             window = run.certain_window(occurrence, effective, within_ns)
-            found.append(SideInTime(brokers, window, effective.after_ns))
+            found.append(SideInTime(brokers, window, effective.after_ns, effective.before_ns))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, span, unknown
+from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
 from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.leaders import Leadership
 from skerry.experiment.expectations import StepsDown
@@ -79,12 +79,13 @@ def _one(body: StepsDown, run: RunFacts, partition: int, old: Leadership, healed
         return failed("StillLeads", message, measured="never", witness=(old.record, healed, in_time[-1]), **shown)
     took = first.after_ns - healed.before_ns
     measured = span(first.before_ns - healed.after_ns, took)
+    shown |= {"measured": measured, "weight": took}
     truncated = max(status.truncated_records for status in own)
     message = (
         f"partition {partition}: broker {old.leader} followed a later epoch {measured} after the heal; it truncated "
         f"{truncated} records in its life"
     )
-    return passed(message, measured=measured, weight=took, **shown)
+    return within(first.before_ns - healed.after_ns, took, limit, "StillLeads", message, **shown)
 
 
 def _follows(run: RunFacts, status: StatusSample, partition: int, old: Leadership) -> bool:

@@ -1,7 +1,8 @@
 """Acknowledged records per second in the window, as a percentage of the steady state before the first fault.
 
-The steady state is from the first acknowledgement to the first fault's injection; shorter than a second, or without an
-acknowledgement, it is no measure: Inconclusive.
+A lower bound: in the narrowest window that the brackets of the fault allow. The steady state is from the first
+acknowledgement to the first fault's injection; shorter than a second, or without an acknowledgement, it is no measure:
+Inconclusive.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from skerry.history.records import FaultStep
 
 def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
     limit = body.at_least_percent_of_steady
-    first_ack = min((times[0] for times in run.ack_times.values() if times), default=None)
+    first_ack = min((waits.acks_ns[0] for waits in run.waits.values() if waits.acks_ns), default=None)
     fault = min(
         (f.before_ns for f in run.history.faults if f.step in (FaultStep.INJECTING, FaultStep.EFFECTIVE)), default=None
     )
@@ -28,13 +29,14 @@ def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
     steady = _records(run, first_ack, fault)
     steady_ns = fault - first_ack
     for window in run.windows(body.during, body.after_heal_of):
-        length = window.to_ns - window.from_ns
+        start, end = window.sure_from_ns, window.sure_to_ns
+        length = end - start
         if length <= 0:
             yield unknown("EmptyWindow", f"no time passed {window.name}", **shown)
             continue
-        records = _records(run, window.from_ns, window.to_ns)
+        records = _records(run, start, end)
         percent = records * steady_ns * 100 // (steady * length)
-        shown |= {"measured": f"{percent} %", "weight": -percent, "window": (window.from_ns, window.to_ns)}
+        shown |= {"measured": f"{percent} %", "weight": -percent, "window": (start, end)}
         message = (
             f"{records * SECOND / length:.0f} records/s acknowledged {window.name}, {percent} % of "
             f"{steady * SECOND / steady_ns:.0f} records/s in the steady state"

@@ -1,7 +1,8 @@
 """While the condition holds, no write is acknowledged from the limit on: the cluster stops, and does not lie.
 
-In every stretch of the window in which so few brokers were certainly alive. Writes must have been tried in it, else
-Inconclusive. (acks=None asks for no acknowledgement and is left out.)
+In every stretch of the window (the narrowest that the brackets of the fault allow) in which so few brokers were
+certainly alive. Writes must have been tried in it, else Inconclusive. (acks=None asks for no acknowledgement and is
+left out.)
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def judge(body: Unavailable, run: RunFacts) -> Iterator[Judged]:
 
 def _one(body: Unavailable, run: RunFacts, stretch: Window, partition: int) -> Judged:
     limit = run.limit_ns(body.within_ns)
-    start, end = stretch.from_ns + limit, stretch.to_ns
+    start, end = stretch.sure_from_ns + limit, stretch.sure_to_ns
     shown = {
         "limit": f"none after {seconds(limit)}",
         "window": (start, max(start, end)),

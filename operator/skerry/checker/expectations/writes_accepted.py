@@ -1,10 +1,13 @@
-"""At least one produce is acknowledged by a broker of that side, while the fault is in effect and within the limit."""
+"""At least one produce is acknowledged by a broker of that side, while the fault is in effect and within the limit.
+
+The time counts from the early edge of the effect; the acknowledgement counts from the late one on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.expectations.base import Judged, Rule, failed, passed, seconds, unknown
+from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
 from skerry.checker.expectations.facts import RunFacts
 from skerry.checker.expectations.sides import brokers_text, sides_in_time
 from skerry.experiment.expectations import WritesAccepted
@@ -32,9 +35,11 @@ def judge(body: WritesAccepted, run: RunFacts) -> Iterator[Judged]:
         ]
         if accepted:
             first = min(accepted, key=lambda produce: produce.completed_ns)
-            measured = seconds(first.completed_ns - start)
+            took = first.completed_ns - side.effect_from_ns
+            measured = span(first.completed_ns - start, took)
             message = f"broker {first.leader} acknowledged a write {measured} after the effect, {side.window.name}"
-            yield passed(message, measured=measured, weight=first.completed_ns - start, witness=(first,), **shown)
+            shown |= {"measured": measured, "weight": took, "witness": (first,)}
+            yield within(first.completed_ns - start, took, limit, "TooLate", message, **shown)
         elif tried:
             message = f"{who} acknowledged none of {len(tried)} acks={acks} writes within {seconds(limit)}"
             yield failed("NothingAccepted", f"{message} {side.window.name}", measured="none", **shown)

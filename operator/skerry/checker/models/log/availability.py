@@ -1,17 +1,19 @@
 """How long writers had to wait: measured, never judged.
 
-Per partition the longest time without an acknowledgement between the first and the last one, and how the operations
-ended. Limits on it are expectations (`maxWriteGap`, `available`), because what is acceptable depends on the fault. A
-run in which nothing was acknowledged is Inconclusive.
+Per partition the longest time without an acknowledgement between the first and the last one (of which only that counts
+in which some write was wanted and not yet answered), and how the operations ended. Limits on it are expectations
+(`maxWriteGap`, `available`), because what is acceptable depends on the fault. A run in which nothing was acknowledged
+is Inconclusive.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from operator import attrgetter, sub
+from operator import attrgetter
 
 from skerry.checker.findings import held, plural, undecided
+from skerry.checker.gaps import Gap, Waits
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
@@ -30,9 +32,9 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     for key, operations in evidence.history.partitions.items():
         outcomes.update(map(_outcome, operations.produces))
         acknowledged += len(operations.acked) + len(operations.unplaced)
-        gap_ns, at_ns = longest_gap(operations)
-        if at_ns >= 0:
-            gaps.append((gap_ns, at_ns, key))
+        gap = longest_gap(operations)
+        if gap is not None:
+            gaps.append((gap.length_ns, gap.from_ns, key))
     if not acknowledged:
         message = (
             f"none of {plural(outcomes.total(), 'write')} was acknowledged; a run that wrote nothing proves nothing"
@@ -62,16 +64,10 @@ def _latency(evidence: Evidence) -> str:
     return f"; latency p50 {p50 / 1e6:.1f} ms, p99 {p99 / 1e6:.1f} ms, max {latencies[-1] / 1e6:.1f} ms"
 
 
-def longest_gap(operations: PartitionOperations) -> tuple[int, int]:
-    """(length, begin) of the longest time between two acknowledgements; begin -1: there was none at all."""
-    times = sorted(op.completed_ns for op in operations.produces if op.acknowledged and op.directed_to < 0)
-    if not times:
-        return 0, -1
-    lengths = list(map(sub, times[1:], times))
-    if not lengths:
-        return 0, times[0]
-    longest = max(lengths)
-    return longest, times[lengths.index(longest)]
+def longest_gap(operations: PartitionOperations) -> Gap | None:
+    """The longest wait between two acknowledgements; None: there was no acknowledgement at all."""
+    waits = Waits(operation for operation in operations.produces if operation.directed_to < 0)
+    return waits.longest(waits.acks_ns[0], waits.acks_ns[-1]) if waits.acks_ns else None
 
 
 PROPERTY = Property(NAME, __doc__, check)
