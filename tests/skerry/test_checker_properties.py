@@ -472,6 +472,35 @@ def test_linearizable_has_no_order_where_offsets_conflict():
     assert_inconclusive("linearizable", "ContentConflict", [ack(1, 0), ack(2, 0, 5)], [1])
 
 
+def test_the_disk_of_a_broker_outside_of_the_isr_convicts_nobody():
+    """The ex-leader was killed in the middle: it holds, at offset 1 of epoch 1, what nobody else ever had."""
+    committed = [ack(1, 0), ack(2, 1, 50, epoch=2, leader=2), read(0, [1, 2], 60, epoch=2, leader=2)]
+    dumps = [dump([(0, 1, 1), (1, 2, 2)], 2), dump([(0, 1, 1), (1, 2, 2)], 3), dump([(0, 1, 1), (1, 1, 9)], 1, hw=2)]
+    seen = [status(1, 5, leader=1, epoch=1, isr=(1, 2, 3)), status(2, 70, leader=2, epoch=2, isr=(2, 3))]
+    stale = [status(1, 80, leader=1, epoch=1, isr=(1, 2, 3))]  # it believed so to its end
+    history = run([*committed, timed_out(9), *seen, *stale], [1, 2], dumps)
+    for name in (
+        "changed-record",
+        "lost-write",
+        "inconsistent-offset",
+        "phantom",
+        "replica-divergence",
+        "linearizable",
+    ):
+        findings = [f for f in judge(name, history) if f.verdict is Verdict.FAIL]
+        assert findings == [], name
+    without_status = run([*committed, timed_out(9)], [1, 2], dumps)
+    (finding,) = judge("changed-record", without_status)
+    assert finding.verdict is Verdict.FAIL  # for all that anybody knows it is a member
+
+
+def test_a_broker_outside_of_the_isr_must_agree_within_an_epoch():
+    dumps = [dump([(0, 1, 1), (1, 1, 2)], 2), dump([(0, 1, 1), (1, 1, 9)], 1, hw=2)]
+    operations = [ack(1, 0), ack(2, 1), timed_out(9), status(2, 70, leader=2, epoch=2, isr=(2,))]
+    (finding,) = [f for f in check("replica-divergence", operations, [1, 2], dumps) if f.verdict is Verdict.FAIL]
+    assert finding.reason == "ReplicaDivergence"
+
+
 # --- availability, recording ----------------------------------------------------------------------------
 
 

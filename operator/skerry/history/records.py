@@ -288,6 +288,18 @@ class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True
     value: float
 
 
+class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True):
+    """A broker's process ended, and nobody of ours had ended it. ``code``: its exit code; the negative number of the
+    signal that ended it."""
+
+    broker: int
+    at_ns: int
+    """When that was noticed."""
+    code: int
+    words: str = ""
+    """The last lines of its log."""
+
+
 class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True):
     """A process did not run from ``from_ns`` to ``to_ns``: the runner (-1), the proxies (-2) or a broker."""
 
@@ -334,6 +346,7 @@ HistoryRecord = (
     | ElectionSeen
     | LinkSample
     | MetricSample
+    | ProcessExit
     | Stall
     | Note
     | FindingSeen

@@ -20,6 +20,7 @@ from skerry.history.records import (
     Note,
     Outcome,
     PhaseEvent,
+    ProcessExit,
     Produce,
     RegisterOperation,
     ReplicaDump,
@@ -87,6 +88,7 @@ class History:
         self.elections: list[ElectionSeen] = []
         self.links: list[LinkSample] = []
         self.metrics: list[MetricSample] = []
+        self.exits: list[ProcessExit] = []
         self.stalls: list[Stall] = []
         self.notes: list[Note] = []
         self.findings: list[FindingSeen] = []
@@ -123,6 +125,7 @@ class History:
             ElectionSeen: self.elections,
             LinkSample: self.links,
             MetricSample: self.metrics,
+            ProcessExit: self.exits,
             Stall: self.stalls,
             Note: self.notes,
             FindingSeen: self.findings,

@@ -101,8 +101,8 @@ THE_RUN = (
     ),
     _reason(
         "BrokerExited",
-        "a broker ended by itself; no fault took it",
-        "read its last words in the message: this may be the bug that you look for",
+        "a broker ended, or was restarted, and no fault of this run did that",
+        "see who else ends processes there (memory, an eviction, an operator); what crashes by itself is a Fail",
     ),
     _reason(
         "WorkloadLost",

@@ -9,7 +9,16 @@ from typing import Protocol
 import msgspec
 
 from skerry.engine.world import BrokerView, LinkView, ProcessState
-from skerry.history.records import ElectionSeen, HistoryRecord, LinkSample, MetricSample, Note, Stall, StatusSample
+from skerry.history.records import (
+    ElectionSeen,
+    HistoryRecord,
+    LinkSample,
+    MetricSample,
+    Note,
+    ProcessExit,
+    Stall,
+    StatusSample,
+)
 from skerry.runner.clock import RunClock
 from skerry.runner.recorder import Recorder
 from skerry.runner.skew import ClockSkew
@@ -42,6 +51,11 @@ class Process(Protocol):
         ...
 
     @property
+    def exit_code(self) -> int | None:
+        """Of the process that ended; the negative number of the signal that ended it. None: it runs, or is unseen."""
+        ...
+
+    @property
     def starts(self) -> int: ...
 
     def log_tail(self, lines: int = 5) -> str: ...
@@ -52,6 +66,7 @@ class UnseenProcess:
 
     state = ProcessState.UNKNOWN
     ended_by_itself = ""
+    exit_code: int | None = None
     starts = 0
 
     def log_tail(self, lines: int = 5) -> str:
@@ -210,7 +225,10 @@ class Sampler:
         exited = broker.ended_by_itself
         if exited and self._exits_noted.get(ordinal) != broker.starts:
             self._exits_noted[ordinal] = broker.starts
-            self._record(Note(self._clock.now_ns(), f"{exited}\n{broker.log_tail()}", ordinal))
+            words = broker.log_tail()
+            self._record(Note(self._clock.now_ns(), f"{exited}\n{words}", ordinal))
+            if broker.exit_code is not None:
+                self._record(ProcessExit(ordinal, self._clock.now_ns(), broker.exit_code, words))
         return exited
 
     def _note_elections(self, answer: StatusAnswer, seen_ns: int) -> None:

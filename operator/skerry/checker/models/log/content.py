@@ -4,7 +4,7 @@ Three columns over the offsets, each from sources of one kind:
 
 ``acked``  what acknowledgements of acks=All writes said,
 ``read``   what consumers were given (only committed records are ever given out),
-``final``  what the final read and, where it did not reach, a replica's segment files said after the run.
+``final``  what the final read and, where it did not reach, the segment files of an in-sync replica said after the run.
 
 An offset that is committed never changes, so all of them must agree; where they do not is written down here, and
 the properties decide what it means. ``settled`` is the three laid over each other, the strongest on top.
@@ -72,7 +72,8 @@ class Content:
       3. Offsets that a log of this run cannot have reached are in ``implausible`` and in no column.
     """
 
-    def __init__(self, operations: PartitionOperations) -> None:
+    def __init__(self, operations: PartitionOperations, isr: frozenset[int] = frozenset()) -> None:
+        """``isr``: as the leader last reported it; empty: nobody knows."""
         self.key: PartitionKey = operations.key
         self.operations = operations
         self.committed: list[Produce] = [ack for ack in operations.acked if ack.acks == "All"]
@@ -80,6 +81,9 @@ class Content:
         self.all_acks: list[Produce] = [*self.committed, *(a for a in operations.unplaced if a.acks == "All")]
         """The acknowledged acks=All writes, with an offset and without."""
         self.dumps: list[ReplicaDump] = [dump for dump in operations.dumps if not dump.error]
+        self.witnesses: list[ReplicaDump] = [dump for dump in self.dumps if dump.broker in isr or not isr]
+        """The dumps that say what the log holds. The disk of a broker that is dead or outside of the ISR still holds
+        what it appended and nobody replicated: it convicts nobody by that (`replica-divergence` looks at epochs)."""
         self.acked_conflicts: list[Conflict] = []
         self.read_conflicts: list[Conflict] = []
         self.final_conflicts: list[Conflict] = []
@@ -167,7 +171,7 @@ class Content:
         reader = self.read_at(offset, value)
         if reader is not None:
             return reader
-        for dump in self.dumps:
+        for dump in self.witnesses:
             for batch in dump.batches:
                 if batch.base_offset <= offset < batch.base_offset + batch.count:
                     if batch.first_value + offset - batch.base_offset == value:
@@ -199,7 +203,7 @@ class Content:
         for fetch in self.operations.fetched:
             if fetch.values:
                 yield fetch.base_offset, fetch.base_offset + len(fetch.values)
-        for dump in self.dumps:
+        for dump in self.witnesses:
             if dump.batches:
                 yield dump.batches[0].base_offset, dump.batches[-1].base_offset + dump.batches[-1].count
 
@@ -267,7 +271,7 @@ class Content:
         for fetch in final_fetches:
             if fetch.tail:
                 self.final_read_end = max(self.final_read_end, fetch.high_watermark)
-        for dump in sorted(self.dumps, key=lambda dump: (-dump.log_end_offset, dump.broker)):
+        for dump in sorted(self.witnesses, key=lambda dump: (-dump.log_end_offset, dump.broker)):
             self._place_dump(dump)
 
     def _place_dump(self, dump: ReplicaDump) -> None:
@@ -298,7 +302,7 @@ class Content:
         for fetch in self.operations.fetched:
             if fetch.final and fetch.base_offset <= offset < fetch.base_offset + len(fetch.values):
                 return fetch
-        for dump in self.dumps:
+        for dump in self.witnesses:
             if dump is not otherwise and dump_value(dump, offset) == value:
                 return dump
         return otherwise

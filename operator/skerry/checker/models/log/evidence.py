@@ -9,7 +9,7 @@ from skerry.checker.findings import value_text
 from skerry.checker.models.log.content import Content
 from skerry.checker.models.log.fates import Fate, fate_of
 from skerry.history import History, PartitionKey
-from skerry.history.records import HistoryRecord
+from skerry.history.records import HistoryRecord, StatusSample
 
 
 class Evidence:
@@ -21,7 +21,24 @@ class Evidence:
     @cached_property
     def contents(self) -> tuple[Content, ...]:
         """One per partition, by topic and partition."""
-        return tuple(Content(operations) for operations in self.history.partitions.values())
+        return tuple(Content(operations, self.last_isr(key)[0]) for key, operations in self.history.partitions.items())
+
+    def last_isr(self, key: PartitionKey) -> tuple[frozenset[int], StatusSample | None]:
+        """The ISR of a partition as the leader of its highest epoch last reported it, and where; empty: nobody did."""
+        return self._last_isrs.get(key, (frozenset(), None))
+
+    @cached_property
+    def _last_isrs(self) -> dict[PartitionKey, tuple[frozenset[int], StatusSample | None]]:
+        found: dict[PartitionKey, tuple[frozenset[int], StatusSample | None]] = {}
+        epochs: dict[PartitionKey, int] = {}
+        for status in self.history.statuses:
+            for sample in status.partitions:
+                if sample.leader == status.broker:
+                    key = PartitionKey(sample.topic, sample.partition)
+                    if sample.leader_epoch >= epochs.get(key, -1):
+                        epochs[key] = sample.leader_epoch
+                        found[key] = frozenset(sample.isr), status
+        return found
 
     def witness(self, *records: HistoryRecord | None) -> tuple[int, ...]:
         """The indices of these records in the history; None is left out, and nothing is named twice."""

@@ -4,8 +4,9 @@ Judged after the run from the segment files, by a reader that is not the broker'
 checksums. A replica that ends below the high watermark although it is in the ISR is missing committed records. A
 replica that could not be read is Inconclusive.
 
-A leader that crashed and was not back before the end still holds what it had appended and nobody had replicated. It is
-not in the ISR, and where it differs its batch is of a lower epoch: it would have been truncated. That is no divergence.
+A leader that crashed or was outside at the end still holds what it had appended and nobody had replicated. It is not in
+the ISR, and where it differs its batch is of a lower epoch: it would have been truncated. That is no divergence, here
+and for every other property: what a replica outside of the ISR holds is no witness of what the log holds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
 from skerry.history import PartitionKey, PartitionOperations
-from skerry.history.records import DumpedBatch, ReplicaDump, StatusSample
+from skerry.history.records import DumpedBatch, ReplicaDump
 from skerry.schema.verdict import Finding
 
 NAME = "replica-divergence"
@@ -44,7 +45,7 @@ def _partition(
         if dump.error:
             message = f"partition {key}: the files of broker {dump.broker} could not be read: {dump.error}"
             yield undecided(NAME, "DumpFailed", message, key, witness=evidence.witness(dump))
-    isr, seen_in = _last_isr(evidence, key)
+    isr, seen_in = evidence.last_isr(key)
     missing = sorted(isr - {dump.broker for dump in operations.dumps})
     if missing:
         message = f"partition {key}: no dump of broker {missing[0]}, which is in the ISR"
@@ -73,7 +74,8 @@ def _partition(
             make = broken if isr else undecided_short
             yield make(NAME, "ReplicaTooShort", message, key, offsets=offsets, witness=witness, owed=ALWAYS)
         if dump is not reference and (offset := first_difference(reference, dump, high_watermark)) is not None:
-            if reference.broker in isr and dump.broker not in isr and _superseded(reference, dump, offset):
+            outside = isr and (dump.broker not in isr or reference.broker not in isr)
+            if outside and _another_epoch(reference, dump, offset, in_sync=reference.broker in isr):
                 continue
             message = (
                 f"partition {key}: brokers {reference.broker} and {dump.broker} differ from offset {offset} on, below "
@@ -90,15 +92,6 @@ def undecided_short(
     return undecided(rule, reason, message + "; nobody knows whether it is in the ISR", key, witness=witness, owed=owed)
 
 
-def _last_isr(evidence: Evidence, key: PartitionKey) -> tuple[frozenset[int], StatusSample | None]:
-    """The ISR as the leader last reported it."""
-    for status in reversed(evidence.history.statuses):
-        for sample in status.partitions:
-            if (sample.topic, sample.partition) == key and sample.leader == status.broker:
-                return frozenset(sample.isr), status
-    return frozenset(), None
-
-
 def first_difference(left: ReplicaDump, right: ReplicaDump, high_watermark: int) -> int | None:
     """The first offset below the high watermark at which both hold something, and not the same batch."""
     start = max(left.log_start_offset, right.log_start_offset)
@@ -113,10 +106,11 @@ def first_difference(left: ReplicaDump, right: ReplicaDump, high_watermark: int)
     return shorter[-1].base_offset + shorter[-1].count if shorter else start
 
 
-def _superseded(reference: ReplicaDump, dump: ReplicaDump, offset: int) -> bool:
-    """What ``dump`` holds at ``offset`` was appended under an earlier leader than what the ISR holds there."""
+def _another_epoch(reference: ReplicaDump, dump: ReplicaDump, offset: int, *, in_sync: bool) -> bool:
+    """What ``dump`` holds at ``offset`` was appended under another leader than what ``reference`` holds there; an
+    earlier one, where the reference is in sync. Only under one epoch must they be the same."""
     ours, theirs = _epoch_at(dump, offset), _epoch_at(reference, offset)
-    return ours is not None and theirs is not None and ours < theirs
+    return ours is not None and theirs is not None and (ours < theirs if in_sync else ours != theirs)
 
 
 def _epoch_at(dump: ReplicaDump, offset: int) -> int | None:

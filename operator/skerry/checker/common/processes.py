@@ -1,0 +1,120 @@
+"""No process of the system ends by itself, and nobody but this run's faults ends one.
+
+A process that ended with an exit code of its own (an assertion, a panic), or by a signal that a process draws on itself
+(an abort, a segmentation fault), is the system's failure, whatever the clients saw; its last lines are told. One that
+somebody else killed or stopped, and one that was restarted by nobody of ours (it answers under another incarnation), is
+a run that says nothing: Inconclusive. A process that never answered has not come up, which the run itself tells.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+from skerry.checker.findings import broken, held, plural, undecided
+from skerry.checker.model import RunEvidence
+from skerry.checker.property import Property
+from skerry.history import History
+from skerry.history.records import FaultEvent, FaultStep, ProcessExit, StatusSample
+from skerry.schema.verdict import Finding, FindingKind
+
+NAME = "processes"
+DRAWN_ON_ITSELF = frozenset({"SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"})
+STOPPED_IN_ORDER = 0
+ENDS_PROCESSES = frozenset({"kill", "restart", "wipe", "disk"})
+"""Kinds of faults that end a process, or may."""
+WORDS_SHOWN_MAX = 300
+
+
+def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
+    history = evidence.history
+    good = True
+    for ended in history.exits:
+        if _answered_before(history, ended):
+            good = False
+            yield _judged(evidence, ended)
+    for before, after in _replaced(history):
+        if not _explained(history, before, after):
+            good = False
+            message = (
+                f"broker {after.broker} was restarted between {before.before_ns / 1e9:.2f} s and "
+                f"{after.after_ns / 1e9:.2f} s, and no fault of this run did that"
+            )
+            yield undecided(
+                NAME, "BrokerExited", message, kind=FindingKind.RUN, witness=_witness(history, before, after)
+            )
+    if good:
+        brokers = len({status.broker for status in history.statuses if status.reachable})
+        yield held(NAME, f"{plural(brokers, 'process', 'processes')}, none ended but by a fault", kind=FindingKind.RUN)
+
+
+def _judged(evidence: RunEvidence, ended: ProcessExit) -> Finding:
+    how, by_itself = _how(ended.code)
+    words = " ".join(ended.words.split())[-WORDS_SHOWN_MAX:]
+    said = f"; its log ends with: {words}" if words else ", without a word in its log"
+    message = f"broker {ended.broker} {how} at {ended.at_ns / 1e9:.2f} s{said}"
+    witness = _witness(evidence.history, ended)
+    if by_itself:
+        return broken(NAME, "BrokerCrashed", message, witness=witness)
+    return undecided(
+        NAME, "BrokerExited", f"{message}; no fault of this run did that", witness=witness, kind=FindingKind.RUN
+    )
+
+
+def _how(code: int) -> tuple[str, bool]:
+    """In words, and whether it was its own doing."""
+    if code == STOPPED_IN_ORDER:
+        return "was asked by somebody to stop, and did so in order (exit code 0)", False
+    if code > 0:
+        return f"ended by itself, with exit code {code}", True
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name in DRAWN_ON_ITSELF:
+        return f"crashed ({name})", True
+    return f"was ended by somebody else ({name})", False
+
+
+def _answered_before(history: History, ended: ProcessExit) -> bool:
+    return any(s.broker == ended.broker and s.reachable and s.after_ns <= ended.at_ns for s in history.statuses)
+
+
+def _replaced(history: History) -> Iterator[tuple[StatusSample, StatusSample]]:
+    """Two successive answers of one broker under different incarnations."""
+    last: dict[int, StatusSample] = {}
+    for status in history.statuses:
+        if status.reachable and status.incarnation:
+            before = last.get(status.broker)
+            if before is not None and before.incarnation != status.incarnation:
+                yield before, status
+            last[status.broker] = status
+
+
+def _explained(history: History, before: StatusSample, after: StatusSample) -> bool:
+    """A fault may have ended the old process, and somebody of ours started the new one; or its end is told already."""
+    if any(
+        ended.broker == after.broker and before.before_ns <= ended.at_ns <= after.after_ns for ended in history.exits
+    ):
+        return True
+    for begin in history.faults:
+        if begin.step is FaultStep.INJECTING and begin.kind in ENDS_PROCESSES and _hits(begin, after.broker):
+            healed = next((e for e in history.faults if _is_heal(e, begin)), None)
+            if begin.before_ns <= after.after_ns and (healed is None or healed.after_ns >= before.before_ns):
+                return True
+    return False
+
+
+def _hits(event: FaultEvent, broker: int) -> bool:
+    return any(broker in group for group in event.groups)
+
+
+def _is_heal(event: FaultEvent, begin: FaultEvent) -> bool:
+    return (event.fault, event.occurrence, event.step) == (begin.fault, begin.occurrence, FaultStep.HEALED)
+
+
+def _witness(history: History, *records: ProcessExit | StatusSample) -> tuple[int, ...]:
+    return history.index_of(*records)
+
+
+PROPERTY = Property(NAME, __doc__, check, FindingKind.RUN)
