@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from skerry.history import PartitionKey
 from skerry.schema.verdict import Finding, FindingKind, Verdict
@@ -36,7 +37,7 @@ def broken(
         owed=owed,
         topic=key.topic if key else "",
         partition=key.partition if key else -1,
-        offsets=tuple(offsets)[:OFFSETS_SHOWN_MAX],
+        offsets=tuple(islice(offsets, OFFSETS_SHOWN_MAX)),
         witness=witness,
     )
 

@@ -2,6 +2,9 @@
 
 Nothing here opens a file: the writer is given something with ``write``, the reader an iterable of bytes (a file
 opened in binary mode is one). How often a line reaches the disk is decided by who opened the file.
+
+A file may have been written by anybody. Its numbers have bounds (``records``); a line has a largest length, and all
+batches together a largest number of records, because a short line can name many.
 """
 
 from __future__ import annotations
@@ -19,7 +22,13 @@ from skerry.history.run import History
 _BLOCK_BYTES = 1 << 20
 """Lines are decoded in blocks of about this size: one call for thousands of records."""
 
+LINE_BYTES_MAX = 64 << 20
+"""A replica's dump is one line, of about 40 bytes a batch."""
+RECORDS_MAX = 50_000_000
+"""That the batches of one file may hold together: an array of so many numbers is 400 MB."""
+
 _BEGIN = b'{"type":"'
+_NOT_A_RECORD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
 _encoder = msgspec.json.Encoder()
@@ -80,11 +89,22 @@ def read_history(chunks: Iterable[bytes]) -> History:
             whole, newline, rest = b"".join(pending).rpartition(b"\n")
             if newline:
                 lines_before += _decode_block(whole, lines_before, records)
+            if len(rest) > LINE_BYTES_MAX:
+                raise HistoryError(lines_before + 1, f"a line of more than {LINE_BYTES_MAX >> 20} MiB")
             pending, pending_bytes = [rest], len(rest)
     whole, _, rest = b"".join(pending).rpartition(b"\n")
     lines_before += _decode_block(whole, lines_before, records)
     cut_off = bool(rest) and not _decode_last(rest, lines_before, records)
-    return History(records, cut_off=cut_off, digest=digest.hexdigest())
+    history = History(records, cut_off=cut_off, digest=digest.hexdigest())
+    _refuse_too_many(history)
+    return history
+
+
+def _refuse_too_many(history: History) -> None:
+    left = RECORDS_MAX - sum(produce.count for produce in history.produces)
+    left -= sum(batch.count for dump in history.dumps for batch in dump.batches)
+    if left < 0:
+        raise HistoryError(0, f"its batches hold more than {RECORDS_MAX:,} records, more than can be judged")
 
 
 def _decode_block(block: bytes, lines_before: int, records: list[HistoryRecord]) -> int:
@@ -93,11 +113,11 @@ def _decode_block(block: bytes, lines_before: int, records: list[HistoryRecord])
         return 0
     try:
         records.extend(_decoder.decode_lines(block))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NOT_A_RECORD:
         for number, line in enumerate(block.split(b"\n"), lines_before + 1):  # again, to say where
             try:
                 _decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except _NOT_A_RECORD as error:
                 raise HistoryError(number, _explain(line, error)) from None
         raise
     return block.count(b"\n") + 1
@@ -107,7 +127,7 @@ def _decode_last(line: bytes, lines_before: int, records: list[HistoryRecord]) -
     """A last line without its line feed. False: it breaks off."""
     try:
         records.append(_decoder.decode(line))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _NOT_A_RECORD as error:
         if _breaks_off(line):
             return False
         raise HistoryError(lines_before + 1, _explain(line, error)) from None
@@ -120,7 +140,7 @@ def _breaks_off(line: bytes) -> bool:
         return False
     try:
         msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _NOT_A_RECORD:
         return True
     return False
 

@@ -3,17 +3,36 @@
 All ``*_ns`` are nanoseconds of the recording process's one clock, from the start of the run. Values are integers,
 unique in the whole run: ``process << 40 | n`` for the n-th record of a process. A produced batch holds consecutive
 values, so (first_value, count) says all of them.
+
+A recording may have been written by anybody, so every number has bounds, which hold while it is read; see also
+``codec`` for how much one file may ask of a reader.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from skerry.schema.verdict import Finding
 
 HISTORY_VERSION = 1
+
+
+Number = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""What a system said, whatever that is: it must only fit into 64 bits."""
+TimeNs = Annotated[int, Meta(ge=-(10**12), le=10**16)]
+"""On the clock of the run, up to 115 days; a bracket may begin a little before the run. -1 where a field says so."""
+WallNs = Annotated[int, Meta(ge=0, le=1 << 62)]
+Value = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)]
+Count = Annotated[int, Meta(ge=0, le=100_000)]
+"""Records of one batch."""
+Node = Annotated[int, Meta(ge=-2, le=98)]
+"""One of the brokers of the run, which a document has at most 99 of; -1 and -2 where a field says so."""
+Index = Annotated[int, Meta(ge=-1, le=998)]
+"""Of a partition; a topic has at most 999."""
 
 
 class Outcome(StrEnum):
@@ -27,18 +46,18 @@ class Outcome(StrEnum):
 class Header(msgspec.Struct, frozen=True, tag="header"):
     """The first line: what was run, where, and what is therefore owed."""
 
-    version: int
+    version: Number
     experiment: str
     """Its name."""
     document: str
     """The YAML text as it was read."""
     world: str
-    seed: int
-    started_wall_ns: int
+    seed: Number
+    started_wall_ns: WallNs
     skerry_version: str
-    brokers: int
+    brokers: Annotated[int, Meta(ge=0, le=99)]
     flush: str = "group"
-    clock_error_ns: int = 0
+    clock_error_ns: Annotated[int, Meta(ge=0, le=60 * 10**9)] = 0
     """How far two readings of the clock may disagree; judgements are widened by it."""
     model: str = "log"
     """What clients did, in the vocabulary of a model of ``skerry.checker.models``."""
@@ -47,27 +66,27 @@ class Header(msgspec.Struct, frozen=True, tag="header"):
 class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc=False):
     """One produce operation, retries included, written when it completed (or was given up)."""
 
-    process: int
+    process: Number
     topic: str
-    partition: int
-    invoked_ns: int
-    completed_ns: int
+    partition: Index
+    invoked_ns: TimeNs
+    completed_ns: TimeNs
     outcome: Outcome
     acks: str
     """What was asked for: All, Leader or None."""
-    first_value: int
-    count: int
-    intended_ns: int = -1
+    first_value: Value
+    count: Count
+    intended_ns: TimeNs = -1
     """Open loop: when it was due; latency counts from here. -1: not scheduled."""
-    base_offset: int = -1
-    leader: int = -1
-    leader_epoch: int = -1
+    base_offset: Number = -1
+    leader: Number = -1
+    leader_epoch: Number = -1
     idempotent: bool = False
     duplicate: bool = False
     """Acknowledged as already written by an earlier attempt."""
-    attempts: int = 1
+    attempts: Number = 1
     error: str = ""
-    directed_to: int = -1
+    directed_to: Node = -1
     """A probe is sent to this broker only, never redirected. -1: sent to the leader."""
 
     @property
@@ -83,25 +102,25 @@ class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=Fal
     that is ahead, because it has read more from somebody else, is told that there is nothing yet: a length, too.)
     """
 
-    process: int
+    process: Number
     topic: str
-    partition: int
-    invoked_ns: int
-    completed_ns: int
+    partition: Index
+    invoked_ns: TimeNs
+    completed_ns: TimeNs
     outcome: Outcome
-    offset: int
+    offset: Number
     """Asked for."""
-    base_offset: int = -1
-    values: tuple[int, ...] = ()
-    high_watermark: int = -1
-    leader: int = -1
-    leader_epoch: int = -1
-    session: int = 0
+    base_offset: Number = -1
+    values: tuple[Value, ...] = ()
+    high_watermark: Number = -1
+    leader: Number = -1
+    leader_epoch: Number = -1
+    session: Number = 0
     """Grows when this process starts over at another place; monotonicity is per session."""
     final: bool = False
     """Part of the final read of everything by a fresh client."""
     error: str = ""
-    directed_to: int = -1
+    directed_to: Node = -1
 
     @property
     def tail(self) -> bool:
@@ -110,13 +129,13 @@ class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=Fal
 
 
 class TopicCreate(msgspec.Struct, frozen=True, tag="topic", omit_defaults=True):
-    process: int
+    process: Number
     topic: str
-    invoked_ns: int
-    completed_ns: int
+    invoked_ns: TimeNs
+    completed_ns: TimeNs
     outcome: Outcome
     error: str = ""
-    directed_to: int = -1
+    directed_to: Node = -1
 
 
 class RegisterAction(StrEnum):
@@ -130,38 +149,38 @@ class RegisterOperation(msgspec.Struct, frozen=True, tag="register", omit_defaul
     A *revision* numbers the writes of the whole store, 1 and up, in the order in which they took effect.
     """
 
-    process: int
+    process: Number
     action: RegisterAction
     key: str
-    invoked_ns: int
-    completed_ns: int
+    invoked_ns: TimeNs
+    completed_ns: TimeNs
     outcome: Outcome
-    value: int = -1
+    value: Number = -1
     """Put: what it wrote, unique in the run. Get: what was there; -1: the key did not exist."""
-    revision: int = -1
+    revision: Number = -1
     """The write's own, as the answer says. Put: of this put. Get: of the write that was read; 0: no such key."""
-    store_revision: int = -1
+    store_revision: Number = -1
     """The revision of the newest write of any key when this took effect; of a put its own."""
-    version: int = -1
+    version: Number = -1
     """Get: how many writes the key has had since it was created, counted by the store. -1: it does not count."""
-    intended_ns: int = -1
+    intended_ns: TimeNs = -1
     """Open loop: when it was due; latency counts from here. -1: not scheduled."""
-    member: int = -1
+    member: Number = -1
     """Who answered, or was asked last. -1: nobody could be asked."""
-    term: int = -1
+    term: Number = -1
     """The leader's term as the answer says."""
-    attempts: int = 1
+    attempts: Number = 1
     final: bool = False
     """Part of the final read of everything by a fresh client."""
     error: str = ""
 
 
 class DumpedBatch(msgspec.Struct, frozen=True, array_like=True):
-    base_offset: int
-    leader_epoch: int
-    first_value: int
-    count: int
-    checksum: int
+    base_offset: Number
+    leader_epoch: Number
+    first_value: Value
+    count: Count
+    checksum: Number
 
 
 class ReplicaDump(msgspec.Struct, frozen=True, tag="replica", omit_defaults=True):
@@ -171,13 +190,13 @@ class ReplicaDump(msgspec.Struct, frozen=True, tag="replica", omit_defaults=True
     """
 
     topic: str
-    partition: int
-    broker: int
-    log_start_offset: int
-    log_end_offset: int
-    high_watermark: int
+    partition: Index
+    broker: Node
+    log_start_offset: Number
+    log_end_offset: Number
+    high_watermark: Number
     batches: tuple[DumpedBatch, ...]
-    epochs: tuple[tuple[int, int], ...] = ()
+    epochs: tuple[tuple[Number, Number], ...] = ()
     error: str = ""
     """Why it could not be read; then nothing else counts."""
 
@@ -198,22 +217,22 @@ class FaultEvent(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True):
     """A step in the life of one occurrence of a fault; [before_ns, after_ns] brackets the action."""
 
     fault: str
-    occurrence: int
+    occurrence: Number
     step: FaultStep
-    before_ns: int
-    after_ns: int
-    wall_ns: int = 0
+    before_ns: TimeNs
+    after_ns: TimeNs
+    wall_ns: WallNs = 0
     """The wall clock at ``before_ns``; for comparison with the brokers' timestamps."""
     kind: str = ""
-    groups: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[tuple[Node, ...], ...] = ()
     """Partitions: the sides as broker ordinals. Other faults: one group, the victims."""
-    links: tuple[tuple[int, int], ...] = ()
+    links: tuple[tuple[Node, Node], ...] = ()
     detail: str = ""
 
 
 class PhaseEvent(msgspec.Struct, frozen=True, tag="phase", omit_defaults=True):
     phase: str
-    at_ns: int
+    at_ns: TimeNs
     detail: str = ""
 
 
@@ -221,33 +240,33 @@ class BrokerSample(msgspec.Struct, frozen=True, array_like=True):
     """One partition as one broker reported it."""
 
     topic: str
-    partition: int
-    leader: int
-    leader_epoch: int
-    isr: tuple[int, ...]
-    elr: tuple[int, ...]
-    high_watermark: int
+    partition: Index
+    leader: Number
+    leader_epoch: Number
+    isr: tuple[Number, ...]
+    elr: tuple[Number, ...]
+    high_watermark: Number
     """The replica's high watermark; -1: the broker holds no replica."""
-    log_end_offset: int
+    log_end_offset: Number
     role: str
 
 
 class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True):
     """One broker's own status, asked at ``before_ns`` and received at ``after_ns``."""
 
-    broker: int
-    before_ns: int
-    after_ns: int
+    broker: Node
+    before_ns: TimeNs
+    after_ns: TimeNs
     reachable: bool
-    broker_epoch: int = -1
+    broker_epoch: Number = -1
     incarnation: str = ""
     raft_role: str = ""
-    term: int = -1
-    controller: int = -1
+    term: Number = -1
+    controller: Number = -1
     fenced: bool = False
-    lease_remaining_ns: int = 0
-    truncations: int = 0
-    truncated_records: int = 0
+    lease_remaining_ns: Number = 0
+    truncations: Number = 0
+    truncated_records: Number = 0
     partitions: tuple[BrokerSample, ...] = ()
 
 
@@ -255,47 +274,47 @@ class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=Tr
     """A committed leader epoch, from the brokers' applied metadata, recorded once (wall clock of the controller)."""
 
     topic: str
-    partition: int
-    leader: int
-    leader_epoch: int
-    wall_ns: int
-    seen_ns: int
+    partition: Index
+    leader: Number
+    leader_epoch: Number
+    wall_ns: WallNs
+    seen_ns: TimeNs
     reason: str = ""
 
 
 class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True):
     """What ``source`` reports of its connections to ``target`` on one plane: kept open, or newly opened on request."""
 
-    source: int
-    target: int
+    source: Node
+    target: Node
     plane: str
     connection: str
     """Either kept (open for long) or new (opened to be tried)."""
-    before_ns: int
-    after_ns: int
+    before_ns: TimeNs
+    after_ns: TimeNs
     ok: bool
-    silent_ns: int = 0
-    rtt_ns: int = -1
+    silent_ns: Number = 0
+    rtt_ns: Number = -1
     detail: str = ""
 
 
 class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True):
-    broker: int
+    broker: Node
     """Which broker was scraped; -1: the operator itself."""
-    at_ns: int
+    at_ns: TimeNs
     name: str
     labels: dict[str, str]
-    value: float
+    value: Annotated[float, Meta(ge=-1e200, le=1e200)]
 
 
 class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True):
     """A broker's process ended, and nobody of ours had ended it. ``code``: its exit code; the negative number of the
     signal that ended it."""
 
-    broker: int
-    at_ns: int
+    broker: Node
+    at_ns: TimeNs
     """When that was noticed."""
-    code: int
+    code: Number
     words: str = ""
     """The last lines of its log."""
 
@@ -303,17 +322,17 @@ class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True):
 class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True):
     """A process did not run from ``from_ns`` to ``to_ns``: the runner (-1), the proxies (-2) or a broker."""
 
-    process: int
-    from_ns: int
-    to_ns: int
+    process: Node
+    from_ns: TimeNs
+    to_ns: TimeNs
 
 
 class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True):
     """Something worth telling the reader of the report; no rule reads it."""
 
-    at_ns: int
+    at_ns: TimeNs
     text: str
-    broker: int = -1
+    broker: Node = -1
 
 
 class FindingSeen(msgspec.Struct, frozen=True, tag="finding"):
@@ -321,14 +340,14 @@ class FindingSeen(msgspec.Struct, frozen=True, tag="finding"):
     conductor (the cluster did not recover), the simulator (an invariant broke). It stands whenever the file is judged.
     """
 
-    at_ns: int
+    at_ns: TimeNs
     finding: Finding
 
 
 class Footer(msgspec.Struct, frozen=True, tag="footer"):
     """The last line: the run ended in order. Without it the history is cut short, and never a Pass."""
 
-    ended_ns: int
+    ended_ns: TimeNs
     aborted: bool = False
     reason: str = ""
 
