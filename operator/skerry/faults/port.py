@@ -184,6 +184,8 @@ class FaultType(Generic[B, R]):
     disproof: Callable[[R, Samples], Proof | None] = lambda fault, samples: None
     """The last word, when it is gone: what shows that it was not what was asked for; None: nothing to object."""
     absence: Callable[[B], Absence] = lambda body: Absence.NEVER
+    ends_processes: bool = False
+    """It may end its victims' processes, so that they come back under another incarnation."""
     may_lose_disk: Callable[[B | None, str], bool] = lambda body, flush: False
     """(body, or None when the document is not known; flush policy) -> may take what was acknowledged."""
     stops_leader: Callable[[B], bool] = lambda body: False

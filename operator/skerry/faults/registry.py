@@ -66,6 +66,12 @@ def absence(kind: str, body: FaultBody) -> Absence:
     return Absence.NEVER if known is None else known.absence(body)
 
 
+def ends_processes(kind: str) -> bool:
+    """Whether such a fault may end its victims' processes; one that is not known ends none."""
+    known = FAULTS.get(kind)
+    return known is not None and known.ends_processes
+
+
 def may_lose_disk(kind: str, body: FaultBody | None, flush: str) -> bool:
     """Whether such a fault may take what was acknowledged.
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from skerry.checker.findings import broken, held, plural, undecided
 from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
+from skerry.faults.registry import ends_processes
 from skerry.history import History
 from skerry.history.records import FaultEvent, FaultStep, ProcessExit, StatusSample
 from skerry.schema.verdict import Finding, FindingKind
@@ -21,8 +22,6 @@ from skerry.schema.verdict import Finding, FindingKind
 NAME = "processes"
 DRAWN_ON_ITSELF = frozenset({"SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"})
 STOPPED_IN_ORDER = 0
-ENDS_PROCESSES = frozenset({"kill", "restart", "wipe", "disk"})
-"""Kinds of faults that end a process, or may."""
 WORDS_SHOWN_MAX = 300
 
 
@@ -98,7 +97,7 @@ def _explained(history: History, before: StatusSample, after: StatusSample) -> b
     ):
         return True
     for begin in history.faults:
-        if begin.step is FaultStep.INJECTING and begin.kind in ENDS_PROCESSES and _hits(begin, after.broker):
+        if begin.step is FaultStep.INJECTING and ends_processes(begin.kind) and _hits(begin, after.broker):
             healed = next((e for e in history.faults if _is_heal(e, begin)), None)
             if begin.before_ns <= after.after_ns and (healed is None or healed.after_ns >= before.before_ns):
                 return True

@@ -16,6 +16,7 @@ FAULT = FaultType(
     verify=proof.verify,
     healed=proof.healed,
     absence=lambda body: Absence.ALWAYS if body.power_cut else Absence.NEVER,
+    ends_processes=True,
     may_lose_disk=may_lose_disk,
     rules=RULES,
     lasting=LASTING,

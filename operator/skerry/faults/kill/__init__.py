@@ -17,6 +17,7 @@ FAULT = FaultType(
     healed=proof.healed,
     disproof=proof.disproof,
     absence=lambda body: Absence.ALWAYS,
+    ends_processes=True,
     stops_leader=lambda body: True,
     silenced=lambda body: EVERY_PLANE,  # a victim that is gone answers on none
     rules=RULES,

@@ -16,6 +16,7 @@ FAULT = FaultType(
     verify=proof.verify,
     healed=proof.healed,
     absence=lambda body: Absence.AT_TIMES,
+    ends_processes=True,
     rules=RULES,
     ending=Ending("pauseBetween", "restart", counts=False),
 )

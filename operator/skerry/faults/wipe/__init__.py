@@ -16,6 +16,7 @@ FAULT = FaultType(
     verify=proof.verify,
     healed=proof.healed,
     absence=lambda body: Absence.ALWAYS,
+    ends_processes=True,
     may_lose_disk=lambda body, flush: True,
     ending=Ending("downFor", "wipe"),
 )
