@@ -19,6 +19,7 @@ FOLDERS = (
     "operator/skerry/history",
     "tests/broker",
     "tests/chart",
+    "tests/conformance",
     "tests/e2e/crd",
     "tests/hack",
 )

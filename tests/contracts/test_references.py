@@ -20,6 +20,8 @@ NUMBERED = re.compile(r"\bI-(SAF|LIV)-(\d+(?:(?:, |-)\d+)*)")
 BUG = re.compile(r"\bB(\d{1,2})\b(?:-B(\d{1,2})\b)?")
 MISTAKE = re.compile(r"\b([RKP][1-9]\d?)\b")
 PATH = re.compile(r"\b(?:docs|tests|bench|hack|experiments|operator|broker)/[\w./-]*\w\.(?:md|py|txt|yaml|sh)\b")
+MADE = re.compile(r"^`[\w./-]+`$(?=\n\n```)", re.M)
+"""The heading of a code block: a file that the page shows how to make."""
 DECISION = re.compile(r"\bdecisions?[/ ](?:record )?(\d{1,4})\b", re.IGNORECASE)
 PAGE_SECTION = re.compile(r"([\w-]+\.md)`?\)? (?:section )?(\d+(?:\.\d+)*)")
 ELSEWHERE = re.compile(
@@ -84,7 +86,7 @@ def dangling(path: str, text: str) -> Iterator[str]:
     for number in cited_numbers(path, text):
         if number not in defined_numbers():
             yield f"{number} is not in docs/invariants.md"
-    for cited in PATH.findall(text):
+    for cited in PATH.findall(MADE.sub("", text)):
         if not (ROOT / cited).exists() and cited not in GENERATED:
             yield f"there is no {cited}"
     for number in DECISION.findall(text):

@@ -1,0 +1,187 @@
+"""`docs/extending.md`, run: its blocks are the files, and what it promises of them holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from outcomes import Run, difference, run
+from page import copy_with, files, written
+
+PAGE = "extending.md"
+
+
+@pytest.fixture
+def dns(tmp_path: Path) -> Path:
+    """A folder in which the fault `dns` is installed."""
+    return written(PAGE, tmp_path / "installed", "skerry_dns")
+
+
+def with_dns(dns: Path, world: str, out: Path, **changes: object) -> Run:
+    document = yaml.safe_load(files(PAGE)["dns.yaml"])
+    return run({**document, "spec": document["spec"] | changes}, world, out, [dns])
+
+
+def python(code: str, *path: Path, arguments: Sequence[str] = ()) -> str:
+    """What a process prints that has these folders installed."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def test_the_schema_knows_an_installed_fault(dns: Path) -> None:
+    schema = json.loads(python("import sys; from skerry.cli import main; sys.argv[1:] = ['schema']; main()", dns))
+    assert "Nobody finds the broker by its name" in json.dumps(schema)
+
+
+def test_an_installed_fault_is_proven_and_healed(dns: Path, tmp_path: Path) -> None:
+    found = with_dns(dns, "sim", tmp_path)
+    assert found.outcome.verdict == "Pass", found.output
+    assert found.outcome.faults == (("no-dns", True, True),)
+    assert "no name is resolved" in found.output
+
+
+def test_a_handler_that_does_nothing_is_found_out(dns: Path, tmp_path: Path) -> None:
+    handler = dns / "skerry_dns" / "sim.py"
+    cut = "    machines.cluster.cut(str(occurrence), fault.links, mode=CutMode.NEW_ONLY)\n"
+    assert cut in handler.read_text()
+    handler.write_text(handler.read_text().replace(cut, ""))
+    found = with_dns(dns, "sim", tmp_path)
+    assert (found.outcome.verdict, found.outcome.reason) == ("Inconclusive", "NotVerified"), found.output
+
+
+def test_a_handler_that_does_too_much_is_found_out(dns: Path, tmp_path: Path) -> None:
+    handler = dns / "skerry_dns" / "sim.py"
+    handler.write_text(handler.read_text().replace("CutMode.NEW_ONLY", "CutMode.DROP"))
+    found = with_dns(dns, "sim", tmp_path, allow=["QuorumLoss", "BelowMinIsr"])
+    assert found.outcome.verdict == "Inconclusive", found.output
+
+
+def test_without_a_handler_it_is_refused(dns: Path, tmp_path: Path) -> None:
+    points = dns / "skerry_dns-1.0.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text().split("[skerry.faults.sim]")[0])
+    found = with_dns(dns, "sim", tmp_path)
+    assert (found.outcome.verdict, found.outcome.reason) == ("Inconclusive", "UnsupportedFault"), found.output
+
+
+@pytest.mark.local
+@pytest.mark.timeout(150)
+def test_an_installed_fault_has_one_outcome(dns: Path, tmp_path: Path) -> None:
+    sim, local = (with_dns(dns, world, tmp_path / world) for world in ("sim", "local"))
+    assert difference(sim.outcome, local.outcome) == [], f"{sim.output}\n{local.output}"
+
+
+# --- an expectation ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Path:
+    """A copy of the laboratory with the expectation `acknowledged`."""
+    return copy_with(PAGE, tmp_path / "copy", "operator/skerry/experiment", "operator/skerry/checker")
+
+
+@pytest.mark.parametrize(("at_least", "verdict"), [(50, "Pass"), (5000, "Fail")])
+def test_a_new_expectation_is_judged(at_least: int, verdict: str, laboratory: Path, tmp_path: Path) -> None:
+    document = yaml.safe_load(files(PAGE)["acknowledged.yaml"])
+    document["spec"]["expect"][0]["acknowledged"]["atLeast"] = at_least
+    found = run(document, "sim", tmp_path, [laboratory])
+    assert found.outcome.verdict == verdict, found.output
+    assert "records were acknowledged during" in json.dumps(found.report)
+
+
+def test_without_its_lines_a_new_expectation_is_unknown(tmp_path: Path) -> None:
+    document = yaml.safe_load(files(PAGE)["acknowledged.yaml"])
+    with pytest.raises(AssertionError, match="acknowledged"):
+        run(document, "sim", tmp_path)
+
+
+# --- a world ----------------------------------------------------------------------------------------------------
+
+ON_PAPER = """
+import sys, yaml
+from skerry.experiment import load_document
+from skerry.history.records import FaultEvent
+from skerry_paper import PaperWorld, run
+text = '''
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: paper}
+spec:
+  hypothesis: A follower may sleep.
+  topic: {name: orders, partitions: 1, replicationFactor: 3, minInSyncReplicas: 2}
+  faults:
+  - {name: sleep, startAfter: 1s, FAULT}
+'''
+world = PaperWorld()
+exec(sys.argv[1])
+finish = run(load_document(text.replace("FAULT", sys.argv[2]), "paper.yaml"), world)
+print(*sorted({finding.reason for finding in finish.findings if finding.reason}), finish.verdict)
+print(*(str(record.step) for record in world.history if isinstance(record, FaultEvent)))
+"""
+PAUSE = "duration: 3s, pause: {target: {ordinal: 2}}"
+LYING = "world.handlers['pause'] = type('Lies', (), {'apply': lambda *a: None, 'lift': lambda *a: None})()"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault", "told"),
+    [
+        ("", PAUSE, "Inconclusive\nresolved injecting effective verified healing healed"),
+        (LYING, PAUSE, "NotVerified Inconclusive\nresolved injecting effective unverified healing healed"),
+        ("", "kill: {target: {ordinal: 2}, how: Process}", "UnsupportedFault Inconclusive\n"),
+    ],
+    ids=["honest", "lying", "unsupported"],
+)
+def test_a_new_world_carries_out_a_run(change: str, fault: str, told: str, tmp_path: Path) -> None:
+    folder = written(PAGE, tmp_path, "skerry_paper")
+    assert python(ON_PAPER, folder, arguments=[change, fault]) == told.strip()
+
+
+# --- a target ---------------------------------------------------------------------------------------------------
+
+ON_THE_SHELF = """
+import sys
+from skerry.experiment import DocumentError, load_document
+from skerry.targets.port import addresses_on_loopback
+text = '''
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: shelf}
+spec:
+  hypothesis: It goes on.
+  WORDS
+  faults:
+  - {name: stop, startAfter: 1s, duration: 1s, pause: {target: {ordinal: 0}}}
+'''
+try:
+    experiment = load_document(text.replace("WORDS", sys.argv[1]), "shelf.yaml")
+    system = experiment.target.connect(addresses_on_loopback([{"Door": 5, "Back": 6}]), experiment)
+    places = experiment.part and experiment.part.places
+    print(experiment.target.title, places, experiment.target.peer_planes, system.doors)
+except DocumentError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("target: shelf", "a shelf with numbered places None ('Back',) {0: '127.0.0.1:5'}"),
+        ("target: shelf\n  shelf: {places: 5}", "a shelf with numbered places 5 ('Back',) {0: '127.0.0.1:5'}"),
+        ("target: shelf\n  shelf: {places: 99}", "places"),
+        ("target: shelf\n  topic: {name: orders}", "`topic` is a word of the target `skerry`"),
+        ("shelf: {places: 5}", "`shelf` is a word of the target `shelf`"),
+        ("target: shelff", "there is no target `shelff`"),
+    ],
+)
+def test_a_new_target_has_its_own_words(words: str, told: str, tmp_path: Path) -> None:
+    folder = written(PAGE, tmp_path, "skerry_shelf")
+    assert told in python(ON_THE_SHELF, folder, arguments=[words])
