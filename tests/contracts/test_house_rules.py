@@ -37,7 +37,6 @@ LONG_FUNCTIONS = {
     "operator/skerry/worlds/sim/cluster.py __init__": 60,
     "operator/skerry/worlds/sim/node_host.py __init__": 70,
     "operator/skerry/worlds/sim/plan.py _draw_fault": 90,
-    "operator/skerry/worlds/sim/world.py __init__": 55,
 }
 """The same of functions, with their docstrings."""
 

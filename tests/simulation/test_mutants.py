@@ -281,7 +281,7 @@ MUTANTS: dict[Callable[[Patch], None], Killed] = {
     vote_without_comparing_logs: Killed(20, ("leader-lacks-committed-entry",), first=8),
     half_is_a_majority: Killed(3, ("commit-without-quorum",)),
     lease_not_checked: Killed(10, ("answered-after-successor",)),
-    successor_without_waiting: Killed(40, ("answered-after-successor",), first=27),
+    successor_without_waiting: Killed(40, ("answered-after-successor",), first=60),
     truncate_to_high_watermark: Killed(10, ("committed-record-truncated",)),
     no_truncation_by_epoch: Killed(10, ("log-matching",)),
     truncates_to_the_leaders_end_only: Killed(20, ("disk-contract", "committed-record-truncated"), first=12),

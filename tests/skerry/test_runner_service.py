@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from skerry.engine.world import Check, Finish, Heal, OccurrenceId, Record, ReportState, StartWorkload
+from skerry.engine.world import Check, CheckLinks, Finish, Heal, OccurrenceId, Record, ReportState
 from skerry.faults.kill import Kill, KillHow
 from skerry.history.codec import read_history
 from skerry.history.records import Footer, Note
@@ -79,7 +79,7 @@ async def test_whatever_changes_something_needs_the_token(pod: Pod, path: str, h
 async def test_before_it_begins_there_is_nothing_to_see_or_to_drive(pod: Pod) -> None:
     assert (await pod.get("/healthz"))[0] == 200
     assert (await pod.get("/history"))[0] == 404
-    assert await pod.post("/events", Events((StartWorkload(1),))) == (409, Answer(-1, "no run has begun in this pod"))
+    assert await pod.post("/events", Events((CheckLinks(1),))) == (409, Answer(-1, "no run has begun in this pod"))
 
 
 async def test_it_begins_once_and_for_one_run(pod: Pod) -> None:
@@ -166,11 +166,11 @@ async def test_a_bug_in_beginning_an_action_is_told_and_the_action_is_not_lost_i
     await pod.post("/begin", BEGIN)
     assert pod.service._run is not None
 
-    def broken() -> None:
+    def broken(*_: object) -> bool:
         raise KeyError("a bug")
 
-    pod.service._run.load.start = broken
-    status, answer = await pod.post("/events", Events((StartWorkload(1),)))
+    pod.service._run.observer.perform = broken
+    status, answer = await pod.post("/events", Events((CheckLinks(1),)))
     assert (status, answer.error) == (200, "the runner failed: KeyError: 'a bug'")
     assert (await pod.view()).failure == "the runner failed: KeyError: 'a bug'"
 

@@ -51,9 +51,12 @@ class StopProbe(msgspec.Struct, frozen=True, tag="stopProbe"):
 
 class CheckLinks(msgspec.Struct, frozen=True, tag="checkLinks"):
     """Ask every reachable broker to open a new connection to every peer on every plane; results are ``LinkView`` with
-    connection ``new``. (Kept-open connections are pinged all the time and need no asking.)"""
+    connection ``new``. (Kept-open connections are pinged all the time and need no asking.) Done when the results of the
+    first look are there. Looks overlap, so that one that fails slowly delays no other."""
 
     id: int
+    for_ns: int = 0
+    """Look again at least every 200 ms for so long from now on; 0: once. Asked again, the later end counts."""
 
 
 class Inject(msgspec.Struct, frozen=True, tag="inject"):

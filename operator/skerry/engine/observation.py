@@ -29,6 +29,8 @@ class WorkloadView(msgspec.Struct, frozen=True):
     drained: bool = False
     lost: str = ""
     """Why the workload is gone and cannot come back; the run is then Inconclusive."""
+    partition_interval_ns: int = 0
+    """The longest time that it means to leave between two writes to one partition."""
 
 
 class ReportState(StrEnum):

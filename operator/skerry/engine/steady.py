@@ -7,7 +7,8 @@ from skerry.engine.observation import Observation
 from skerry.experiment.document import Spec
 
 WRITES_FLOW_WITHIN_NS = 1_000_000_000
-"""A partition takes writes when its last acknowledgement is no older than this (or five intervals of its rate)."""
+"""A partition takes writes when its last acknowledgement is no older than this (or five of the
+intervals at which the workload means to write to it)."""
 
 
 def brokers_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: int) -> str:
@@ -89,7 +90,7 @@ def writes_missing(spec: Spec, observation: Observation, now_ns: int) -> str:
         return f"the workload is gone: {observation.workload.lost}"
     if not observation.workload.started:
         return "the workload has not started"
-    interval_ns = 1_000_000_000 * spec.topic.partitions // spec.workload.rate_per_second
+    interval_ns = observation.workload.partition_interval_ns
     fresh_ns = max(WRITES_FLOW_WITHIN_NS, 5 * interval_ns) * spec.cluster.timing.factor
     last = {each.partition: each.last_ns for each in observation.workload.partitions}
     for partition in range(spec.topic.partitions):

@@ -327,6 +327,20 @@ class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True):
     to_ns: TimeNs
 
 
+class WorkloadPace(msgspec.Struct, frozen=True, tag="pace", omit_defaults=True):
+    """How often the workload means to write: what happens between two writes it cannot see, and blames on nobody.
+
+    Recorded when it starts, and once more when it stops if it had to give writes up.
+    """
+
+    at_ns: TimeNs
+    topic: str
+    partition_interval_ns: TimeNs
+    """The longest time that is meant to pass between two writes to one partition, of all producers together."""
+    given_up: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)] = 0
+    """Intended operations that were never sent, because too many before them were still unanswered."""
+
+
 class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True):
     """Something worth telling the reader of the report; no rule reads it."""
 
@@ -367,6 +381,7 @@ HistoryRecord = (
     | MetricSample
     | ProcessExit
     | Stall
+    | WorkloadPace
     | Note
     | FindingSeen
     | Footer

@@ -27,6 +27,7 @@ from skerry.history.records import (
     Stall,
     StatusSample,
     TopicCreate,
+    WorkloadPace,
 )
 
 
@@ -90,6 +91,7 @@ class History:
         self.metrics: list[MetricSample] = []
         self.exits: list[ProcessExit] = []
         self.stalls: list[Stall] = []
+        self.paces: list[WorkloadPace] = []
         self.notes: list[Note] = []
         self.findings: list[FindingSeen] = []
         self.partitions: dict[PartitionKey, PartitionOperations] = {}
@@ -127,6 +129,7 @@ class History:
             MetricSample: self.metrics,
             ProcessExit: self.exits,
             Stall: self.stalls,
+            WorkloadPace: self.paces,
             Note: self.notes,
             FindingSeen: self.findings,
             Header: [],

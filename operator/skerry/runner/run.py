@@ -1,4 +1,4 @@
-"""One run as it is recorded: carries out what the conductor asks of workload, eyes and checker, and writes it down.
+"""One run as it is recorded: carries out what the conductor asks of workload, observer and checker, and writes it down.
 
 Faults are not its business: whoever holds it injects them.
 """
@@ -6,48 +6,26 @@ Faults are not its business: whoever holds it injects them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from skerry.checker import judge
-from skerry.engine.world import (
-    Action,
-    ActionReport,
-    Check,
-    CheckLinks,
-    Drain,
-    Prepare,
-    Record,
-    ReportState,
-    StartProbe,
-    StartWorkload,
-    StopProbe,
-    WorkloadView,
-)
+from skerry.engine.world import Action, ActionReport, Check, Record, ReportState, WorkloadView
 from skerry.experiment.document import Experiment
 from skerry.history.codec import read_history
-from skerry.history.records import Footer, Header, Note, ReplicaDump
+from skerry.history.records import Footer, Header, Note
 from skerry.history.run import History
+from skerry.observe.observer import Observer
 from skerry.runner.clock import RunClock
-from skerry.runner.final_read import final_read
-from skerry.runner.load import Load
 from skerry.runner.recorder import Recorder
-from skerry.runner.sampling import Process, Sampler
+from skerry.runner.sampling import Process, Sampling
+from skerry.runner.workload import Dumps, RunError, WorkloadDriver
 from skerry.schema.verdict import Finding
-from skerry.targets.skerry.client import ADMIN_TIMEOUT_MS
-from skerry.targets.skerry.system import SkerrySystem
-from skerry.workload.log.operations import CreateTopic, MoveController, MoveLeader, Told
-from skerry.workload.operations import ClientSpec
-
-Dumps = Callable[[Mapping[int, int]], Awaitable[Sequence[ReplicaDump]]]
-"""The replicas of the topic, given the high watermark that the final read found in each partition."""
-
-
-class RunError(Exception):
-    """An action could not be carried out; the sentence says why and what to change."""
+from skerry.targets.port import System
+from skerry.workload.log.load import LoadSpec, LogWorkload
 
 
 class Run:
@@ -58,7 +36,7 @@ class Run:
         experiment: Experiment,
         header: Header,
         directory: Path,
-        target: SkerrySystem,
+        system: System,
         processes: Mapping[int, Process],
         clock: RunClock,
         dumps: Dumps,
@@ -68,12 +46,17 @@ class Run:
         self.experiment = experiment
         self.clock = clock
         self.recorder = Recorder(directory / "history.jsonl", header)
-        self.sampler = Sampler(target, processes, self.recorder, clock, names)
-        self.load = Load(experiment, target, self.recorder, clock)
+        self.observer = Observer(
+            tuple(processes),
+            self.recorder.append,
+            metrics=names,
+            stamps=frozenset(experiment.target.stamps or ()),
+        )
+        self.sampling = Sampling(self.observer, system, processes, clock)
+        self._workload = LogWorkload(LoadSpec.of(experiment.spec), self.recorder.append)
+        self._driver = WorkloadDriver(self._workload, system, clock, dumps)
         self.findings: tuple[Finding, ...] | None = None
         self.abort_reason = ""
-        self._target = target
-        self._dumps = dumps
         self._reports: list[ActionReport] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,41 +64,30 @@ class Run:
 
     def take_reports(self) -> tuple[ActionReport, ...]:
         """New ones since the last call."""
-        reports = tuple(self._reports)
+        reports = (*self._reports, *self._workload.take_reports(), *self.observer.take_reports())
         self._reports.clear()
         return reports
 
     def workload(self) -> WorkloadView:
         """A history that cannot be written is as good as no workload: what happens now is not evidence."""
-        view = self.load.view(self.clock.now_ns())
+        view = self._workload.view(self.clock.now_ns())
         return msgspec.structs.replace(view, lost=self.recorder.failure) if self.recorder.failure else view
 
     # --- what the conductor asks --------------------------------------------------------------------------
 
     def perform(self, action: Action) -> bool:
         """Begin it; False: it is none of ours."""
-        match action:
-            case Record():
-                self.recorder.append(action.record)
-            case Prepare():
-                self.spawn(self._report_around(action.id, self._prepare(action)))
-            case StartWorkload():
-                self.load.start()
-                self._done(action.id)
-            case StartProbe():
-                self.load.start_probe(action)
-                self._done(action.id)
-            case StopProbe():
-                self.load.stop_probe(action.probe)
-                self._done(action.id)
-            case CheckLinks():
-                self.spawn(self._report_around(action.id, self.sampler.check_links()))
-            case Drain():
-                self.spawn(self._report_around(action.id, self._drain()))
-            case Check():
-                self.spawn(self._report_around(action.id, self._check()))
-            case _:
-                return False
+        now_ns, wall_ns = self.clock.now_ns(), self.clock.wall_ns()
+        if isinstance(action, Record):
+            self.recorder.append(action.record)
+        elif isinstance(action, Check):
+            self.spawn(self._report_around(action.id, self._check()))
+        elif self._workload.perform(action, now_ns, wall_ns):
+            self._driver.go_on()
+        elif self.observer.perform(action, now_ns, wall_ns):
+            self.sampling.go_on()
+        else:
+            return False
         return True
 
     def report(self, report: ActionReport) -> None:
@@ -130,7 +102,7 @@ class Run:
 
     def raise_failure(self) -> None:
         """A bug in carrying an action out ends the run; it must not look like a cluster that does nothing."""
-        self.sampler.raise_failure()
+        self.sampling.raise_failure()
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.discard(task)
             if not task.cancelled() and (failure := task.exception()) is not None:
@@ -143,37 +115,12 @@ class Run:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.load.close()
-        await self.sampler.stop()
+        await self._driver.close()
+        await self.sampling.stop()
 
     def history(self) -> History:
         with self.recorder.path.open("rb") as lines:
             return read_history(lines)
-
-    async def _prepare(self, action: Prepare) -> None:
-        async with self._target.client(ClientSpec("prepare")) as client:
-            create = CreateTopic(
-                action.topic,
-                action.partitions,
-                action.replication_factor,
-                action.min_in_sync_replicas,
-                ADMIN_TIMEOUT_MS,
-            )
-            told = await client.perform(create)
-            assert isinstance(told, Told)
-            if told.error and not told.exists:
-                raise RunError(f"topic {action.topic} was not created ({told.outcome}): {told.error}")
-            if action.controller >= 0:
-                await client.perform(MoveController(action.controller, ADMIN_TIMEOUT_MS))
-            for partition, ordinal in action.leaders:
-                await client.perform(MoveLeader(action.topic, partition, ordinal, ADMIN_TIMEOUT_MS))
-
-    async def _drain(self) -> None:
-        await self.load.stop()
-        ends = await final_read(self.experiment, self._target, self.load, self.recorder, self.clock)
-        for dump in await self._dumps(ends):
-            self.recorder.append(dump)
-        self.load.drained()
 
     async def _check(self) -> None:
         self.recorder.close(Footer(self.clock.now_ns(), aborted=bool(self.abort_reason), reason=self.abort_reason))
@@ -188,7 +135,3 @@ class Run:
         except (RunError, OSError, TimeoutError) as failure:
             state, error = ReportState.FAILED, str(failure) or type(failure).__name__
         self._reports.append(ActionReport(action_id, state, before_ns, self.clock.now_ns(), wall_ns, error))
-
-    def _done(self, action_id: int) -> None:
-        now_ns = self.clock.now_ns()
-        self._reports.append(ActionReport(action_id, ReportState.DONE, now_ns, now_ns, self.clock.wall_ns()))

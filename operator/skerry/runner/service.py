@@ -173,7 +173,7 @@ class Service:
         self._begin = begin
         self._run = Run(experiment, header, self._directory, self._target, processes, clock, self._dumps)
         self._run.recorder.append(PhaseEvent("Starting", 0))
-        await self._run.sampler.start()
+        await self._run.sampling.start()
         self._tasks.append(asyncio.create_task(self._keep_up(self._run)))
         self._tasks.append(asyncio.create_task(self._watch_throttling(self._run)))
         self._own_mark = topic_mark(experiment.spec.topic.name)
@@ -210,13 +210,13 @@ class Service:
             now_ns=run.clock.now_ns(),
             run=self._begin.run,
             started_wall_ns=run.clock.started_wall_ns,
-            brokers=run.sampler.brokers(),
-            links=run.sampler.links(),
+            brokers=run.observer.brokers(),
+            links=run.observer.links(),
             workload=run.workload(),
             reports=tuple(self._reports),
             stalls=tuple(self._stalls),
             findings=run.findings,
-            broker_pids=run.sampler.pids(),
+            broker_pids=dict(run.observer.pids()),
             finished=self._finished,
             failure=self._failure,
         )
@@ -226,7 +226,7 @@ class Service:
 
     def _collect(self, run: Run) -> None:
         self._reports.extend(run.take_reports())
-        self._stalls.extend(run.sampler.take_stalls())
+        self._stalls.extend(run.observer.take_stalls())
 
     async def _keep_up(self, run: Run) -> None:
         """Hand the history to the kernel, and notice when a part of us has died: also the checker, at the end."""
@@ -246,7 +246,7 @@ class Service:
         while not self._finished:
             throttled = self._throttling.look(run.clock.now_ns())
             if throttled is not None:
-                run.sampler.stalled(RUNNER, run.clock.boot_ns(throttled.from_ns), run.clock.boot_ns(throttled.to_ns))
+                run.observer.stalled(Stall(RUNNER, throttled.from_ns, throttled.to_ns))
                 if not noted:
                     run.note(str(throttled))
                 noted = True
@@ -256,7 +256,7 @@ class Service:
         assert self._run is not None
         assert self._target is not None
         directory = self._directory / "replicas"
-        return await fetch_dumps(self._run.experiment, self._target, self._run.sampler, ends, directory)
+        return await fetch_dumps(self._run.experiment, self._target, self._run.observer, ends, directory)
 
     async def _finish(self, finish: Finish, run: Run) -> None:
         assert self._begin is not None

@@ -5,11 +5,13 @@ Producers are *open loop*: an operation has an intended time, whatever became of
 counts from there; otherwise an outage would hide itself (coordinated omission). The recorded values are unique in
 the run (`values.py`), so that one glance at a record says who wrote it and when.
 
-Processes: producers are 0, 1, ..; consumers 100, 101, ..; probes 200, 201, ..; the final reader is 900.
+Processes: producers are 0, 1, .. (256 at most); consumers 300, 301, ..; probes 600, 601, ..; the final reader is 900,
+and who makes the topic 901. No two of them share a number, because a value names the process that wrote it.
 """
 
 from __future__ import annotations
 
-FIRST_CONSUMER = 100
-FIRST_PROBE = 200
+FIRST_CONSUMER = 300
+FIRST_PROBE = 600
 FINAL_READER = 900
+PREPARER = 901

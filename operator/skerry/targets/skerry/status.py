@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
 from skerry.history.records import BrokerSample, ElectionSeen, StatusSample
 from skerry.schema.vocabulary import Plane
-from skerry_broker.core.status import PartitionStatus
+from skerry_broker.core.status import NodeStatus, PartitionStatus
 from skerry_broker.status_report import PeerCheck, PeerCheckReport, StatusReport
 
 LINK_TIMEOUT_NS = 300_000_000
@@ -15,32 +15,27 @@ LINK_TIMEOUT_NS = 300_000_000
 PLANES = {str(plane): plane for plane in Plane}
 
 
-class StatusAnswer:
-    """One broker's answer, translated on demand.
+class NodeAnswer:
+    """What one broker says of itself, translated on demand.
 
     Only the run's own topic is translated: a name that was deleted and made anew is another topic, and no sample could
     say so; and what a cluster does with the topics of others is nobody's business here.
     """
 
-    def __init__(self, report: StatusReport, topic: str = "") -> None:
-        """``topic``: the run's own; empty: translate all."""
-        self._report = report
-        self._node = report.node
+    fsync_ns = -1
+    """How long its last fsync took; -1: it does not say."""
+    clock_offset_ns: int | None = None
+    """Its wall clock minus the recorder's; None: not measured."""
+
+    def __init__(self, node: NodeStatus, topic: str, timing: str) -> None:
+        """``topic``: the run's own; empty: translate all. ``timing``: the preset with which it runs."""
+        self._node = node
         self._topic = topic
+        self._timing = timing
 
     @property
     def _partitions(self) -> Iterator[PartitionStatus]:
         return (each for each in self._node.partitions if not self._topic or each.partition.topic == self._topic)
-
-    @property
-    def pid(self) -> int:
-        """Of the broker's process, in its own PID namespace."""
-        return self._report.process.pid
-
-    @property
-    def wall_ns(self) -> int:
-        """The wall clock of the broker's machine while it answered."""
-        return self._report.wall_ns
 
     def view(self, ordinal: int, sampled_ns: int, process: ProcessState, process_sampled_ns: int) -> BrokerView:
         node = self._node
@@ -58,8 +53,11 @@ class StatusAnswer:
             term=node.raft.term,
             controller=node.controller,
             fenced=node.fenced,
-            timing=self._report.timing_preset,
+            timing=self._timing,
             partitions=tuple(_partition(status) for status in self._partitions),
+            log_offline=node.log_offline,
+            fsync_ns=self.fsync_ns,
+            clock_offset_ns=self.clock_offset_ns,
         )
 
     def sample(self, ordinal: int, before_ns: int, after_ns: int) -> StatusSample:
@@ -97,6 +95,24 @@ class StatusAnswer:
     @property
     def incarnation(self) -> str:
         return self._node.incarnation
+
+
+class StatusAnswer(NodeAnswer):
+    """The answer to `GET /status`."""
+
+    def __init__(self, report: StatusReport, topic: str = "") -> None:
+        super().__init__(report.node, topic, report.timing_preset)
+        self._report = report
+
+    @property
+    def pid(self) -> int:
+        """Of the broker's process, in its own PID namespace."""
+        return self._report.process.pid
+
+    @property
+    def wall_ns(self) -> int:
+        """The wall clock of the broker's machine while it answered."""
+        return self._report.wall_ns
 
     def stalls(self) -> Iterator[tuple[int, int, int]]:
         """(end, from, to), oldest first. The end is by the boot clock of the broker's machine, which need not be ours:

@@ -1,8 +1,9 @@
-"""A probe: small writes to one broker, never redirected, to see what that side accepts."""
+"""A probe: small operations at one node, never redirected, to see what that side accepts."""
 
 from __future__ import annotations
 
-from skerry.workload.log.producer import NS_PER_SECOND, PlannedProduce
+from skerry.workload.log.pace import NS_PER_SECOND
+from skerry.workload.log.producer import PlannedProduce
 from skerry.workload.values import value_of
 
 PROBES_PER_SECOND = 10

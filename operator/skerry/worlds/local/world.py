@@ -105,7 +105,7 @@ class LocalWorld:
         addresses = addresses_on_loopback([ports.by_plane() for ports in layout.brokers])
         target = SkerrySystem(addresses, spec.topic.name)
         self._run = Run(experiment, header, directory, target, self._brokers, self._clock, self._stop_and_dump)
-        machines = Machines(self._brokers, self._proxy, self._clock, self._run.sampler.brokers)
+        machines = Machines(self._brokers, self._proxy, self._clock, self._run.observer.brokers)
         self._faults = Faults(machines, self._clock, self._run.report)
 
     # --- the World port -----------------------------------------------------------------------------------
@@ -120,12 +120,12 @@ class LocalWorld:
     def observe(self) -> Observation:
         run = self._run
         return Observation(
-            brokers=run.sampler.brokers(),
-            links=run.sampler.links(),
+            brokers=run.observer.brokers(),
+            links=run.observer.links(),
             workload=run.workload(),
             reports=run.take_reports(),
             injector=InjectorView(not self._proxy.lost, self._proxy.lost, essential=True),
-            stalls=run.sampler.take_stalls(),
+            stalls=run.observer.take_stalls(),
             findings=run.findings,
             abort=run.abort_reason,
         )
@@ -185,7 +185,7 @@ class LocalWorld:
             return  # the conductor sees that it is lost, and says so
         for broker in self._brokers.values():
             broker.start()
-        await self._run.sampler.start()
+        await self._run.sampling.start()
 
     async def _close(self) -> None:
         """Nothing that this run started is left when it returns."""
@@ -213,12 +213,12 @@ class LocalWorld:
             await broker.gone(STOP_TIMEOUT_S)
 
     async def _stop_and_dump(self, ends: Mapping[int, int]) -> list[ReplicaDump]:
-        await self._run.sampler.stop()
+        await self._run.sampling.stop()
         await self._stop_brokers()
         return await asyncio.to_thread(dump_replicas, self._experiment, self._brokers, ends)
 
     def _proxy_stalled(self, stall: StallReport) -> None:
-        self._run.sampler.stalled(-2, stall.from_ns, stall.to_ns)
+        self._run.sampling.stalled(-2, stall.from_ns, stall.to_ns)
 
 
 __all__ = ["CAPABILITIES", "LocalWorld", "RunResult"]

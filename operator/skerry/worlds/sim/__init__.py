@@ -14,13 +14,14 @@ world around them:
   writes; a power cut keeps an own prefix *per file*.
 * `clock`: the monotonic and wall clock of one node, as a function of true time.
 * `node_host` (`ports`): the driver of one `Node`, by the contract in `skerry_broker.core`.
-* `clients`: drives `Client` machines. `recorder`, `prober`: the workload, and the history of what it did and saw.
+* `clients`: drives `Client` machines. `log_clients`: carries a workload's operations out with them.
+* `recording` (`status`): drives workload and observer, the same as in every world, and holds the history.
 * `cluster`: all of these together, and the faults as verbs.
 * `invariants`: an omniscient observer. It sees every effect before it is carried out and every disk, and checks the
   invariants of the protocol after every step, incrementally. `liveness`: what must come to pass after a heal.
 * `chaos` (`plan`, `faults`): one seed = one cluster, one swarm of faults, one workload, then heal, converge, final
   read, verdict. `replay` runs one seed and tells; `shrink` leaves out what the failure does not need.
-* `world` (`world_faults`, `pings`, `eyes`): the engine's World port on top of the same cluster, for
+* `world` (`world_faults`, `pings`): the engine's World port on top of the same cluster, for
   ``skerry run --world sim``.
 
 Determinism: the same seed gives the same events in the same order, in every process and on every machine. `trace`

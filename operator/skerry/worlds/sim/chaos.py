@@ -11,20 +11,23 @@ import msgspec
 
 from skerry.checker import PROPERTIES, check
 from skerry.checker.common import processes
+from skerry.engine.actions import Prepare
+from skerry.engine.observation import ReportState
 from skerry.history import History
 from skerry.history.records import HISTORY_VERSION, Footer, Header, HistoryRecord, PhaseEvent
+from skerry.observe.asks import Cadence
 from skerry.schema.verdict import Finding, Verdict
+from skerry.workload.log.clients import Asked
+from skerry.workload.log.load import LoadSpec
 from skerry.worlds.sim.chaos_faults import Faults
-from skerry.worlds.sim.clients import ClientHub
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.invariants import Invariants, Violation
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
 from skerry.worlds.sim.plan import CHAOS_BEGINS_NS, Plan, draw_plan
 from skerry.worlds.sim.ports import NodeFactory
-from skerry.worlds.sim.recorder import STATUS_EVERY_NS, Recorder
+from skerry.worlds.sim.recording import Recording
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry.worlds.sim.streams import Streams
-from skerry_broker.core.client import ClientConfig, Completed, Outcome
 from skerry_broker.core.node import Node
 
 TOPIC = "orders"
@@ -35,6 +38,14 @@ CONVERGE_WITHIN_NS = 20 * NS_PER_S
 STABLE_FOR_NS = 3 * NS_PER_S
 """I-LIV-1: no new term while nothing is broken."""
 DRAIN_WITHIN_NS = 40 * NS_PER_S
+LOOK_EVERY_NS = 250 * NS_PER_MS
+CADENCE = Cadence(status_ns=LOOK_EVERY_NS, metrics_ns=0, own_lag_ns=0, kept_links=False)
+"""Nobody verifies faults here, and no expectation is judged: the invariants see everything."""
+PREPARE_ID = 1
+DELIVERY_TIMEOUT_MS = 30_000
+REQUEST_TIMEOUT_MS = 3000
+RECORD_BYTES = 100
+"""Of no meaning here: batches are opaque."""
 EVENTS_MAX = 3_000_000
 CHECKED = [rule for rule in PROPERTIES if rule is not processes.PROPERTY]
 """The faults of a plan stand in no history, so whoever they restart would look like somebody else's deed."""
@@ -94,13 +105,12 @@ class SeedRun:
         )
         self.invariants.attach(self.cluster.hosts, lambda: self.cluster.scheduler.now_ns)
         self.invariants.on_violation = self.cluster.scheduler.stop
-        self.hub = ClientHub(self.cluster)
-        self.recorder = Recorder(self.cluster, self.hub, TOPIC, plan.partitions)
-        self.faults = Faults(self.cluster, self.invariants.truth, self.recorder, TOPIC)
+        self.recording = Recording(self.cluster, load_of(plan), cadence=CADENCE)
+        self.faults = Faults(self.cluster, self.invariants.truth, self.recording, TOPIC)
 
     def run(self) -> SeedResult:
-        recorder, cluster = self.recorder, self.cluster
-        recorder.add(
+        recording, cluster = self.recording, self.cluster
+        recording.add(
             Header(
                 HISTORY_VERSION,
                 f"chaos-seed-{self.plan.seed}",
@@ -125,10 +135,10 @@ class SeedRun:
             # A machine that raises is a crash of the product (or of this world), at this very event.
             where = traceback.format_exc(limit=-6)
             self.invariants.truth.violate("raised", -1, f"{type(error).__name__}: {error}\n{where}")
-        recorder.add(Footer(cluster.now_ns, bool(self.violations), self.violations[0].rule if self.violations else ""))
+        recording.add(Footer(cluster.now_ns, bool(self.violations), self.violations[0].rule if self.violations else ""))
         findings: list[Finding] = []
         if not self.violations:
-            findings = check(History(recorder.records), properties=CHECKED)
+            findings = check(History(recording.records), properties=CHECKED)
             findings = [finding for finding in findings if finding.verdict is not Verdict.PASS]
         return SeedResult(
             self.plan.seed,
@@ -138,8 +148,8 @@ class SeedRun:
             cluster.trace.digest(),
             self.violations,
             findings,
-            recorder.records,
-            recorder.acknowledged,
+            recording.records,
+            recording.workload.tally.acknowledged,
             self.invariants.checks,
             cluster.trace.last_lines(),
         )
@@ -162,28 +172,28 @@ class SeedRun:
         raise _Ended
 
     def _phase(self, name: str) -> None:
-        self.recorder.add(PhaseEvent(name, self.cluster.now_ns))
+        self.recording.add(PhaseEvent(name, self.cluster.now_ns))
 
     def _form(self) -> None:
         """An empty cluster founds itself, makes the topic and spreads it."""
         self._phase("Preflight")
         cluster, plan = self.cluster, self.plan
         cluster.start_all()
-        made: list[Completed] = []
-        self.recorder.create_topic(3, plan.min_in_sync_replicas, made.append)
+        topic = Prepare(PREPARE_ID, TOPIC, plan.partitions, 3, plan.min_in_sync_replicas)
+        self.recording.perform(topic)
         self._converge("never-formed", FORM_WITHIN_NS)
-        if not made or made[0].outcome is not Outcome.OK:
-            self._fail("never-formed", f"the topic was not created: {made}")
+        reports = {report.id: report for report in self.recording.take_reports()}
+        if reports[PREPARE_ID].state is not ReportState.DONE:
+            self._fail("never-formed", f"the topic was not created: {reports[PREPARE_ID]}")
         self._phase("SteadyState")
-        self._sample(None)
-        config = ClientConfig(idempotent=plan.idempotent)
-        self.recorder.start_producers(plan.producers, plan.records_per_second, plan.acks, config)
-        self.recorder.start_consumers(plan.consumers)
+        self.recording.observe()
+        self.recording.workload.start(cluster.now_ns)
+        self.recording.work(())
+        self._look(None)
 
-    def _sample(self, _: object) -> None:
-        self.recorder.sample_status()
+    def _look(self, _: object) -> None:
         self.invariants.look(self.cluster)
-        self.cluster.scheduler.post(self.cluster.now_ns + STATUS_EVERY_NS, self._sample)
+        self.cluster.scheduler.post(self.cluster.now_ns + LOOK_EVERY_NS, self._look)
 
     def _break(self) -> None:
         self._phase("Injecting")
@@ -198,7 +208,7 @@ class SeedRun:
         self.faults.heal_everything()
         self._phase("Recovering")
         self._converge("never-whole-again", CONVERGE_WITHIN_NS)
-        before = self.recorder.acknowledged_by_partition.copy()
+        before = self.recording.workload.tally.by_partition.copy()
         terms = self._terms()
         self._run_to(self.cluster.now_ns + STABLE_FOR_NS)
         if self._terms() != terms:
@@ -206,7 +216,7 @@ class SeedRun:
         reason = self._why_not_whole()
         if reason:
             self._fail("not-stable", f"whole once, then again not: {reason}")
-        for partition, count in enumerate(self.recorder.acknowledged_by_partition):
+        for partition, count in enumerate(self.recording.workload.tally.by_partition):
             if count <= before[partition]:
                 self._fail("writes-do-not-flow", f"no write to {TOPIC}-{partition} in {STABLE_FOR_NS / NS_PER_S} s")
 
@@ -228,31 +238,40 @@ class SeedRun:
 
     def _drain(self) -> None:
         self._phase("Draining")
-        self.recorder.stop()
+        workload = self.recording.workload
+        workload.stop(self.cluster.now_ns)
         deadline_ns = self.cluster.now_ns + DRAIN_WITHIN_NS
-        while not self.recorder.idle:
+        while not workload.idle:
             if self.cluster.now_ns >= deadline_ns:
                 self._fail("never-drained", "operations are still in flight")
             self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
-        finished: list[bool] = []
+        workload.read_everything(self.cluster.now_ns)
+        self.recording.work(())
         deadline_ns = self.cluster.now_ns + DRAIN_WITHIN_NS
-        self.recorder.read_everything(lambda: finished.append(True), deadline_ns)
-        while not finished:
+        while (ends := workload.ends) is None or len(ends) < self.plan.partitions:
             if self.cluster.now_ns >= deadline_ns:
                 self._fail("never-read", "the final read did not end")
             self._run_to(self.cluster.now_ns + 100 * NS_PER_MS)
         self._run_to(self.cluster.now_ns + NS_PER_S)
-        self.recorder.sample_status()
-        self.recorder.dump_replicas(self._high_watermarks())
+        high_watermarks = self._high_watermarks()
+        for dump in self.recording.dumps(high_watermarks):
+            self.recording.add(dump)
 
-    def _high_watermarks(self) -> list[int]:
-        found = [-1] * self.plan.partitions
+    def _high_watermarks(self) -> dict[int, int]:
+        found: dict[int, int] = {}
         for status in statuses(self.cluster):
             for part in status.partitions:
                 if part.partition.topic == TOPIC and part.high_watermark is not None:
                     number = part.partition.partition
-                    found[number] = max(found[number], part.high_watermark)
+                    found[number] = max(found.get(number, -1), part.high_watermark)
         return found
+
+
+def load_of(plan: Plan) -> LoadSpec:
+    asked = Asked(
+        TOPIC, plan.partitions, plan.acks.value, plan.idempotent, RECORD_BYTES, DELIVERY_TIMEOUT_MS, REQUEST_TIMEOUT_MS
+    )
+    return LoadSpec(asked, plan.producers, plan.consumers, plan.records_per_second)
 
 
 def document_of_plan(plan: Plan) -> str:

@@ -9,9 +9,10 @@ from skerry.worlds.sim.clients import SimClient
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.invariants.truth import Truth
 from skerry.worlds.sim.liveness import controller_of, statuses, why_not_whole
+from skerry.worlds.sim.log_clients import pack
 from skerry.worlds.sim.node_host import DiskSpeed
 from skerry.worlds.sim.plan import CONTROLLER, LEADER, Step, Verb
-from skerry.worlds.sim.recorder import Recorder, pack
+from skerry.worlds.sim.recording import Recording
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry_broker.core.api import (
     ClientRequest,
@@ -33,10 +34,10 @@ EXTRA_EVERY_NS = 50 * NS_PER_MS
 
 
 class Faults:
-    def __init__(self, cluster: Cluster, truth: Truth, recorder: Recorder, topic: str) -> None:
+    def __init__(self, cluster: Cluster, truth: Truth, recording: Recording, topic: str) -> None:
         self._cluster = cluster
         self._truth = truth
-        self._recorder = recorder
+        self._recording = recording
         self._topic = topic
         self._victims: dict[str, int] = {}
         """By the name of the fault: whom it hit, when the plan said only a role."""
@@ -177,13 +178,13 @@ class Faults:
         self._truth.lost_votes.add(victim)
 
     def _may_lose_a_disk(self) -> bool:
-        return not self._wiped and not why_not_whole(self._cluster, self._topic, self._recorder.partitions)
+        return not self._wiped and not why_not_whole(self._cluster, self._topic, self._recording.partitions)
 
     def _lost(self, victim: int, kind: str) -> None:
         self._wiped = True
         self._truth.lost_disks[victim] = self._cluster.hosts[victim].disk.directory_id
         now_ns = self._cluster.now_ns
-        self._recorder.add(FaultEvent(kind, 0, FaultStep.EFFECTIVE, now_ns, now_ns, kind=kind, groups=((victim,),)))
+        self._recording.add(FaultEvent(kind, 0, FaultStep.EFFECTIVE, now_ns, now_ns, kind=kind, groups=((victim,),)))
 
     def _fsync_error(self, step: Step) -> None:
         host = self._cluster.hosts[self._resolve(step)]
@@ -205,7 +206,7 @@ class Faults:
         """Another topic, made and deleted again under one name, and written to meanwhile."""
         self._move(step, CreateTopicRequest(EXTRA_TOPIC, 2, 3, 2, timeout_ms=MOVE_TIMEOUT_MS))
         if self._extra is None:
-            self._extra = self._recorder.hub.client(ClientConfig(), "extra producer")
+            self._extra = self._recording.hub.client(ClientConfig(), "extra producer")
             self._write_extra(0)
 
     def _delete_topic(self, step: Step) -> None:
@@ -221,7 +222,7 @@ class Faults:
         self._cluster.scheduler.post(self._cluster.now_ns + EXTRA_EVERY_NS, self._write_extra, number + 1)
 
     def _move(self, step: Step, request: ClientRequest) -> None:
-        client = self._recorder.hub.client(ClientConfig(), f"mover {step.at_ns}")
+        client = self._recording.hub.client(ClientConfig(), f"mover {step.at_ns}")
         self._movers.append(client)
         client.submit(Operation(request, delivery_timeout_ms=MOVE_TIMEOUT_MS), lambda result: None)
 

@@ -8,6 +8,7 @@ or dead process neither sends nor answers.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from skerry.engine.world import LinkKind, LinkView
@@ -19,13 +20,17 @@ from skerry_broker.core.types import Plane as BrokerPlane
 PING_EVERY_NS = 100 * NS_PER_MS
 FAILED_AFTER_NS = 300 * NS_PER_MS
 ROUND_TRIPS_KEPT = 5
+KEPT = 0
+"""In place of the number of a check: over the kept connection."""
+
+Done = Callable[[list[LinkView]], None]
 
 
 class Ping(NamedTuple):
     plane: BrokerPlane
     sent_ns: int
-    new: bool
-    """Over a connection opened for it."""
+    check: int
+    """Number of the check whose new connection it goes over, or `KEPT`."""
 
 
 class Pong(NamedTuple):
@@ -42,15 +47,30 @@ class _Pair:
         self.round_trips_ns: deque[int] = deque(maxlen=ROUND_TRIPS_KEPT)
 
 
+class _Check:
+    """New connections that one broker was asked to open. Over when all are answered, or after 300 ms."""
+
+    def __init__(self, source: int, links: dict[tuple[int, BrokerPlane], LinkView], done: Done) -> None:
+        self.source = source
+        self.links = links
+        self.unanswered = len(links)
+        self.done = done
+
+
 class Pinger:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._pairs: dict[tuple[int, int, BrokerPlane], _Pair] = {}
-        self._new: dict[tuple[int, int, BrokerPlane], LinkView] = {}
-        for source in cluster.broker_ids:
-            for target in cluster.broker_ids:
-                for plane in PEER_PLANES if source != target else ():
-                    self._pairs[source, target, plane] = _Pair(cluster.now_ns)
+        self._pairs: dict[int, dict[tuple[int, BrokerPlane], _Pair]] = {
+            source: {
+                (target, plane): _Pair(cluster.now_ns)
+                for target in cluster.broker_ids
+                if target != source
+                for plane in PEER_PLANES
+            }
+            for source in cluster.broker_ids
+        }
+        self._checks: dict[int, _Check] = {}
+        self._checks_begun = 0
         for host in cluster.hosts:
             host.on_other = self._received
         self._ping_all(None)
@@ -61,54 +81,76 @@ class Pinger:
 
     def _ping_all(self, _: object) -> None:
         now_ns = self._cluster.now_ns
-        for source, target, plane in self._pairs:
+        for source, pairs in self._pairs.items():
             if self._up(source):
-                self._cluster.network.send(source, target, plane, Ping(plane, now_ns, False))
+                for target, plane in pairs:
+                    self._cluster.network.send(source, target, plane, Ping(plane, now_ns, KEPT))
         self._cluster.scheduler.post(now_ns + PING_EVERY_NS, self._ping_all)
 
-    def check_new(self) -> None:
-        """Every running broker opens a new connection to every peer; the outcome is there after 300 ms."""
+    def check_new(self, broker_id: int, done: Done) -> None:
+        """The broker opens a new connection to every peer on every plane; ``done`` gets what came of them.
+
+        Nothing comes of a broker that is gone, or goes meanwhile. Checks do not wait for each other.
+        """
         now_ns = self._cluster.now_ns
-        for key in self._pairs:
-            source, target, plane = key
-            if self._up(source):
-                # Failed until answered.
-                self._new[key] = LinkView(source, target, Plane(plane.value), LinkKind.NEW, now_ns, False)
-                self._cluster.network.send(source, target, plane, Ping(plane, now_ns, True), new=True)
+        self._checks_begun = number = self._checks_begun + 1
+        # Failed until answered.
+        links = {
+            (target, plane): LinkView(broker_id, target, Plane(plane.value), LinkKind.NEW, now_ns, False)
+            for target, plane in self._pairs[broker_id]
+        }
+        self._checks[number] = _Check(broker_id, links, done)
+        if not self._up(broker_id) or not links:
+            self._cluster.scheduler.post(now_ns, self._end, number)
+            return
+        self._cluster.scheduler.post(now_ns + FAILED_AFTER_NS, self._end, number)
+        for target, plane in links:
+            self._cluster.network.send(broker_id, target, plane, Ping(plane, now_ns, number), new=True)
+
+    def _end(self, number: int) -> None:
+        check = self._checks.pop(number, None)
+        if check is not None:
+            check.done(list(check.links.values()) if self._up(check.source) else [])
 
     def _received(self, place: int, source: int, payload: object) -> None:
         """A payload that is not the node's: the runtime's own."""
         if not self._up(place):
             return
-        now_ns = self._cluster.now_ns
         if isinstance(payload, Ping):
-            if not payload.new:
-                self._pairs[place, source, payload.plane].arrived.append(now_ns)
-            self._cluster.network.send(place, source, payload.plane, Pong(payload), new=payload.new)
+            if payload.check == KEPT:
+                self._pairs[place][source, payload.plane].arrived.append(self._cluster.now_ns)
+            self._cluster.network.send(place, source, payload.plane, Pong(payload), new=payload.check != KEPT)
         elif isinstance(payload, Pong):
-            ping = payload.ping
-            round_trip_ns = now_ns - ping.sent_ns
-            if not ping.new:
-                pair = self._pairs[place, source, ping.plane]
-                pair.answered_ns = now_ns
-                pair.round_trips_ns.append(round_trip_ns)
-            elif round_trip_ns <= FAILED_AFTER_NS:
-                self._new[place, source, ping.plane] = LinkView(
-                    place, source, Plane(ping.plane.value), LinkKind.NEW, ping.sent_ns, True, rtt_ns=round_trip_ns
-                )
+            self._answered(place, source, payload.ping)
 
-    def views(self) -> tuple[LinkView, ...]:
-        """What the brokers that can answer now say of their connections."""
+    def _answered(self, place: int, source: int, ping: Ping) -> None:
+        now_ns = self._cluster.now_ns
+        round_trip_ns = now_ns - ping.sent_ns
+        if ping.check == KEPT:
+            pair = self._pairs[place][source, ping.plane]
+            pair.answered_ns = now_ns
+            pair.round_trips_ns.append(round_trip_ns)
+            return
+        check = self._checks.get(ping.check)
+        if check is None or check.links[source, ping.plane].ok:
+            return
+        check.links[source, ping.plane] = LinkView(
+            place, source, Plane(ping.plane.value), LinkKind.NEW, ping.sent_ns, True, rtt_ns=round_trip_ns
+        )
+        check.unanswered -= 1
+        if not check.unanswered:
+            self._end(ping.check)
+
+    def kept(self, broker_id: int) -> list[LinkView]:
+        """What a broker that can answer now says of its kept connections."""
         now_ns = self._cluster.now_ns
         found = []
-        for (source, target, plane), pair in self._pairs.items():
-            if not self._up(source):
-                continue
+        for (target, plane), pair in self._pairs[broker_id].items():
             silent_ns = now_ns - pair.answered_ns
             trips = sorted(pair.round_trips_ns)
             found.append(
                 LinkView(
-                    source,
+                    broker_id,
                     target,
                     Plane(plane.value),
                     LinkKind.KEPT,
@@ -119,6 +161,4 @@ class Pinger:
                     received_one_way=sum(at_ns > now_ns - FAILED_AFTER_NS for at_ns in pair.arrived),
                 )
             )
-        settled_ns = now_ns - FAILED_AFTER_NS
-        found += [view for view in self._new.values() if view.ok or view.sampled_ns <= settled_ns]
-        return tuple(found)
+        return found

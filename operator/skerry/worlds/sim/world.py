@@ -18,55 +18,38 @@ from skerry.engine.world import (
     ActionReport,
     Capabilities,
     Check,
-    CheckLinks,
-    Drain,
     Finish,
     Heal,
     HealAll,
     Inject,
     Observation,
-    PartitionAcks,
-    Prepare,
-    Record,
     ReportState,
-    StartProbe,
-    StartWorkload,
     Steps,
-    StopProbe,
-    WorkloadView,
 )
 from skerry.experiment.document import Experiment
 from skerry.history import History, HistoryWriter
-from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, Note, PhaseEvent
+from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, PhaseEvent
+from skerry.observe.asks import Cadence
 from skerry.runner.journal import JournalFile
 from skerry.schema.verdict import Finding, FindingKind, Verdict
-from skerry.worlds.sim.clients import ClientHub
+from skerry.workload.log.load import LoadSpec
 from skerry.worlds.sim.cluster import Cluster
-from skerry.worlds.sim.eyes import Eyes
 from skerry.worlds.sim.faults.registry import HANDLERS
 from skerry.worlds.sim.invariants import Invariants
-from skerry.worlds.sim.pings import FAILED_AFTER_NS, Pinger
-from skerry.worlds.sim.prober import Prober
-from skerry.worlds.sim.recorder import Recorder
+from skerry.worlds.sim.pings import Pinger
+from skerry.worlds.sim.recording import Recording
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry.worlds.sim.streams import Streams
 from skerry.worlds.sim.tasks import Tasks, Work
 from skerry.worlds.sim.world_faults import WorldFaults
-from skerry_broker.core.api import (
-    ClientRequest,
-    CreateTopicRequest,
-    ElectLeaderRequest,
-    ErrorCode,
-    TransferControllerRequest,
-)
-from skerry_broker.core.client import ClientConfig, Completed, Operation
 from skerry_broker.core.node import Node
-from skerry_broker.core.types import TIMING_PRESETS, Acks
+from skerry_broker.core.types import TIMING_PRESETS
 
 STARTED_WALL_NS = 1_750_000_000 * NS_PER_S
 """The simulated date; a constant, so that the same seed gives the same history."""
 CLOCK_ERROR_NS = 20 * NS_PER_MS
-FINAL_READ_WITHIN_NS = 30 * NS_PER_S
+CADENCE = Cadence(own_lag_ns=0)
+"""Virtual time waits for whoever records."""
 
 CAPABILITIES = capabilities_from(
     "sim",
@@ -83,10 +66,6 @@ class SimulatedRun(NamedTuple):
     finish: Finish
     history: History
     history_path: Path
-
-
-class PrepareFailed(Exception):
-    """The sentence says why."""
 
 
 class SimWorld:
@@ -109,8 +88,6 @@ class SimWorld:
         self._reports: list[ActionReport] = []
         self._findings: tuple[Finding, ...] | None = None
         self._finish: Finish | None = None
-        self._started = False
-        self._drained = False
         spec = experiment.spec
         self.invariants = Invariants()
         self.cluster = Cluster(
@@ -123,8 +100,9 @@ class SimWorld:
         )
         self.invariants.attach(self.cluster.hosts, self.now_ns)
         self._tasks = Tasks(self.cluster.scheduler)
-        self.recorder = Recorder(self.cluster, ClientHub(self.cluster), spec.topic.name, spec.topic.partitions)
-        self.recorder.add(
+        self._pinger = Pinger(self.cluster)
+        self.recording = self._new_recording(experiment)
+        self.recording.add(
             Header(
                 HISTORY_VERSION,
                 experiment.name,
@@ -137,14 +115,25 @@ class SimWorld:
                 clock_error_ns=CLOCK_ERROR_NS,
             )
         )
-        self.recorder.add(PhaseEvent("Starting", 0))
+        self.recording.add(PhaseEvent("Starting", 0))
         self.cluster.start_all()
-        self._prober = Prober(self.recorder)
-        self._pinger = Pinger(self.cluster)
-        names = frozenset(expectation.metric.name for expectation in spec.expect if expectation.metric is not None)
-        self._eyes = Eyes(self.cluster, self.recorder, self._pinger, STARTED_WALL_NS, str(spec.cluster.timing), names)
+        self.recording.observe()
         self._faults = WorldFaults(self.cluster, self.invariants.truth)
         self._journal = JournalFile(directory / "journal.jsonl")
+
+    def _new_recording(self, experiment: Experiment) -> Recording:
+        spec = experiment.spec
+        return Recording(
+            self.cluster,
+            LoadSpec.of(spec),
+            cadence=CADENCE,
+            timing=str(spec.cluster.timing),
+            started_wall_ns=STARTED_WALL_NS,
+            metrics=frozenset(each.metric.name for each in spec.expect if each.metric is not None),
+            stamps=frozenset(experiment.target.stamps or ()),
+            kept_links=self._pinger.kept,
+            check_new=self._pinger.check_new,
+        )
 
     # --- the World port -------------------------------------------------------------------------------------
 
@@ -156,30 +145,19 @@ class SimWorld:
         return self.cluster.scheduler.now_ns
 
     def observe(self) -> Observation:
+        recording = self.recording
         reports, self._reports = tuple(self._reports), []
-        recorder = self.recorder
         return Observation(
-            brokers=tuple(self._eyes.brokers.values()),
-            links=tuple(self._eyes.links.values()),
-            workload=WorkloadView(
-                self._started,
-                recorder.acknowledged,
-                recorder.acks_in_last_second(),
-                tuple(
-                    PartitionAcks(partition, count, recorder.last_ack_ns[partition])
-                    for partition, count in enumerate(recorder.acknowledged_by_partition)
-                ),
-                self._drained,
-            ),
-            reports=reports,
+            brokers=recording.observer.brokers(),
+            links=recording.observer.links(),
+            workload=recording.workload.view(self.now_ns()),
+            reports=reports + recording.take_reports(),
             findings=self._findings,
             abort=self._abort,
         )
 
     def perform(self, action: Action) -> None:
         match action:
-            case Record():
-                self.recorder.add(action.record)
             case Inject():
                 self._begin(action.id, self._faults.inject(action))
             case Heal():
@@ -188,26 +166,13 @@ class SimWorld:
             case HealAll():
                 self._faults.lift_everything()
                 self._done(action.id)
-            case Prepare():
-                self._begin(action.id, self._prepare(action))
-            case CheckLinks():
-                self._begin(action.id, self._check_links())
-            case Drain():
-                self._begin(action.id, self._drain())
             case Check():
                 self._check()
                 self._done(action.id)
-            case StartWorkload():
-                self._start_workload()
-                self._done(action.id)
-            case StartProbe():
-                self._prober.start(action)
-                self._done(action.id)
-            case StopProbe():
-                self._prober.stop(action.probe)
-                self._done(action.id)
             case Finish():
                 self._finish = action
+            case _:
+                self.recording.perform(action)
 
     def report(self, report: ActionReport) -> None:
         self._reports.append(report)
@@ -228,11 +193,11 @@ class SimWorld:
         finally:
             self._journal.close()
         assert self._finish is not None
-        history = History(self.recorder.records)
+        history = History(self.recording.records)
         path = self._directory / "history.jsonl"
         with path.open("wb") as lines:
             writer = HistoryWriter(lines)
-            for record in self.recorder.records:
+            for record in self.recording.records:
                 writer.append(record)
         return SimulatedRun(self._finish, history, path)
 
@@ -245,76 +210,20 @@ class SimWorld:
         before_ns = self.now_ns()
         wall_ns = STARTED_WALL_NS + before_ns
         self._reports.append(ActionReport(action_id, ReportState.STARTED, before_ns, before_wall_ns=wall_ns))
-        state, error = ReportState.DONE, ""
-        try:
-            yield from work
-        except PrepareFailed as failure:
-            state, error = ReportState.FAILED, str(failure)
-        self._reports.append(ActionReport(action_id, state, before_ns, self.now_ns(), wall_ns, error))
+        yield from work
+        self._reports.append(ActionReport(action_id, ReportState.DONE, before_ns, self.now_ns(), wall_ns))
 
     def _done(self, action_id: int) -> None:
         now_ns = self.now_ns()
         self._reports.append(ActionReport(action_id, ReportState.DONE, now_ns, now_ns, STARTED_WALL_NS + now_ns))
 
-    def _prepare(self, action: Prepare) -> Work:
-        create = CreateTopicRequest(
-            action.topic, action.partitions, action.replication_factor, action.min_in_sync_replicas
-        )
-        requests: list[ClientRequest] = [create]
-        if action.controller >= 0:
-            requests.append(TransferControllerRequest(action.controller))
-        requests += [ElectLeaderRequest(action.topic, partition, ordinal) for partition, ordinal in action.leaders]
-        client = self.recorder.hub.client(ClientConfig(idempotent=False), f"prepare {action.id}")
-        for request in requests:
-            done: list[Completed] = []
-            client.submit(Operation(request), done.append)
-            yield lambda: bool(done)  # noqa: B023 (asked only before the next one is made)
-            if request is create and done[0].error not in (ErrorCode.NONE, ErrorCode.TOPIC_EXISTS):
-                raise PrepareFailed(f"topic {action.topic} was not created: {done[0].error} {done[0].message}")
-
-    def _check_links(self) -> Work:
-        self._pinger.check_new()
-        yield FAILED_AFTER_NS + NS_PER_MS
-
-    def _start_workload(self) -> None:
-        if self._started:
-            return
-        self._started = True
-        workload = self._experiment.spec.workload
-        self.recorder.start_producers(
-            workload.producers,
-            workload.rate_per_second,
-            Acks(workload.acks.value),
-            ClientConfig(idempotent=workload.idempotent, delivery_timeout_ms=10_000),
-        )
-        self.recorder.start_consumers(workload.consumers)
-
-    def _drain(self) -> Work:
-        recorder = self.recorder
-        recorder.stop()
-        self._prober.stop()
-        yield lambda: recorder.idle and self._prober.idle
-        finished: list[bool] = []
-        deadline_ns = self.now_ns() + FINAL_READ_WITHIN_NS
-        ends = recorder.read_everything(lambda: finished.append(True), deadline_ns)
-        yield lambda: bool(finished) or self.now_ns() > deadline_ns
-        for partition in range(recorder.partitions):
-            if partition not in ends:
-                seconds = FINAL_READ_WITHIN_NS // NS_PER_S
-                recorder.add(
-                    Note(self.now_ns(), f"partition {partition} could not be read to its end within {seconds} s")
-                )
-        yield NS_PER_S
-        recorder.dump_replicas([ends.get(partition, -1) for partition in range(recorder.partitions)])
-        self._drained = True
-
     def _check(self) -> None:
-        recorder = self.recorder
+        recording = self.recording
         invariants = self._invariant_findings()
         for seen in invariants:
-            recorder.add(seen)
-        recorder.add(Footer(self.now_ns(), bool(self._abort), self._abort))
-        self._findings = (*(seen.finding for seen in invariants), *judge(History(recorder.records), self._experiment))
+            recording.add(seen)
+        recording.add(Footer(self.now_ns(), bool(self._abort), self._abort))
+        self._findings = (*(seen.finding for seen in invariants), *judge(History(recording.records), self._experiment))
 
     def _invariant_findings(self) -> list[FindingSeen]:
         """One for each invariant that broke, at the moment at which it first did."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.runner.skew import KEPT_NS, ClockSkew, Offset
+from skerry.observe.skew import KEPT_NS, ClockSkew, Offset
 
 MS = 1_000_000
 WALL_NS = 1_800_000_000_000 * MS
