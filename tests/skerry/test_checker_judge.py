@@ -109,6 +109,76 @@ def test_no_finding_is_the_worst_finding():
     assert verdict_of([]) is Verdict.INCONCLUSIVE
 
 
+# --- the recorder's clock ---------------------------------------------------------------------------------
+
+
+def moved(record, by_ns):
+    return replace(record, invoked_ns=record.invoked_ns + by_ns, completed_ns=record.completed_ns + by_ns)
+
+
+def test_a_clock_that_went_back_blames_nobody():
+    """Five seconds back between a leader's last answer and its successor's first: it looks as if the old one had
+    answered after the new one."""
+    second = 10**9
+    old = Produce(
+        1, "t", 0, 9 * second, 9 * second + 1, Outcome.OK, "All", VALUE, 1, base_offset=0, leader=1, leader_epoch=1
+    )
+    new = Produce(
+        1,
+        "t",
+        0,
+        10 * second,
+        10 * second + 1,
+        Outcome.OK,
+        "All",
+        VALUE + 1,
+        1,
+        base_offset=1,
+        leader=2,
+        leader_epoch=2,
+    )
+    dumps = [
+        ReplicaDump("t", 0, n, 0, 2, 2, (DumpedBatch(0, 1, VALUE, 1, 5), DumpedBatch(1, 2, VALUE + 1, 1, 5)))
+        for n in (0, 1, 2)
+    ]
+    reads = [
+        Fetch(
+            9,
+            "t",
+            0,
+            15 * second,
+            15 * second + 1,
+            Outcome.OK,
+            0,
+            0,
+            (VALUE, VALUE + 1),
+            2,
+            leader=2,
+            leader_epoch=2,
+            final=True,
+        ),
+        Fetch(9, "t", 0, 16 * second, 16 * second + 1, Outcome.OK, 2, 2, (), 2, leader=2, leader_epoch=2, final=True),
+    ]
+    assert verdict_of(check(History([HEADER, old, new, *reads, *dumps, Footer(20 * second)]))) is Verdict.PASS
+    findings = check(History([HEADER, old, moved(new, -5 * second), *reads, *dumps, Footer(20 * second)]))
+    assert verdict_of(findings) is Verdict.INCONCLUSIVE
+    told = {finding.rule for finding in findings if finding.reason == "ClockWentBack"}
+    assert told == {"clock", "stale-epoch-ack", "high-watermark-monotonic", "linearizable"}
+    assert "the recorder's clock went back by 4.000 s" in next(f.message for f in findings if f.rule == "clock")
+
+
+def test_an_answer_before_its_question_is_an_error_of_the_recording():
+    early = replace(GOOD[1], invoked_ns=3_000_000_000)
+    findings = check(History([GOOD[0], early, *GOOD[2:]]))
+    assert verdict_of(findings) is Verdict.INCONCLUSIVE
+    assert "a write was answered 3.000 s before it was sent" in next(f.message for f in findings if f.rule == "clock")
+
+
+def test_a_lost_write_is_lost_whatever_the_clock_did():
+    early = replace(GOOD[1], invoked_ns=3_000_000_000, base_offset=7)
+    assert verdict_of(check(History([GOOD[0], early, *GOOD[2:]]))) is Verdict.FAIL
+
+
 # --- models ---------------------------------------------------------------------------------------------
 
 

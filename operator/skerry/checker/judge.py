@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from skerry.checker.common.clock import REASON as CLOCK_WENT_BACK
+from skerry.checker.common.clock import clock_trouble
 from skerry.checker.expectations.evaluate import evaluate
 from skerry.checker.findings import undecided
 from skerry.checker.model import Model
@@ -41,11 +43,15 @@ def judge(
     model, problem = model_of(history)
     if model is None:
         return findings + ([problem] if problem is not None else [])
+    trouble = clock_trouble(history)
     evidence, guarantees = model.prepare(history, experiment)
     for rule in model.properties if properties is None else properties:
-        findings += run_property(rule, evidence, guarantees)
+        if trouble and rule.timed:
+            findings.append(undecided(rule.name, CLOCK_WENT_BACK, f"not judged: {trouble}", kind=rule.kind))
+        else:
+            findings += run_property(rule, evidence, guarantees)
     if experiment is not None:
-        findings += evaluate(history, experiment, model.expectations)
+        findings += evaluate(history, experiment, model.expectations, trouble)
     return findings
 
 

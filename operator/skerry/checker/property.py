@@ -25,6 +25,8 @@ class Property:
     definition: str
     check: CheckFunction
     kind: FindingKind = FindingKind.SAFETY
+    timed: bool = False
+    """It compares moments of the run's clock, so it says nothing when that went back (``common.clock``)."""
 
 
 def run_property(rule: Property, evidence: object, guarantees: object) -> list[Finding]:

@@ -32,7 +32,7 @@ Count = Annotated[int, Meta(ge=0, le=100_000)]
 Node = Annotated[int, Meta(ge=-2, le=98)]
 """One of the brokers of the run, which a document has at most 99 of; -1 and -2 where a field says so."""
 Index = Annotated[int, Meta(ge=-1, le=998)]
-"""Of a partition; a topic has at most 999."""
+"""The number of a partition; a topic has at most 999 of them."""
 
 
 class Outcome(StrEnum):

@@ -166,6 +166,11 @@ THE_RECORDING = (
         "report it, with the history",
     ),
     _reason(
+        "ClockWentBack",
+        "the clock of the recording process went back, so nothing can be judged in time",
+        "run it again, on a machine whose boot clock stands still for nobody",
+    ),
+    _reason(
         "WriteRecordedTwice",
         "one write stands twice in the recording, which gives every record a number of its own",
         "report it, with the history, unless somebody edited the recording",

@@ -16,10 +16,17 @@ RUNNER = -1
 _RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
 
 
-def evaluate(history: History, experiment: Experiment, rules: Mapping[str, Rule]) -> list[Finding]:
-    """One finding per expectation, in the order of the document; ``rules``: those of the model. Never raises."""
+def evaluate(
+    history: History, experiment: Experiment, rules: Mapping[str, Rule], clock_trouble: str = ""
+) -> list[Finding]:
+    """One finding per expectation, in the order of the document; ``rules``: those of the model. ``clock_trouble``: what
+    shows that the run's clock went back, so that nothing can be judged in time; empty: nothing. Never raises."""
     run = RunFacts(history, experiment)
-    return [_finding(run, expectation, _judged(run, expectation, rules)) for expectation in experiment.spec.expect]
+    expected = experiment.spec.expect
+    if clock_trouble:
+        said = unknown("ClockWentBack", f"not judged: {clock_trouble}")
+        return [_finding(run, expectation, said) for expectation in expected]
+    return [_finding(run, expectation, _judged(run, expectation, rules)) for expectation in expected]
 
 
 def _judged(run: RunFacts, expectation: Expectation, rules: Mapping[str, Rule]) -> Judged:

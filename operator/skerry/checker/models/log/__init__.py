@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from skerry.checker.common import processes, recording, stalls
+from skerry.checker.common import clock, processes, recording, stalls
 from skerry.checker.expectations import RULES
 from skerry.checker.model import Model
 from skerry.checker.models.log import (
@@ -44,6 +44,7 @@ from skerry.history import History
 
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
+    clock.PROPERTY,
     processes.PROPERTY,
     accounting.PROPERTY,
     lost_write.PROPERTY,

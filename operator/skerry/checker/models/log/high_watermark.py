@@ -100,4 +100,4 @@ def _first_fall(told: list[_Told], clock_error_ns: int) -> tuple[_Told, _Told] |
     return None
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)

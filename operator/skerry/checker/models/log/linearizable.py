@@ -104,4 +104,4 @@ def _name(operation: HistoryRecord | None) -> str:
             return "an operation"
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)

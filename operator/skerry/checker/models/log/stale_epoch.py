@@ -84,4 +84,4 @@ def _late(operation: Produce | Fetch, newer: Produce | Fetch, clock_error_ns: in
     return operation.invoked_ns > newer.completed_ns + clock_error_ns
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)

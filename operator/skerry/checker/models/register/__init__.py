@@ -10,7 +10,7 @@ What is guaranteed does not depend on how a put was asked for: a store of regist
 
 from __future__ import annotations
 
-from skerry.checker.common import recording, stalls
+from skerry.checker.common import clock, processes, recording, stalls
 from skerry.checker.model import Model
 from skerry.checker.models.register import (
     availability,
@@ -29,6 +29,8 @@ from skerry.history import History
 
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
+    clock.PROPERTY,
+    processes.PROPERTY,
     lost_put.PROPERTY,
     counted.PROPERTY,
     unwritten_value.PROPERTY,

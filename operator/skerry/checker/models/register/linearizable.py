@@ -58,4 +58,4 @@ def explain(key: Key, violation: Violation) -> str:
     )
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)

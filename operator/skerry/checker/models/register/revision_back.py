@@ -67,4 +67,4 @@ def _placed(operation: RegisterOperation) -> bool:
     return operation.outcome is Outcome.OK and operation.store_revision >= 0
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)
