@@ -66,6 +66,11 @@ def undecided(
     )
 
 
+def not_judged(what: str) -> Finding:
+    """The one finding of a check that came to no end; ``what`` says why."""
+    return undecided("check", "CheckerCrashed", f"{what}; nothing is known about this run", kind=FindingKind.RUN)
+
+
 def plural(count: int, noun: str, many: str = "") -> str:
     """``1 record``, ``1,204 records``."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from skerry.checker import check, document_of
+from skerry.cli.deadline import within_deadline
 from skerry.cli.documents import read_document
 from skerry.cli.errors import CommandError, name_of_input, open_input, output_error, read_error
 from skerry.cli.names import STANDARD_INPUT
@@ -49,9 +50,9 @@ def judge_recording(path: Path, command: str) -> tuple[RunReport, History, Exper
     history = read_recording(path)
     experiment, _ = document_of(history)
     aborted = history.footer is not None and history.footer.aborted
-    report = make_report(
-        experiment, history, check(history), f"skerry {command} {shlex.quote(str(path))}", "Aborted" if aborted else ""
-    )
+    findings = within_deadline(lambda: check(history))
+    replay = f"skerry {command} {shlex.quote(str(path))}"
+    report = make_report(experiment, history, findings, replay, "Aborted" if aborted else "")
     return report, history, experiment
 
 

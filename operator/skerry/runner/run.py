@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from skerry.checker import judge
 from skerry.engine.world import Action, ActionReport, Check, Record, ReportState, WorkloadView
 from skerry.experiment.document import Experiment
 from skerry.history.codec import read_history
@@ -20,6 +19,7 @@ from skerry.history.records import Footer, Header, Note
 from skerry.history.run import History
 from skerry.observe.observer import Observer
 from skerry.runner.clock import RunClock
+from skerry.runner.judging import judged_apart
 from skerry.runner.recorder import Recorder
 from skerry.runner.sampling import Process, Sampling
 from skerry.runner.workload import Dumps, RunError, WorkloadDriver
@@ -124,7 +124,7 @@ class Run:
 
     async def _check(self) -> None:
         self.recorder.close(Footer(self.clock.now_ns(), aborted=bool(self.abort_reason), reason=self.abort_reason))
-        self.findings = await asyncio.to_thread(lambda: tuple(judge(self.history(), self.experiment)))
+        self.findings = await judged_apart(self.recorder.path)
 
     async def _report_around(self, action_id: int, work: Coroutine[Any, Any, None]) -> None:
         before_ns, wall_ns = self.clock.now_ns(), self.clock.wall_ns()
