@@ -28,6 +28,7 @@ KINDS = {
     "pods": "Pod",
     "configmaps": "ConfigMap",
     "events": "Event",
+    "limitranges": "LimitRange",
     "services": "Service",
     "namespaces": "Namespace",
     "statefulsets": "StatefulSet",

@@ -92,11 +92,25 @@ async def test_everything_in_order(cluster, kube):
         "Pod Security",
         "injector",
         "policies",
+        "limits",
         "clocks",
         "new connections",
         "kept-open connections",
     ]
     assert cluster.writes == []
+
+
+async def test_a_cpu_limit_that_the_workload_pod_would_be_given_is_told(cluster, kube):
+    limits = [{"type": "Pod", "max": {"cpu": "4"}}, {"type": "Container", "default": {"cpu": "60m"}}]
+    cluster.put({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}})
+    state, found = (await examined(kube))["limits"]
+    assert state == State.WARN
+    assert found.startswith("LimitRange `small` gives the workload pod a CPU limit of 60m")
+
+
+async def test_limits_that_may_not_be_read_are_unknown(cluster, kube):
+    cluster.denied.add(("list", "limitranges"))
+    assert (await examined(kube))["limits"][0] == State.UNKNOWN
 
 
 def not_served(api: FakeApi) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -63,6 +63,22 @@ def security_check(namespace: JsonObject) -> Check:
     if level == UNLABELLED:
         return Check("Pod Security", State.OK, "the namespace enforces no level of its own")
     return Check("Pod Security", State.OK, f"the namespace enforces {level}")
+
+
+def limits_check(ranges: Iterable[JsonObject]) -> Check:
+    """A CPU limit that containers are given which ask for none: the workload's and the brokers' among them."""
+    for each in ranges:
+        for limit in (each.get("spec") or {}).get("limits") or []:
+            cpu = (limit.get("default") or {}).get("cpu") if limit.get("type") == "Container" else None
+            if cpu:
+                return Check(
+                    "limits",
+                    State.WARN,
+                    f"LimitRange `{each['metadata']['name']}` gives the workload pod a CPU limit of {cpu}: what it is "
+                    "kept from seeing in time is Inconclusive, `Stalled`",
+                    "a higher default, or a namespace without one",
+                )
+    return Check("limits", State.OK, "no LimitRange gives the workload pod a CPU limit")
 
 
 def definition_check(served: JsonObject | None, own: JsonObject) -> Check:

@@ -40,6 +40,7 @@ from skerry.worlds.kubernetes.diagnosis import (
     enforcement_checks,
     experiments_check,
     injector_check,
+    limits_check,
     namespace_check,
     operator_check,
     policies_check,
@@ -49,6 +50,7 @@ from skerry.worlds.kubernetes.diagnosis import (
 )
 from skerry.worlds.kubernetes.enforcement import Enforcement, Impossible, measure
 from skerry.worlds.kubernetes.grants import GRANTS, INJECTOR_GRANT, Grant, missing, missing_by_roles
+from skerry.worlds.kubernetes.kinds import LIMIT_RANGES
 from skerry.worlds.kubernetes.names import GROUP, PLURAL
 from skerry.worlds.kubernetes.opt_ins import OptIns
 from skerry.worlds.kubernetes.policy import voiding
@@ -106,6 +108,7 @@ class Doctor:
             ("Pod Security", self._security),
             ("injector", self._injector),
             ("policies", self._standing),
+            ("limits", self._limits),
             ("clocks", self._clocks),
             ("network", self._network),
             ("Prometheus", self._prometheus),
@@ -212,6 +215,9 @@ class Doctor:
         standing = await self._kube.list(NETWORK_POLICIES)
         voiders = voiding(standing, self._pods, labels_of(self._namespace), combinations(pods, 2), ports)
         return [policies_check([voider.sentence for voider in voiders])]
+
+    async def _limits(self) -> list[Check]:
+        return [limits_check(await self._kube.list(LIMIT_RANGES))]
 
     async def _clocks(self) -> list[Check]:
         if self._brokers is None:

@@ -30,6 +30,7 @@ class Kind(NamedTuple):
 PODS = Kind("", "v1", "pods")
 CONFIG_MAPS = Kind("", "v1", "configmaps")
 EVENTS = Kind("", "v1", "events")
+LIMIT_RANGES = Kind("", "v1", "limitranges")
 SERVICES = Kind("", "v1", "services")
 NAMESPACES = Kind("", "v1", "namespaces", namespaced=False)
 STATEFUL_SETS = Kind("apps", "v1", "statefulsets")
