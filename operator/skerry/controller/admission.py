@@ -85,15 +85,17 @@ async def _try(
 ) -> Accepted | Refusal:
     """One look at everything. Raises KubeError."""
     stateful_set = experiment.spec.cluster.stateful_set or ""
+
+    def before() -> str:
+        return tools.admission_queue.before(kube.namespace, stateful_set, place_of(resource))
+
+    if lease is not None and (other := before()):  # many that wait do not keep the API server busy
+        return _busy(stateful_set, other)
     refusal = await namespace_refusal(kube)
     if refusal is not None:
         return refusal
-    if lease is not None:
-        other = await lease.held_by_another() or tools.admission_queue.before(
-            kube.namespace, stateful_set, place_of(resource)
-        )
-        if other:
-            return _busy(stateful_set, other)
+    if lease is not None and (other := await lease.held_by_another() or before()):
+        return _busy(stateful_set, other)
     answer = await tools.preflight(kube, experiment, tools.settings(kube.namespace))
     if isinstance(answer, Refusal):
         return answer

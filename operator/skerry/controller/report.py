@@ -14,8 +14,8 @@ from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Finding, FindingKind, Verdict
-from skerry.worlds.kubernetes.api import CONFIG_MAPS, Kube
-from skerry.worlds.kubernetes.names import Artefact, labels, owner_reference, report_name
+from skerry.worlds.kubernetes.api import CONFIG_MAPS, Kube, KubeError
+from skerry.worlds.kubernetes.names import Artefact, is_ours, labels, owner_reference, report_name
 
 BYTES_MAX = 900 * 1024
 """Of all files, compressed. A ConfigMap holds 1 MiB."""
@@ -76,12 +76,14 @@ def config_map(resource: JsonObject, content: Packed) -> JsonObject:
 
 
 async def store(kube: Kube, resource: JsonObject, content: Packed) -> str:
-    """The name of the ConfigMap. One that stands under this name is replaced: it is of an earlier attempt, or of an
-    experiment that had this name before. Raises KubeError."""
+    """The name of the ConfigMap. One of ours that stands under this name is replaced: it is of an earlier attempt, or
+    of an experiment that had this name before. Raises KubeError, also when it is somebody else's."""
     manifest = config_map(resource, content)
     name = str(manifest["metadata"]["name"])
     standing = await kube.get(CONFIG_MAPS, name)
     if standing is not None:
+        if not is_ours(standing):
+            raise KubeError(409, "NotOurs", f"there is a ConfigMap {name} that is not Skerry's")
         await kube.delete(CONFIG_MAPS, name, uid=standing["metadata"]["uid"])
     await kube.create(CONFIG_MAPS, manifest)
     return name

@@ -44,8 +44,8 @@ def interruption(status: JsonObject) -> Interruption | None:
         return None
     try:
         entries = decode(lines)
-    except JournalError as error:
-        return Interruption(f"its journal cannot be read ({error})", UNSEEN_IDS)
+    except (JournalError, RecursionError) as error:  # brackets within brackets: nobody of us writes such a line
+        return Interruption(f"its journal cannot be read ({str(error) or type(error).__name__})", UNSEEN_IDS)
     last_id = max((entry.id for entry in entries), default=0) + UNSEEN_IDS
     why = interrupted_run(entries)
     if not entries:

@@ -15,8 +15,9 @@ from skerry.engine.actions import Finish
 from skerry.experiment import Finding, FindingKind, Verdict, load_document
 from skerry.history.run import History
 from skerry.report.model import make_report
-from skerry.worlds.kubernetes.api import CONFIG_MAPS
+from skerry.worlds.kubernetes.api import CONFIG_MAPS, KubeError
 from skerry.worlds.kubernetes.drive import RunEnd, broken_off
+from skerry.worlds.kubernetes.names import Artefact, labels
 
 _random = random.Random(7)
 
@@ -75,10 +76,18 @@ def test_a_report_of_any_size_fits():
     assert sum(map(len, content.files.values())) <= BYTES_MAX
 
 
+async def test_what_is_somebody_elses_is_never_replaced(lab):
+    lab.kube.put(CONFIG_MAPS, {"metadata": {"name": "skerry-story-report"}, "data": {"theirs": "x"}})
+    with pytest.raises(KubeError, match="a ConfigMap skerry-story-report that is not Skerry's"):
+        await store(lab.kube, lab.resource(), packed({"report.json": b"{}"}, report()))
+    assert lab.kube.find(CONFIG_MAPS, "skerry-story-report")["data"] == {"theirs": "x"}
+
+
 async def test_it_replaces_what_stood_there(lab):
     resource = lab.resource()
     content = packed({"report.json": b"{}"}, report())
-    lab.kube.put(CONFIG_MAPS, {"metadata": {"name": "skerry-story-report"}, "binaryData": {"old": "x"}})
+    earlier = {"name": "skerry-story-report", "labels": labels("story", Artefact.REPORT)}
+    lab.kube.put(CONFIG_MAPS, {"metadata": earlier, "binaryData": {"old": "x"}})
     for _ in range(2):
         assert await store(lab.kube, resource, content) == "skerry-story-report"
         stored = lab.kube.find(CONFIG_MAPS, "skerry-story-report")

@@ -112,3 +112,8 @@ def test_findings_are_not_its_business():
 def test_more_than_it_can_hold_is_not_injected():
     with pytest.raises(KubeError, match="401 occurrences may be in effect at once"):
         fitting([inject(number) for number in range(401)])
+
+
+def test_a_line_that_nobody_of_us_wrote_is_no_bug_of_ours():
+    found = interruption({"workload": "w", "journal": ["[" * 100_000, "[]"]})
+    assert found.why.startswith("its journal cannot be read")

@@ -153,3 +153,10 @@ def test_a_container_that_is_restarted_in_place_can_be_held_only_with_file_and_v
         lacking()
         assert not broker_set(stateful_set).restart_hold
         container["env"], container["volumeMounts"], pod["volumes"] = kept
+
+
+def test_brokers_in_the_network_of_their_nodes_are_refused(stateful_set):
+    """No policy holds there, and an injector with NET_ADMIN would be in the node's own network."""
+    pod_of(stateful_set)["hostNetwork"] = True
+    with pytest.raises(ClusterProblem, match="hostNetwork"):
+        broker_set(stateful_set)

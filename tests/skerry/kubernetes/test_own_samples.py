@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -100,6 +101,37 @@ async def test_what_prometheus_is_asked(query: str, sent: str) -> None:
 async def test_a_prometheus_that_is_not_there_is_named() -> None:
     with pytest.raises(PrometheusError, match=r"Prometheus at http://127.0.0.1:9 did not answer the query .*: max"):
         await prometheus_samples("http://127.0.0.1:9", QUERY, "orders", 7)
+
+
+async def test_neither_user_nor_password_are_told() -> None:
+    with pytest.raises(PrometheusError) as caught:
+        await prometheus_samples("http://me:secret@127.0.0.1:9", QUERY, "orders", 7)
+    assert str(caught.value).startswith("Prometheus at http://127.0.0.1:9 did not answer")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["endless", "elsewhere"])
+async def test_what_is_no_prometheus_costs_little(kind: str) -> None:
+    """The author of a document chooses the address: no endless body, and no way from there to another server."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        if kind == "elsewhere":
+            raise web.HTTPFound("/another")
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b"x" * (1 << 20))
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with TestServer(app, host="127.0.0.1") as server:
+        with pytest.raises(PrometheusError):
+            await prometheus_samples(str(server.make_url("/")), QUERY, "orders", 7)
+    assert asked == ["/api/v1/query"]
 
 
 def test_only_what_the_document_asks_for_is_taken() -> None:

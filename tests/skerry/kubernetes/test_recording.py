@@ -15,6 +15,7 @@ from skerry.engine.world import Drain
 from skerry.experiment import load_document
 from skerry.runner.messages import Events
 from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.names import Artefact, labels
 from skerry.worlds.kubernetes.recording import NotStarted, Pace, Recording
 from skerry.worlds.kubernetes.workload import PulledImage, WorkloadError
 
@@ -112,7 +113,8 @@ async def test_a_run_that_lost_its_recorder_gets_no_second_one(api: FakeApi, pod
 
 async def test_a_job_that_an_earlier_experiment_left_is_not_ours(api: FakeApi, pod: ScriptedPod, make: Make) -> None:
     owner = {"uid": "uid-of-an-earlier-demo", "name": "demo"}
-    api.put({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": WORKLOAD, "ownerReferences": [owner]}})
+    metadata = {"name": WORKLOAD, "ownerReferences": [owner], "labels": labels("demo", Artefact.WORKLOAD)}
+    api.put({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata})
     await make().start()
     assert api.writes == [f"delete jobs/{WORKLOAD}", f"create jobs/{WORKLOAD}"]
     assert len(pod.began) == 1
@@ -290,3 +292,11 @@ def failed(api: FakeApi, uid: str, why: str = "failed quota: q: must specify lim
             "message": f'Error creating: pods "x" is forbidden: {why}',
         }
     )
+
+
+async def test_a_job_of_somebody_else_is_left_alone(api: FakeApi, make: Make) -> None:
+    api.put(EXPERIMENT)
+    api.put({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": WORKLOAD}})
+    with pytest.raises(NotStarted, match=f"there is a Job {WORKLOAD} that is not Skerry's"):
+        await make().start()
+    assert api.find("jobs", WORKLOAD) is not None

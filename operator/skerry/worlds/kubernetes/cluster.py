@@ -91,6 +91,11 @@ def broker_set(stateful_set: JsonObject) -> BrokerSet:
             "on, so remove `ordinals.start`"
         )
     pod: JsonObject = spec["template"]["spec"]
+    if pod.get("hostNetwork"):
+        raise ClusterProblem(
+            f"StatefulSet `{name}` uses the network of its nodes (`hostNetwork`): NetworkPolicies do not hold there, "
+            "and what is done in that network hits others; give its pods a network of their own"
+        )
     container = _container(name, pod)
     ports = {plane: _port(name, container, port_name) for plane, port_name in PORT_NAMES.items()}
     admin_port = _port(name, container, ADMIN_PORT)

@@ -21,6 +21,9 @@ PROMQL = "promql"
 QUERY_LABEL = "query"
 QUERY_TIMEOUT_S = 5.0
 SERIES_MAX = 200
+BODY_BYTES_MAX = 4 << 20
+"""Of an answer; what is longer comes from no Prometheus that was asked for one instant."""
+CREDENTIALS = re.compile(r"//[^/@]*@")
 TOPIC_PLACE = re.compile(r"\$topic\b")
 
 OwnMetrics = Callable[[], Iterable[tuple[str, dict[str, str], float]]]
@@ -80,13 +83,27 @@ async def prometheus_samples(url: str, query: str, topic: str, at_ns: int) -> li
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{url.rstrip('/')}/api/v1/query", params={"query": asked}) as response,
+            session.get(f"{url.rstrip('/')}/api/v1/query", params={"query": asked}, allow_redirects=False) as response,
         ):
-            body = await response.read()
+            body = await _bounded_body(response)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        reason = str(error) or type(error).__name__
-        raise PrometheusError(f"Prometheus at {url} did not answer the query ({reason}): {query}") from None
+        reason = type(error).__name__  # its text may hold what the URL held
+        raise PrometheusError(f"Prometheus at {shown(url)} did not answer the query ({reason}): {query}") from None
     return samples_of(body, query, at_ns)
+
+
+def shown(url: str) -> str:
+    """The URL without user and password."""
+    return CREDENTIALS.sub("//", url)
+
+
+async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    async for piece in response.content.iter_chunked(1 << 16):
+        body += piece
+        if len(body) > BODY_BYTES_MAX:
+            raise aiohttp.ClientPayloadError("too long")
+    return body
 
 
 def samples_of(body: bytes, query: str, at_ns: int) -> list[MetricSample]:

@@ -40,6 +40,7 @@ from skerry.worlds.kubernetes.trial import TrialSettings, refused_creation
 INJECTED = frozenset(feature for handler in HANDLERS.values() for feature in handler.injected)
 """What takes an ephemeral container."""
 DRY_RUN_NAME = "injector-dry-run"
+SENTENCE_MAX = 300
 
 
 class Settings(TrialSettings, Protocol):
@@ -211,11 +212,17 @@ async def injector_refusal(kube: Kube, namespace: JsonObject, pod: str, containe
             return Refusal(
                 "PodSecurity",
                 f"Pod Security of namespace {kube.namespace} (enforce: {enforced_level(namespace)}) would not let the "
-                f"injector into pod {pod}: {error.message}; label the namespace `{ENFORCE_LABEL}: privileged`, or do "
-                "without the injector (`connections: New`, `how: PodDelete`).",
+                f"injector into pod {pod}: {_short(error.message)}; label the namespace `{ENFORCE_LABEL}: privileged`, "
+                "or do without the injector (`connections: New`, `how: PodDelete`). Ephemeral containers of earlier "
+                "runs count too, and stay until the pod is replaced.",
             )
         return Refusal("InjectorRefused", f"the injector would not be let into pod {pod}: {error}.")
     return None
+
+
+def _short(message: str) -> str:
+    """Pod Security names every container of the pod."""
+    return message if len(message) <= SENTENCE_MAX else f"{message[:SENTENCE_MAX].rstrip()} ..."
 
 
 def _containers(brokers: BrokerSet, needed: frozenset[Feature], image: str) -> Iterator[JsonObject]:

@@ -17,7 +17,7 @@ from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import EVENTS, JOBS, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.clock import BracketClock
 from skerry.worlds.kubernetes.cluster import BrokerSet
-from skerry.worlds.kubernetes.names import workload_name
+from skerry.worlds.kubernetes.names import is_ours, workload_name
 from skerry.worlds.kubernetes.workload import (
     PulledImage,
     Trouble,
@@ -186,6 +186,8 @@ class Recording:
         while (job := await self._kube.get(JOBS, self._name)) is not None:
             if any(owner["uid"] == uid for owner in job["metadata"].get("ownerReferences") or []):
                 return job
+            if not is_ours(job):
+                raise NotStarted("WorkloadNotStarted", f"there is a Job {self._name} that is not Skerry's: rename one")
             await self._kube.delete(JOBS, self._name, uid=str(job["metadata"]["uid"]))
             if time.monotonic() > deadline_s:
                 raise NotStarted("WorkloadNotStarted", f"Job {self._name} of an earlier experiment does not go away")

@@ -21,6 +21,7 @@ CONTAINER = "runner"
 COMMAND = "skerry-runner"
 DIRECTORY = "/work"
 DISK_LIMIT = "2Gi"
+NO_ROOM = "; workload pods of finished experiments keep their place for `spec.retain`: delete those experiments"
 VIEW_TIMEOUT_S = 1.0
 POST_TIMEOUT_S = 3.0
 FILE_TIMEOUT_S = 20.0
@@ -149,7 +150,8 @@ def trouble(pod: JsonObject) -> Trouble:
             return Trouble(f"the workload pod cannot start {why}", for_good=True)
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Trouble(f"the workload pod cannot be scheduled: {condition.get('message', '')}")
+            why = str(condition.get("message") or "no reason was given").rstrip(".")
+            return Trouble(f"the workload pod cannot be scheduled: {why}{NO_ROOM if 'Insufficient' in why else ''}")
     return Trouble()
 
 
