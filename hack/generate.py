@@ -1,4 +1,5 @@
-"""Write the files that are generated: the CRD (twice), the reference page, the page of reasons.
+"""Write the files that are generated: the CRD (twice), the reference page, the page of reasons, the page of
+which document runs where.
 
 Run it after a change of `skerry.experiment` or of `skerry.report.reasons`; `--check` writes nothing and exits 1 when a
 file is out of date.
@@ -9,6 +10,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from skerry.cli import abilities
+from skerry.experiment import Experiment, load_document
 from skerry.experiment.reference import reference_text
 from skerry.experiment.schema import crd_text
 from skerry.report import reasons
@@ -23,7 +26,14 @@ def generated() -> dict[Path, str]:
         ROOT / "helm" / "skerry" / "crds" / "chaosexperiments.yaml": crd_text(),
         ROOT / "docs" / "experiment-reference.md": reference_text(),
         ROOT / "docs" / "inconclusive.md": reasons.page(),
+        ROOT / "docs" / "experiments.md": abilities.page(documents()),
     }
+
+
+def documents() -> list[tuple[str, Experiment]]:
+    """(path, experiment) of every document that is shipped."""
+    paths = sorted((ROOT / "experiments").rglob("*.yaml"))
+    return [(path.relative_to(ROOT).as_posix(), load_document(path.read_text(), path.name)) for path in paths]
 
 
 def main() -> int:

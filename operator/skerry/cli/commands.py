@@ -199,9 +199,9 @@ def doctor_command(
 def plan_command(
     document: Document,
     seed: Seed = None,
-    world: Annotated[WorldName | None, typer.Option(help="Say also what this world lacks.", show_default=False)] = None,
+    world: Annotated[WorldName | None, typer.Option(help="Only this world.", show_default=False)] = None,
 ) -> None:
-    """Targets, phases, predicted effect on quorum and ISR. Nothing is touched."""
+    """Targets, phases, predicted effect on quorum and ISR, and which worlds can run it. Nothing is touched."""
     from skerry.cli import inspect
 
     raise typer.Exit(inspect.show_plan(document, seed, None if world is None else str(world), _console()))

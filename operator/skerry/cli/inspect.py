@@ -10,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from skerry.checker import check, document_of
+from skerry.cli.abilities import abilities, ability, ability_lines
 from skerry.cli.deadline import within_deadline
 from skerry.cli.documents import read_document
 from skerry.cli.errors import CommandError, name_of_input, open_input, output_error, read_error
-from skerry.cli.names import STANDARD_INPUT
-from skerry.cli.worlds import capabilities_of
-from skerry.engine.plan import make_plan, plan_lines
+from skerry.cli.names import STANDARD_INPUT, WorldName
+from skerry.engine.plan import make_plan
 from skerry.experiment import Experiment
 from skerry.experiment.schema import json_schema
 from skerry.history.codec import read_history
@@ -23,6 +23,7 @@ from skerry.history.errors import HistoryError
 from skerry.history.run import History
 from skerry.report.files import write_report
 from skerry.report.model import RunReport, make_report
+from skerry.report.plan import plan_lines
 from skerry.report.terminal import print_report
 
 DEFAULT_SEED = 1
@@ -73,13 +74,14 @@ def render_report(path: Path, out: Path, console: Console) -> int:
 
 
 def show_plan(path: Path, seed: int | None, world: str | None, console: Console) -> int:
-    """3 when the document or the world must be changed before it can run."""
-    _, _, experiment = read_document(path)
+    """3 when the document must be changed before it can run: in this world, or where none is named, in any."""
+    experiment = read_document(path).experiment
     chosen = seed if seed is not None else experiment.spec.seed if experiment.spec.seed is not None else DEFAULT_SEED
-    plan = make_plan(experiment, chosen, capabilities_of(world) if world is not None else None)
-    for line in plan_lines(plan):
+    plan = make_plan(experiment, chosen)
+    found = abilities(experiment) if world is None else [ability(experiment, WorldName(world))]
+    for line in (*plan_lines(plan), "", *ability_lines(found)):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    return REFUSED if plan.refusals or plan.lacking else 0
+    return REFUSED if plan.refusals or all(each.lacking for each in found) else 0
 
 
 def show_schema() -> int:

@@ -28,7 +28,8 @@ class Outcome(NamedTuple):
     history_path: Path
 
 
-def capabilities_of(world: str) -> Capabilities:
+def capabilities_of(world: str, *, prometheus: bool = False) -> Capabilities:
+    """What a world can do as it is installed, without a switch that somebody has to throw. No cluster is asked."""
     if world == WorldName.SIM:
         from skerry.worlds.sim.world import CAPABILITIES as simulated
 
@@ -37,11 +38,27 @@ def capabilities_of(world: str) -> Capabilities:
         from skerry.worlds.kubernetes.capabilities import capabilities
         from skerry.worlds.kubernetes.opt_ins import OptIns
 
-        # What the chart installs without being asked; `skerry doctor` looks at your cluster.
-        return capabilities(OptIns(grant=False, label=False, hold=True))
+        return capabilities(OptIns(grant=False, label=False, hold=True, prometheus=prometheus))
     from skerry.worlds.local.world import CAPABILITIES as local
 
     return local
+
+
+def capabilities_with_everything(world: str, *, prometheus: bool = False) -> Capabilities:
+    """What a world can do at most, with every switch thrown."""
+    if world != WorldName.KUBERNETES:
+        return capabilities_of(world)
+    from skerry.worlds.kubernetes.capabilities import capabilities
+    from skerry.worlds.kubernetes.opt_ins import OptIns
+
+    return capabilities(OptIns(grant=True, label=True, hold=True, prometheus=prometheus))
+
+
+def switches() -> str:
+    """What is off in a cluster unless whoever may switches it on."""
+    from skerry.worlds.kubernetes.opt_ins import OptIns
+
+    return OptIns(grant=False, label=False).missing
 
 
 def run_in(world: str, document: Document, seed: int, directory: Path, version: str, live: LiveView) -> Outcome:

@@ -7,6 +7,9 @@ it here. The guard asks again at each injection, with the roles and the ISR of t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import msgspec
 
 from skerry.engine import guard
@@ -17,7 +20,17 @@ from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
 from skerry.experiment.document import Experiment, Spec
 from skerry.faults.port import Feature, Groups, OccurrenceId, ResolvedFault
-from skerry.schema.base import format_duration
+
+
+class Taken(NamedTuple):
+    """What a fault takes away from one broker, or from one link."""
+
+    sources: tuple[int, ...]
+    """The broker; or the two ends of a link."""
+    both_ways: bool
+    """Of a link: what goes from the first to the second, and back."""
+    planes: tuple[str, ...]
+    """Of a link: on which planes."""
 
 
 class PlannedOccurrence(msgspec.Struct, frozen=True):
@@ -34,6 +47,8 @@ class PlannedOccurrence(msgspec.Struct, frozen=True):
     """The cluster meanwhile, other faults included."""
     refusals: tuple[str, ...]
     """What the guard will not do; empty: nothing."""
+    takes: tuple[Taken, ...]
+    """From whom it takes something; empty when nobody is found."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -92,6 +107,7 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
                 groups,
                 predictions,
                 refusals,
+                tuple(_takes(fault)) if fault is not None else (),
             )
         )
     needs = needed_features(spec)
@@ -131,30 +147,24 @@ def assumed_view(spec: Spec) -> ClusterView:
     return ClusterView(partitions, controller, 0, 0)
 
 
-def plan_lines(plan: Plan) -> list[str]:
-    """The plan as plain text, one fact a line."""
-    lines = [f"{plan.name}: {plan.hypothesis}", f"seed {plan.seed}", ""]
-    lines += [f"{_span(start, end):>17}  {name}" for name, start, end in plan.phases]
-    for each in plan.occurrences:
-        who = " | ".join(", ".join(map(str, group)) for group in each.groups)
-        lines += [
-            "",
-            f"{_span(each.starts_ns, each.ends_ns):>17}  {each.id}: {each.kind} {each.targets}",
-            f"{'':17}  brokers, if roles stand as planned: {who or 'nobody'}",
-        ]
-        lines += [f"{'':17}  predicted: {prediction.sentence}" for prediction in _distinct(each.predictions)]
-        lines += [f"{'':17}  REFUSED: {sentence}" for sentence in each.refusals]
-    if plan.lacking:
-        lines += ["", *plan.lacking]
-    return lines
-
-
 def _who(occurrence: Occurrence, cluster_view: ClusterView, spec: Spec) -> tuple[Groups, ResolvedFault | None, str]:
     try:
         groups = resolve(occurrence.fault, cluster_view, spec.cluster.brokers).groups
     except Unresolved as error:
         return (), None, f"nobody can be found for {error}"
     return groups, concrete(occurrence.fault, groups), ""
+
+
+def _takes(fault: ResolvedFault) -> Iterator[Taken]:
+    """From links where the fault touches links, else from brokers."""
+    if not fault.pairs:
+        yield from (Taken((ordinal,), False, ()) for ordinal in sorted(fault.victims))
+        return
+    planes = tuple(str(plane) for plane in getattr(fault, "planes", ()))
+    for source, target in sorted(fault.pairs):
+        back = (target, source) in fault.pairs
+        if not back or source < target:
+            yield Taken((source, target), back, planes)
 
 
 def _starts_ns(spec: Spec, occurrence: Occurrence) -> int:
@@ -174,11 +184,3 @@ def _phases(planned: list[PlannedOccurrence], spec: Spec) -> tuple[tuple[str, in
         ("faults", first, last),
         ("recovery, drain, check (at the latest)", last, spec.timeout_ns),
     )
-
-
-def _span(start_ns: int, end_ns: int) -> str:
-    return f"{format_duration(start_ns)} - {format_duration(end_ns)}"
-
-
-def _distinct(predictions: tuple[guard.Prediction, ...]) -> list[guard.Prediction]:
-    return list({each.sentence: each for each in predictions}.values())

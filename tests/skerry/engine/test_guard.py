@@ -6,7 +6,7 @@ import pytest
 
 from skerry.engine.capabilities import all_features
 from skerry.engine.guard import predict_all, refusals
-from skerry.engine.plan import make_plan, plan_lines
+from skerry.engine.plan import make_plan
 from skerry.engine.world import Capabilities
 from skerry.faults.kill import Kill, KillHow
 from skerry.faults.network_partition import Connections, Cut, CutAction
@@ -14,6 +14,7 @@ from skerry.faults.network_partition.fault import PARTITION
 from skerry.faults.pause import Pause
 from skerry.faults.restart import Restart, RestartHow
 from skerry.faults.slow_network import Slow
+from skerry.report.plan import plan_lines
 from skerry.schema.vocabulary import Allowance, Plane
 
 RAFT, DATA = Plane.RAFT, Plane.REPLICATION
@@ -95,7 +96,38 @@ def test_the_plan_as_it_is_read(experiment):
         "                   brokers, if roles stand as planned: 0 | 1, 2",
         "                   predicted: quorum holds (2 connected, 2 needed); every partition keeps its minimum ISR "
         "(smallest: 2)",
+        "",
+        "taken from each broker and link, if roles stand as planned:",
+        "                             0s                                    5s",
+        "  0 <-> 1 Raft, Replication  ········████████████████████████████████  1s - 5s cut#0 (partition)",
+        "  0 <-> 2 Raft, Replication  ········████████████████████████████████  1s - 5s cut#0 (partition)",
     ]
+
+
+def test_the_plan_shows_two_faults_on_one_victim(experiment):
+    """One ends while the other still holds: the second one's heal is not what the first one asked for."""
+    twice = """  faults:
+  - {name: a, startAfter: 1s, duration: 4s, pause: {target: {ordinal: 0}}}
+  - {name: b, startAfter: 3s, duration: 5s, pause: {target: {ordinal: 0}}}
+  - {name: c, startAfter: 5s, duration: 1s, partition: {links: [{from: {ordinal: 1}, to: {ordinal: 2}}]}}
+"""
+    lines = plan_lines(make_plan(experiment(twice), 7))
+    assert lines[lines.index("taken from each broker and link, if roles stand as planned:") + 1 :] == [
+        "                            0s                                    8s",
+        "  broker 0                  ·····██████████!!!!!!!!!!███████████████  "
+        "1s - 5s a#0 (pause); 3s - 8s b#0 (pause)",
+        "  1 -> 2 Raft, Replication  ·························█████··········  5s - 6s c#0 (partition)",
+        "  ! two faults at once",
+    ]
+
+
+def test_a_fault_that_follows_at_once_does_not_look_like_two(experiment):
+    after = """  faults:
+  - {name: a, startAfter: 1s, duration: 2s, pause: {target: {ordinal: 0}}}
+  - {name: b, startAfter: 3s, duration: 2s, pause: {target: {ordinal: 0}}}
+  - {name: c, startAfter: 5s, duration: 8s, pause: {target: {ordinal: 1}}}
+"""
+    assert not any("two faults at once" in line for line in plan_lines(make_plan(experiment(after), 7)))
 
 
 def test_the_plan_sees_faults_overlap_and_says_what_the_guard_refuses(experiment):
