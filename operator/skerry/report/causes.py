@@ -199,8 +199,8 @@ def _ended_the_run(head: Finding) -> bool:
 
 
 def moment_ns(finding: Finding, history: History) -> int:
-    """When it first showed: when the first record that proves it was written, else when it was found while the run went
-    on, else when its fault was judged; -1 where nothing tells."""
+    """When it first showed: when the first record that proves it was written (of an expectation the last, which settles
+    it), else when it was found while the run went on, else when its fault was judged; -1 where nothing tells."""
     proofs = [_time_of(history.records[index]) for index in finding.witness if 0 <= index < len(history.records)]
     found = [seen.at_ns for seen in history.findings if seen.finding == finding]
     judged = [
@@ -209,6 +209,8 @@ def moment_ns(finding: Finding, history: History) -> int:
         if event.fault == finding.fault and event.step in (FaultStep.UNVERIFIED, FaultStep.LOST)
     ]
     told = [moment for moment in proofs if moment >= 0] or found
+    if told and finding.kind is FindingKind.EXPECTATION:
+        return max(told)
     if not told and finding.verdict is Verdict.INCONCLUSIVE:
         told = judged
     return min(told, default=-1)

@@ -125,6 +125,7 @@ MOMENTS = History(
     ("finding", "when"),
     [
         (broken("lost-write", witness=(2, 1)), "at 4.78 s"),
+        (Finding(EXPECTATION, "leaderChange", FAIL, "", witness=(1, 2)), "at 9.00 s"),
         (asked("a", reason="Stalled", fault="cut"), "at 9.75 s"),
         (Finding(EXPECTATION, "leaderChange", UNKNOWN, "", "Stalled", witness=(3,)), "at 3.00 s"),
         (SEEN, "at 0.71 s"),

@@ -1,0 +1,57 @@
+"""The tutorial is run: every command ends as the page says, and prints what the page shows, but for the numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
+NUMBER = re.compile(r"\d[\d,.]*")
+
+
+class Step(NamedTuple):
+    command: str
+    code: int
+    shown: list[str]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def steps() -> Iterator[Step]:
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            command, _, remark = command.partition("#")
+            code = re.search(r"exit code (\d)", remark)
+            yield Step(command.strip(), int(code.group(1)) if code else 0, shown.splitlines())
+
+
+def in_words(line: str) -> str:
+    """Without numbers and spacing, which a change of the broker's timing may change."""
+    return " ".join(NUMBER.sub("N", line).split())
+
+
+def test_every_command_of_the_tutorial(tmp_path: Path) -> None:
+    for document in blocks("yaml"):
+        name = document.splitlines()[0].removeprefix("# ")
+        (tmp_path / name).write_text(document, encoding="utf-8")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": "80"}
+    seen = 0
+    for step in steps():
+        done = subprocess.run(
+            step.command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert (done.returncode, done.stderr) == (step.code, ""), step.command
+        printed = iter(in_words(line) for line in done.stdout.splitlines())
+        for line in step.shown:
+            assert any(in_words(line) in each for each in printed), f"{step.command}: {line}"
+        seen += 1
+    assert seen == 8
