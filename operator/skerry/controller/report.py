@@ -105,7 +105,11 @@ def _shortened(report: RunReport, kept: int) -> RunReport:
         reason="ReportShortened",
     )
     return msgspec.structs.replace(
-        report, findings=(*findings, said), faults=report.faults[:FAULTS_KEPT], causes=causes
+        report,
+        findings=(*findings, said),
+        faults=report.faults[:FAULTS_KEPT],
+        causes=causes,
+        measured=report.measured[:FAULTS_KEPT],
     )
 
 

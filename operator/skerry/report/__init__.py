@@ -8,8 +8,9 @@ Nothing here judges: findings come in, words and pictures go out.
   what to do about an Inconclusive, and the source of ``docs/inconclusive.md``.
 * ``occurrences`` puts the steps of every fault together; ``story`` says them in order, ``picture`` (with ``lanes``)
   draws them, ``witnesses`` finds the records that prove a failure.
-* ``pairs`` is what was measured of each fault: its interval, and which broker saw what of which; ``offsets`` is who
-  said what of an offset that a finding convicts.
+* ``intervals`` says since when and until when each fault held, ``pairs`` which broker saw what of which meanwhile;
+  ``offsets`` is who said what of an offset that a finding convicts.
+* ``plan`` renders what a document will do.
 * ``html``, ``terminal``, ``junit``, ``files`` render.
 
 One clock: everything is placed on the run's clock. What a broker stamped with its wall clock (an election) is placed by

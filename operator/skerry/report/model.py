@@ -11,6 +11,7 @@ from skerry.checker.findings import plural
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
 from skerry.report.causes import CONDUCTOR_RULES, Cause, by_importance, causes_of
+from skerry.report.intervals import Interval, intervals
 from skerry.report.occurrences import Occurrence, occurrences
 from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 
@@ -43,6 +44,8 @@ class RunReport(msgspec.Struct, frozen=True):
     """What was injected, and whether it was proven to be in effect."""
     causes: tuple[Cause, ...] = ()
     """What went wrong, each cause once, the worst first; empty for a Pass."""
+    measured: tuple[Interval, ...] = ()
+    """Since when and until when each fault that took effect held, as it was measured."""
     report_version: int = REPORT_VERSION
 
     @property
@@ -120,6 +123,7 @@ def make_report(
         replay=replay,
         faults=tuple(occurrences(history.faults)),
         causes=causes,
+        measured=tuple(intervals(history, header.brokers if header is not None else 0, experiment)),
     )
 
 

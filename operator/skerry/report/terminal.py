@@ -19,6 +19,7 @@ MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 WIDE = 100
 """Columns from which on the kind of an expectation has a column of its own, beside its name."""
 SHOWN_MAX = 20
+FAULTS_SHOWN_MAX = 4
 
 
 def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> None:
@@ -34,6 +35,10 @@ def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> 
     expectations = [finding for finding in report.findings if finding.kind is FindingKind.EXPECTATION]
     if expectations:
         console.print(_table(expectations, console.width))
+    for interval in report.measured[:FAULTS_SHOWN_MAX]:
+        _line(console, f"Measured: {interval.fault} {interval.sentence}.")
+    if len(report.measured) > FAULTS_SHOWN_MAX:
+        _line(console, f"Measured: {len(report.measured) - FAULTS_SHOWN_MAX} more occurrences, in the report")
     if sum(report.properties):
         _line(console, f"Checked always: {report.properties.sentence}.")
     rest = [cause for cause in causes if cause is not first]

@@ -14,6 +14,7 @@ from skerry.history import History
 from skerry.history.records import FaultEvent, FaultStep, Footer, Header
 from skerry.report.causes import Cause
 from skerry.report.files import report_json, write_report, write_suite
+from skerry.report.intervals import Interval
 from skerry.report.junit import junit_xml
 from skerry.report.model import RunReport, make_report
 from skerry.report.occurrences import Occurrence
@@ -39,7 +40,14 @@ def report_of(*findings, reason=""):
 
 
 @pytest.mark.parametrize(
-    ("heading", "struct"), [("The run", RunReport), ("A cause", Cause), ("A finding", Finding), ("A fault", Occurrence)]
+    ("heading", "struct"),
+    [
+        ("The run", RunReport),
+        ("A cause", Cause),
+        ("An interval", Interval),
+        ("A finding", Finding),
+        ("A fault", Occurrence),
+    ],
 )
 def test_every_field_of_the_json_is_documented_and_nothing_else(heading, struct):
     section = DOCUMENTED.split(f"## {heading}\n")[1].split("\n## ")[0]

@@ -117,29 +117,31 @@ def sampled(source, target, down_from, down_to, until=6000, connection="kept"):
 
 def test_a_fault_lasts_from_when_its_last_wire_failed_to_when_its_first_pair_answered():
     found = measured(*life(), *sampled(0, 1, 1000, 5200), *sampled(1, 0, 1400, 4400))
-    assert (str(found.began), str(found.ended)) == ("1.20-1.41 s", "4.20-4.41 s")
-    assert found.interval == "in effect from 1.20-1.41 s to 4.20-4.41 s: at least 2.79 s of the 5.00 s asked for"
+    assert (str(found.interval.began), str(found.interval.ended)) == ("1.20-1.41 s", "4.20-4.41 s")
+    assert (
+        found.interval.sentence == "in effect from 1.20-1.41 s to 4.20-4.41 s: at least 2.79 s of the 5.00 s asked for"
+    )
 
 
 def test_a_pair_that_answers_in_the_middle_ends_it_there():
     leaky = [each for each in sampled(0, 1, 1000, 5200) if each.before_ns != 3000 * MS]
     found = measured(*life(), *leaky, link(0, 1, 3000, True))
-    assert str(found.ended) == "2.80-3.01 s"
+    assert str(found.interval.ended) == "2.80-3.01 s"
 
 
 def test_a_new_connection_that_was_asked_once_does_not_shorten_what_kept_ones_show():
     once = [link(0, 1, 900, True, "new"), link(0, 1, 1300, False, "new"), link(0, 1, 5100, True, "new")]
-    assert str(measured(*life(), *sampled(0, 1, 1000, 5200), *once).ended) == "5.00-5.11 s"
+    assert str(measured(*life(), *sampled(0, 1, 1000, 5200), *once).interval.ended) == "5.00-5.11 s"
 
 
 def test_a_cut_that_never_cut_was_never_in_effect():
     steps = [fault(FaultStep.EFFECTIVE, 1000, 1010), fault(FaultStep.UNVERIFIED, 4000, 4000)]
-    assert measured(*steps, *sampled(0, 1, 0, 0)).interval == "never seen in effect"
+    assert measured(*steps, *sampled(0, 1, 0, 0)).interval.sentence == "never seen in effect"
 
 
 def test_without_a_sample_the_actions_tell_when_and_the_report_says_so():
     found = measured(*life(kind="wipe"))
-    assert found.interval == (
+    assert found.interval.sentence == (
         "in effect from 1.00-1.01 s to 5.00 s: at least 3.99 s of the 5.00 s asked for "
         "(by the actions; nothing was measured between brokers)"
     )
@@ -157,5 +159,5 @@ def test_occurrences_of_a_fault_do_not_borrow_from_each_other():
         link(0, 1, at, not (1000 <= at < 2000 or 4000 <= at < 5000)) for at in range(0, 6000, 200)
     ]  # fmt: skip
     first, second = measured_faults(History([HEADER, *steps(0, 1000), *steps(1, 4000), *samples]), 3, EXPERIMENT)
-    assert (str(first.began), str(first.ended)) == ("1.00-1.01 s", "1.80-2.01 s")
-    assert (str(second.began), str(second.ended)) == ("4.00-4.01 s", "4.80-5.01 s")
+    assert (str(first.interval.began), str(first.interval.ended)) == ("1.00-1.01 s", "1.80-2.01 s")
+    assert (str(second.interval.began), str(second.interval.ended)) == ("4.00-4.01 s", "4.80-5.01 s")

@@ -110,6 +110,22 @@ def test_one_cause_is_told_once_with_what_it_keeps_from_being_judged():
     assert text.count("To do:") == 1
 
 
+def test_since_when_and_until_when_a_fault_was_measured_is_said():
+    steps = [
+        FaultEvent("cut", number, step, at, at, 0, "wipe", ((0,),))
+        for number in range(6)
+        for step, at in ((FaultStep.EFFECTIVE, SECOND), (FaultStep.VERIFIED, SECOND), (FaultStep.HEALING, 3 * SECOND))
+    ]
+    console = Console(width=120, file=io.StringIO(), force_terminal=False)
+    history = History([Header(1, "cut", "", "local", 7, 0, "test", 3), *steps])
+    print_report(console, make_report(None, history, [expectation("a")], ""), [])
+    told = [line for line in console.file.getvalue().splitlines() if line.startswith("Measured")]
+    how = "(by the actions; nothing was measured between brokers)"
+    assert told[0] == f"Measured: cut in effect from 1.00 s to 3.00 s: at least 2.00 s {how}."
+    assert told[-1] == "Measured: 2 more occurrences, in the report"
+    assert len(told) == 5
+
+
 def test_nothing_is_taken_for_markup():
     text = "[/red] [0, 1] [bold]x[/bold]"
     lines = shown(120, expectation(text, Verdict.FAIL, limit=text, measured=text), replay=f"skerry run {text}")
