@@ -7,7 +7,7 @@ it here. The guard asks again at each injection, with the roles and the ISR of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -69,6 +69,22 @@ class Plan(msgspec.Struct, frozen=True):
         return tuple(f"`{each.id.fault}`: {sentence}." for each in self.occurrences for sentence in each.refusals)
 
 
+class _Span(NamedTuple):
+    """One occurrence on the assumed cluster."""
+
+    starts_ns: int
+    occurrence: Occurrence
+    groups: Groups
+    fault: ResolvedFault | None
+    """None: nobody was found."""
+    problem: str
+    """Why nobody was found; empty: somebody was."""
+
+    @property
+    def ends_ns(self) -> int:
+        return self.starts_ns + self.occurrence.fault.lasts_ns
+
+
 def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | None = None) -> Plan:
     """Touches nothing. Without ``capabilities`` it says what is needed, and not what is lacking."""
     spec = experiment.spec
@@ -76,41 +92,14 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
     replicas = {partition: each.isr for partition, each in cluster_view.partitions.items()}
     spans = sorted(
         (
-            (_starts_ns(spec, occurrence), occurrence, *_who(occurrence, cluster_view, spec))
+            _Span(_starts_ns(spec, occurrence), occurrence, *_who(occurrence, cluster_view, spec))
             for occurrence in timeline_of(experiment, seed)
         ),
-        key=lambda span: (span[0], span[1].id),
+        key=lambda span: (span.starts_ns, span.occurrence.id),
     )
-    planned = []
-    for starts_ns, occurrence, groups, fault, problem in spans:
-        ends_ns = starts_ns + occurrence.fault.lasts_ns
-        predictions: tuple[guard.Prediction, ...] = ()
-        refusals: tuple[str, ...] = (problem,) if problem else ()
-        if fault is not None:
-            # Those that begin later ask for themselves.
-            active = [
-                other
-                for start, each, _, other, _ in spans
-                if other is not None and each is not occurrence and start <= starts_ns < start + each.fault.lasts_ns
-            ]
-            predictions = guard.predict_all(
-                active, fault, spec.cluster.brokers, replicas, spec.topic.min_in_sync_replicas
-            )
-            refusals = tuple(guard.refusals(predictions, spec.allow))
-        planned.append(
-            PlannedOccurrence(
-                occurrence.id,
-                occurrence.fault.kind,
-                starts_ns,
-                ends_ns,
-                " | ".join(" + ".join(map(str, group)) for group in occurrence.fault.body.target_groups()),
-                groups,
-                predictions,
-                refusals,
-                tuple(_takes(fault)) if fault is not None else (),
-            )
-        )
+    planned = [_planned(span, spans, spec, replicas) for span in spans]
     needs = needed_features(spec)
+    lacking = capabilities.lacking(needs) if capabilities is not None else ()
     return Plan(
         name=experiment.name,
         hypothesis=spec.hypothesis,
@@ -118,7 +107,35 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
         occurrences=tuple(planned),
         phases=_phases(planned, spec),
         needs=tuple(sorted(needs)),
-        lacking=tuple(capabilities.lacking(needs)) if capabilities is not None else (),
+        lacking=tuple(lacking),
+    )
+
+
+def _planned(
+    span: _Span, spans: Sequence[_Span], spec: Spec, replicas: Mapping[int, tuple[int, ...]]
+) -> PlannedOccurrence:
+    predictions: tuple[guard.Prediction, ...] = ()
+    refusals = [span.problem] if span.problem else []
+    if span.fault is not None:
+        # Those that begin later ask for themselves.
+        active = [
+            other.fault
+            for other in spans
+            if other.fault is not None and other is not span and other.starts_ns <= span.starts_ns < other.ends_ns
+        ]
+        brokers, least = spec.cluster.brokers, spec.topic.min_in_sync_replicas
+        predictions = guard.predict_all(active, span.fault, brokers, replicas, least)
+        refusals = guard.refusals(predictions, spec.allow)
+    return PlannedOccurrence(
+        span.occurrence.id,
+        span.occurrence.fault.kind,
+        span.starts_ns,
+        span.ends_ns,
+        _targets(span.occurrence),
+        span.groups,
+        predictions,
+        tuple(refusals),
+        _takes(span.fault),
     )
 
 
@@ -155,16 +172,23 @@ def _who(occurrence: Occurrence, cluster_view: ClusterView, spec: Spec) -> tuple
     return groups, concrete(occurrence.fault, groups), ""
 
 
-def _takes(fault: ResolvedFault) -> Iterator[Taken]:
+def _targets(occurrence: Occurrence) -> str:
+    """By role, group by group."""
+    return " | ".join(" + ".join(map(str, group)) for group in occurrence.fault.body.target_groups())
+
+
+def _takes(fault: ResolvedFault | None) -> tuple[Taken, ...]:
     """From links where the fault touches links, else from brokers."""
+    if fault is None:
+        return ()
     if not fault.pairs:
-        yield from (Taken((ordinal,), False, ()) for ordinal in sorted(fault.victims))
-        return
+        return tuple(Taken((ordinal,), False, ()) for ordinal in sorted(fault.victims))
     planes = tuple(str(plane) for plane in getattr(fault, "planes", ()))
-    for source, target in sorted(fault.pairs):
-        back = (target, source) in fault.pairs
-        if not back or source < target:
-            yield Taken((source, target), back, planes)
+    return tuple(
+        Taken((source, target), (target, source) in fault.pairs, planes)
+        for source, target in sorted(fault.pairs)
+        if source < target or (target, source) not in fault.pairs
+    )
 
 
 def _starts_ns(spec: Spec, occurrence: Occurrence) -> int:

@@ -271,3 +271,18 @@ def test_without_a_terminal_the_same_is_told_in_plain_lines():
         "  2.0 s  400 acks/s, 1,200 in all  p0: leader 1 epoch 1 ISR {1, 2}  p1: leader 1 epoch 1 ISR {1, 2}",
         "interrupted: [x]",
     ]
+
+
+def test_what_one_decision_says_in_several_records_is_told_once():
+    console = Console(width=100, file=io.StringIO(), force_terminal=False)
+    why = "a new connection 0 -> 1 on Raft still succeeds"
+    unseen = Finding(
+        FindingKind.RUN, "verified", Verdict.INCONCLUSIVE, f"`cut#0` was not seen to take effect: {why}", "NotVerified"
+    )
+    refused = Finding(FindingKind.RUN, "run", Verdict.INCONCLUSIVE, "It cannot be done.", "GuardRefused")
+    with LiveView(EXPERIMENT, "local", 7, console) as live:
+        live.on_turn(0, HEALTHY, [Record(0, step(FaultStep.UNVERIFIED, why)), Record(0, FindingSeen(0, unseen))])
+        live.on_turn(SECOND, HEALTHY, [Record(0, FindingSeen(0, refused)), Record(0, Note(0, refused.message))])
+        live.on_turn(SECOND, HEALTHY, [Record(0, Note(0, "something else"))])
+    text = console.file.getvalue()
+    assert (text.count(why), text.count(refused.message), text.count("something else")) == (1, 1, 1)
