@@ -236,7 +236,7 @@ class Client:
         return future
 
     def address_of(self, broker: int) -> str | None:
-        """As far as it is known."""
+        """Where a broker listens for clients; None: not known."""
         address = self._addresses.get(broker)
         return None if address is None else str(address)
 

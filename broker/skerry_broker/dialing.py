@@ -62,7 +62,7 @@ class Resolver:
     def _looked_up(self, host: str, lookup: asyncio.Task[str]) -> None:
         self._lookups.pop(host, None)
         if not lookup.cancelled():
-            lookup.exception()  # whoever asked may have left; a failure that nobody hears is no news
+            lookup.exception()  # the caller may have left; a failure that nobody hears is no news
 
     async def _look_up(self, host: str) -> str:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)

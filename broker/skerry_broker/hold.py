@@ -1,9 +1,9 @@
 """``python -m skerry_broker.hold``: keeps a broker from starting until a moment that a file names.
 
 It is an init container of a broker's pod. The file (one key of an optional ConfigMap, named after the pod) holds a
-wall-clock second, decimal, such as ``1764259200`` or ``1764259200.5``. The wait expires by itself: whoever wrote the
-file may be gone. A broker must never be kept away by a mistake, so whatever cannot be right is said and not waited for:
-a text that is no number, or a moment more than an hour ahead.
+wall-clock second, decimal, such as ``1764259200`` or ``1764259200.5``. The wait expires by itself: the process that
+wrote the file may be gone. A broker must never be kept away by a mistake, so whatever cannot be right is said and not
+waited for: a text that is no number, or a moment more than an hour ahead.
 
 The broker itself does the same with ``--hold-file``, for a container that is restarted in its pod: no init container
 runs again then.

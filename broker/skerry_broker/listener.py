@@ -117,7 +117,7 @@ class PlaneListener:
         self._undecided.pop(connection, None)
 
     def refused(self, reason: str, text: str) -> None:
-        """Count; log at most once a second, because whoever sends garbage sends more of it."""
+        """Count; log at most once a second, because a sender of garbage sends more of it."""
         self._metrics.add("broker_connections_refused_total", self.plane.value, reason)
         now = asyncio.get_running_loop().time()
         if now - self._last_warning_s >= 1.0:

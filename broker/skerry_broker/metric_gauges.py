@@ -84,7 +84,7 @@ def _cluster(families: _Families, status: NodeStatus) -> None:
 
 
 def _timestamps(families: _Families, partition: PartitionStatus) -> None:
-    """From the applied metadata, on every broker. An epoch without a leader is not a failover's end."""
+    """Export from the applied metadata, on every broker. An epoch without a leader is not a failover's end."""
     topic, number = partition.partition
     for election in partition.elections:
         if election.leader != NO_BROKER:

@@ -11,20 +11,60 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (
-    "bench",
-    "broker/skerry_broker/storage",
-    "hack",
-    "injector",
-    "operator/skerry/history",
-    "tests/broker",
-    "tests/chart",
-    "tests/conformance",
-    "tests/e2e/crd",
-    "tests/hack",
+
+
+def dotted(path: Path) -> str:
+    """The module's name, with its folders."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+FOLDERS = ("bench", "broker", "hack", "injector", "operator", "tests")
+NOT_YET = frozenset(
+    {
+        "skerry_broker.core.client",
+        "skerry_broker.core.controller",
+        "skerry_broker.core.controller_host",
+        "skerry_broker.core.fetcher",
+        "skerry_broker.core.leadership",
+        "skerry_broker.core.node",
+        "skerry_broker.core.proposals",
+        "skerry_broker.core.raft_roles",
+        "skerry_broker.core.replica",
+        "skerry_broker.core.session",
+        "skerry_broker.peer_checks",
+        "skerry.checker.models.register.revision_back",
+        "skerry.cli.commands",
+        "skerry.cli.inspect",
+        "skerry.controller.report",
+        "skerry.history.records",
+        "skerry.observe.observer",
+        "skerry.report.causes",
+        "skerry.report.model",
+        "skerry.report.pairs",
+        "skerry.report.reasons",
+        "skerry.runner.run",
+        "skerry.targets.port",
+        "skerry.workload.log.clients",
+        "skerry.workload.log.outgoing",
+        "skerry.workload.log.pace",
+        "skerry.worlds.kubernetes.diagnosis",
+        "skerry.worlds.kubernetes.doctor",
+        "skerry.worlds.sim.chaos",
+        "skerry.worlds.sim.cluster",
+        "skerry.worlds.sim.invariants.answers",
+        "skerry.worlds.sim.node_host",
+        "skerry.worlds.sim.ports",
+        "skerry.worlds.sim.world",
+        "tests.skerry.kubernetes.fake_api",
+    }
 )
-"""Those that keep the rules; it may only grow."""
-FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+"""Those that do not keep the rules yet. An entry may go; none is added."""
+FILES = sorted(
+    path
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.py")
+    if path != Path(__file__) and not dotted(path).endswith(tuple(NOT_YET))
+)
 
 SMALL = ("kopf", "kubectl", "kubeadm", "kind", "skerry", "acks", "msgpack", "etcd", "uvloop", "pip")
 """Names that are written small, and may begin a sentence."""

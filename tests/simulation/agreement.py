@@ -13,7 +13,7 @@ from skerry.report.picture import draw
 from skerry.schema.verdict import Finding
 
 ROUNDING_S = 0.011
-"""Of figures with two decimals of a second."""
+"""The tolerance of figures with two decimals of a second."""
 WAITED = re.compile(r"longest time without an acknowledgement (\d+) ms \(\S+-(\d+), from ([\d.]+) s\)")
 SPLIT = re.compile(r"(\S+)#(\d+): .*election after ([\d.]+) s, first acknowledgement in epoch \d+ after ([\d.]+) s")
 

@@ -60,7 +60,7 @@ def vote_not_persisted(patch: Patch) -> None:
 
 
 def entries_acknowledged_before_fsync(patch: Patch) -> None:
-    """R3."""
+    """R3: entries are acknowledged before they are on the disk."""
     rule = RaftState.append
 
     def append(self: Any, entries: Any, truncate_from: int | None = None) -> bool:
@@ -72,7 +72,7 @@ def entries_acknowledged_before_fsync(patch: Patch) -> None:
 
 
 def vote_without_comparing_logs(patch: Patch) -> None:
-    """R5."""
+    """R5: a vote does not compare the logs."""
     patch.setattr(RaftLog, "at_least", lambda self, last_index, last_term: True)
 
 
@@ -134,7 +134,7 @@ def shrink_counts_before_it_is_committed(patch: Patch) -> None:
 
 
 def joins_without_the_epoch_start(patch: Patch) -> None:
-    """B3, KAFKA-7128: whoever fetches joins the ISR."""
+    """B3, KAFKA-7128: every replica that fetches joins the ISR."""
     patch.setattr(InSync, "_joins", lambda self, now, one: one.log_end >= 0 and self._is_eligible(one))
 
 
@@ -155,7 +155,7 @@ def high_watermark_ignores_one_member(patch: Patch) -> None:
 
 
 def reads_beyond_the_high_watermark(patch: Patch) -> None:
-    """K13."""
+    """K13: a read is served up to the log's end."""
     rule = LeaderReplica._serve
 
     def serve(self: Any, request_id: int, request: Any) -> None:
@@ -168,7 +168,7 @@ def reads_beyond_the_high_watermark(patch: Patch) -> None:
 
 
 def goes_on_after_a_disk_error(patch: Patch) -> None:
-    """B8, fsyncgate."""
+    """B8, fsyncgate: a failed disk changes nothing."""
     patch.setattr(PartitionReplica, "disk_failed", lambda self, now: None)
 
 

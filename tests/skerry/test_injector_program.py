@@ -345,7 +345,7 @@ def test_a_process_that_has_gone_is_not_done(tmp_path: Path, victim: "subprocess
 def test_one_that_starts_too_late_does_nothing(
     tmp_path: Path, victim: "subprocess.Popen[bytes]", ahead_s: int, exit_code: int
 ) -> None:
-    """Its image took minutes to come; whoever asked has healed since, and nobody could take it back."""
+    """Its image took minutes to come; the run that asked has healed since, and nobody could take it back."""
     not_after = str(int(time.time()) + ahead_s)
     ended = run(tmp_path, "kill", "--signal", "KILL", "--not-after", not_after, "--proc", proc_of(tmp_path, victim))
     assert ended.exit_code == exit_code

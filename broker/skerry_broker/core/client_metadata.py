@@ -1,4 +1,4 @@
-"""What a client believes of the cluster: who leads, who controls, whom to ask next."""
+"""What a client believes of the cluster: who leads, who controls, who is asked next."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Knowledge(NamedTuple):
     vacancies: Vacancies
     timing: Timing
     moves: dict[TopicPartition, Moves]
-    """Of `isolated` and `stuck` only, and since this controller's election."""
+    """The moves for `isolated` and `stuck` only, and since this controller's election."""
 
     def electable(self, broker_id: int) -> bool:
         """May it be made a leader now? Not while its disk does not answer: it could not even begin its epoch."""
@@ -134,7 +134,7 @@ def deposition(known: Knowledge, wall_ns: int, partition: TopicPartition, reason
 
 
 def isolated(known: Knowledge, now: int, reporter: Contact) -> list[tuple[TopicPartition, int]]:
-    """I-LIV-3: which of the leaders that ``reporter`` cannot reach are to be replaced, and by whom.
+    """I-LIV-3: which of the leaders that ``reporter`` cannot reach are to be replaced, and by which replica.
 
     A leader that we hear but its followers do not is replaced before it shrinks its ISR below min ISR.
     Only while it is heard: a leader that is silent for us too will be fenced, with one epoch instead of two.

@@ -79,7 +79,7 @@ def next_state(
             isr = (leader,)
             elr = eligible_after(state, isr, lost)
             reason = "elr"
-    # An unfinished recovery stays unfinished: whoever is elected now is still the truth of an unclean election.
+    # An unfinished recovery stays unfinished: the one that is elected now is still the truth of an unclean election.
     recovering = state.recovering
     if leader == state.leader and not depose and (isr, elr) == (state.isr, state.elr):
         return None

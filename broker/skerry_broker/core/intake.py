@@ -44,7 +44,7 @@ class IntakeLimits(NamedTuple):
 
     requests_max: int = 4096
     bytes_max: int = 64 << 20
-    """Of the batches of all requests that wait for their answers."""
+    """How many bytes the batches of all requests have that wait for their answers."""
     batch_bytes_max: int = 1 << 20
     fetch_bytes_max: int = 1 << 20
 

@@ -39,7 +39,7 @@ class Verdict(Enum):
 class Judgement(NamedTuple):
     verdict: Verdict
     base_offset: int = -1
-    """Of a duplicate: where the original is."""
+    """Where the original of a duplicate is; -1: it is no duplicate."""
     reason: str = ""
 
 

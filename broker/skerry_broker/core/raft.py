@@ -128,7 +128,7 @@ class Raft(RaftRoles):
         """The host of this peer refused a connection.
 
         If it is the leader, this replica asks for pre-votes as soon as one heartbeat is missing, and its own lease
-        no longer holds it back. Whoever still hears the leader refuses, so a false suspicion costs a few messages.
+        no longer holds it back. A voter that still hears the leader refuses, so a false suspicion costs a few messages.
         """
         if self.leader is None or self.leader.broker_id != broker_id or self._leadership is not None:
             return

@@ -91,8 +91,8 @@ class PartitionChanged(msgspec.Struct, frozen=True, array_like=True, tag="partit
     isr: tuple[int, ...]
     elr: tuple[int, ...]
     reason: str
-    """crash | isolation | shutdown | preferred | elr | data_plane | disk | unclean | created | registered | shrink |
-    expand"""
+    """One of: crash, isolation, shutdown, preferred, elr, data_plane, disk, unclean, created, registered, shrink,
+    expand."""
     wall_ns: int
     recovering: bool = False
     """After an unclean election, until the leader has reported its log as the truth."""

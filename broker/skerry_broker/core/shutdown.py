@@ -12,8 +12,8 @@ MS = 1_000_000
 class Shutdown:
     """Decides when a broker that was asked to stop hands over what, and when it goes.
 
-    Invariant: it goes at the latest ``next_deadline`` after it was asked, whether or not anybody took over: whoever
-    asked will not wait for ever, and what is not handed over is found by the session's end.
+    Invariant: it goes at the latest ``next_deadline`` after it was asked, whether or not anybody took over: a broker
+    that asked will not wait for ever, and what is not handed over is found by the session's end.
     """
 
     def __init__(self, timing: Timing, now: int) -> None:
@@ -24,7 +24,7 @@ class Shutdown:
         self.next_deadline = self._give_up_ns
 
     def transfer_target(self, now: int, may_stop: bool, leads_quorum: bool, other_voters: Sequence[int]) -> int | None:
-        """Whom to hand the metadata leadership to, now; None: nothing to do. Another voter is tried every time."""
+        """The voter to hand the metadata leadership to, now; None: nothing to do. Another voter is tried every time."""
         if not may_stop or not leads_quorum or not other_voters:
             return None
         if self._transferred_ns is not None and now < self._transferred_ns + self._transfer_wait_ns:

@@ -60,7 +60,7 @@ class PartitionStatus(msgspec.Struct, frozen=True):
 
 class RaftStatus(msgspec.Struct, frozen=True):
     role: str
-    """Unformatted | Observer | Follower | PreCandidate | Candidate | Leader"""
+    """One of: Unformatted, Observer, Follower, PreCandidate, Candidate, Leader."""
     term: int
     leader: int
     commit_index: int

@@ -208,7 +208,7 @@ class NodeConfig(msgspec.Struct, frozen=True):
     timing: Timing = Timing()
     flush: FlushMode = FlushMode.GROUP
     fetch_bytes_max: int = 1 << 20
-    """Of one fetch of a follower; what clients may ask for is `core.intake`'s to bound."""
+    """How many bytes one fetch of a follower asks for; what clients may ask for is `core.intake`'s to bound."""
     pending_produces_max: int = 4096
     """Per partition; what the whole broker holds is bounded by `core.intake`."""
     raft_entries_max_before_snapshot: int = 1000

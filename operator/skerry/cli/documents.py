@@ -55,8 +55,8 @@ def read_document(path: Path) -> Document:
 
 def read_suite(target: Path) -> list[Document]:
     """The document, or all below the directory in the order of their paths; hidden files and directories belong to
-    tools, and are left out. Raises CommandError, with the problems of all of them: whoever mends one file wants to know
-    of the next."""
+    tools, and are left out. Raises CommandError, with the problems of all of them: a user who mends one file wants to
+    know of the next."""
     if target == STANDARD_INPUT or not target.is_dir():
         return [read_document(target)]
     found = sorted(_documents_below(target))

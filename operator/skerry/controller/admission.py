@@ -42,9 +42,9 @@ async def admit(
 ) -> Admitted | Refusal:
     """Wait until it may begin; the Lease is held then. A dry run waits for nobody.
 
-    :param waits: told (reason, sentence) while it cannot begin.
-    :param aborted: why it is not wanted any more; empty: it still is.
-    :raises AnotherOperator: one conducts this very experiment already.
+    ``waits``: told (reason, sentence) while it cannot begin.
+    ``aborted``: why it is not wanted any more; empty: it still is.
+    Raises AnotherOperator: one conducts this very experiment already.
     """
     namespace, stateful_set, place = kube.namespace, experiment.spec.cluster.stateful_set, place_of(resource)
     lease: TargetLease | None = None

@@ -15,7 +15,7 @@ class InvalidDocument(Exception):
 
 
 def read_resource(resource: JsonObject) -> Experiment:
-    """:raises InvalidDocument: the CRD let something through that the models do not."""
+    """Raises InvalidDocument: the CRD let something through that the models do not."""
     document = {
         "apiVersion": resource.get("apiVersion"),
         "kind": resource.get("kind"),

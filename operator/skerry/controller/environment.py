@@ -37,7 +37,7 @@ class Environment(NamedTuple):
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
-    """:raises WrongEnvironment: something is missing or wrong."""
+    """Raises WrongEnvironment: something is missing or wrong."""
     namespaces = _listed(variables.get(NAMESPACE, ""))
     for namespace in namespaces:
         if not _LABEL.fullmatch(namespace):

@@ -16,7 +16,7 @@ from skerry.worlds.kubernetes.api import EVENTS, Kube, KubeError
 from skerry.worlds.kubernetes.names import API_VERSION, EXPERIMENT_LABEL, KIND, MANAGED_BY_LABEL, MANAGER, digest
 
 EVENTS_MAX = 20
-"""Of one experiment. What happens to every one of many occurrences is in the report."""
+"""Most events of one experiment. What happens to every one of many occurrences is in the report."""
 RESERVED = 2
 """For `Refused` or `Complete`, which always come."""
 MESSAGE_MAX = 1024
@@ -55,7 +55,7 @@ def of_fault(event: FaultEvent) -> tuple[EventReason, str] | None:
 
 
 def event_manifest(resource: JsonObject, reason: EventReason, message: str, now_s: float) -> JsonObject:
-    """:param resource: the experiment that it is about, as the API server has it."""
+    """``resource``: the experiment that it is about, as the API server has it."""
     metadata = resource["metadata"]
     name, uid = str(metadata["name"]), str(metadata["uid"])
     moment = date_time(now_s)

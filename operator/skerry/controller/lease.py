@@ -56,7 +56,7 @@ def holder_of(lease: JsonObject | None) -> Holder:
 def may_take(lease: JsonObject | None, holder: Holder, now_s: float) -> bool:
     """It is free, or ours, or lapsed. A Lease without a readable time is taken for lapsed: it could never end.
 
-    :param now_s: the wall clock; `renewTime` was written by one, too.
+    ``now_s``: the wall clock; `renewTime` was written by one, too.
     """
     held_by = holder_of(lease)
     if held_by in (NOBODY, holder, holder._replace(operator="")):

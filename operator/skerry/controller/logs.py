@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 
 class Subject(NamedTuple):
-    """Whom a line is about."""
+    """What a line is about."""
 
     namespace: str
     experiment: str

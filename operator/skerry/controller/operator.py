@@ -100,7 +100,7 @@ class Operator:
         return True
 
     async def _pause(self, seconds: float, *events: asyncio.Event) -> None:
-        """Or until one of these, or a signal."""
+        """Wait for ``seconds``, or until one of ``events`` or a signal comes."""
         waiting = [asyncio.ensure_future(event.wait()) for event in (self._stop, *events)]
         try:
             await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

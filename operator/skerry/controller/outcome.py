@@ -42,7 +42,7 @@ def _why_lost(end: RunEnd) -> tuple[str, str]:
 def ended(report: RunReport, end: RunEnd, *, interrupted: bool, abort_code: str) -> Ended:
     """The verdict is the worst of what conductor and report say; a run that was found begun never passes.
 
-    :param abort_code: why we aborted it, when it was not the user who did.
+    ``abort_code``: why we aborted it, when it was not the user who did.
     """
     floor = [Verdict.INCONCLUSIVE] if interrupted else []
     verdict = worst((report.verdict, end.finish.verdict, *floor))

@@ -16,7 +16,7 @@ class Server:
     def __init__(
         self, metrics: Callable[[], bytes], not_ready: Callable[[], str], host: str = "0.0.0.0", port: int = PORT
     ) -> None:
-        """:param not_ready: why it is not ready; empty: it is."""
+        """``not_ready``: why it is not ready; empty: it is."""
         self._metrics = metrics
         self._not_ready = not_ready
         application = web.Application()

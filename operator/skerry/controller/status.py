@@ -92,7 +92,7 @@ class StatusModel:
         self._accepted = State(UNKNOWN, "Waiting", "It was not looked at yet.")
         self._steady = State(UNKNOWN, "Waiting", "The steady state was not reached yet.")
         self._verified: State | None = None
-        """Of an interrupted run."""
+        """Set by an interrupted run, which cannot ask its faults."""
         self._steps: dict[tuple[str, int], dict[FaultStep, FaultEvent]] = {}
         self._before = {each["type"]: each for each in status.get("conditions") or []}
 

@@ -14,9 +14,9 @@ from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import KubeError
 
 ENTRY_MAX = 4000
-"""Characters; and ..."""
+"""Most characters of the journal in a status: the bound of the CRD."""
 ENTRIES_MAX = 400
-"""... entries: the bounds of the CRD."""
+"""Most entries of the journal in a status: the bound of the CRD."""
 TOTAL_MAX = 256 * 1024
 """Characters in all. An object of the API server has 1.5 MB."""
 KEPT = 100
@@ -73,7 +73,7 @@ class StatusJournal:
 def fitting(entries: list[Action]) -> tuple[list[Action], list[str]]:
     """What is kept of them, and its lines.
 
-    :raises KubeError: what may still be in effect is more than the status can hold.
+    Raises KubeError: what may still be in effect is more than the status can hold.
     """
     limit = KEPT
     while True:

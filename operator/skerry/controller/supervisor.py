@@ -50,7 +50,7 @@ class Supervisor:
         self._tools = tools
         self._run = run
         self._running: dict[str, _Supervised] = {}
-        """By uid."""
+        """The runs under way, by the experiment's uid."""
         self._over: dict[str, str] = {}
         """Uids that were begun here and are not begun again -> their namespace."""
         self._retained: dict[str, asyncio.Task[None]] = {}

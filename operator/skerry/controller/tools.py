@@ -39,14 +39,14 @@ def draw_token() -> str:
 @dataclass(frozen=True)
 class Tools:
     settings: Callable[[str], Settings]
-    """Of a namespace."""
+    """The settings of a namespace."""
     make_world: Callable[..., ClusterWorld]
     """The arguments of `KubernetesWorld`."""
     preflight: Callable[[Kube, Experiment, Settings], Awaitable[Accepted | Refusal]]
     look: Callable[[BrokerSet], Awaitable[Observation]]
     """Asks every broker for its status, for a dry run."""
     identity: str = field(default_factory=socket.gethostname)
-    """Of this operator, among others of its namespace: in a cluster the name of its pod."""
+    """The identity of this operator, among others of its namespace: in a cluster the name of its pod."""
     metrics: Metrics = field(default_factory=Metrics)
     admission_queue: AdmissionQueue = field(default_factory=AdmissionQueue)
     now: Callable[[], float] = time.time

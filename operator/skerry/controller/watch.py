@@ -1,4 +1,4 @@
-"""kopf in a thread and an event loop of its own.
+"""Runs kopf in a thread and an event loop of its own.
 
 When kopf ends it cancels every task of its loop, and a busy handler delays its watch; neither may happen to the 50 ms
 turns of an experiment, nor the other way round.

@@ -20,7 +20,7 @@ class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
     replication_factor: int
     min_in_sync_replicas: int
     controller: int = -1
-    """-1: leave it."""
+    """Who is to be the controller; -1: that does not matter."""
     leaders: tuple[tuple[int, int], ...] = ()
     """(partition, ordinal)."""
 

@@ -59,8 +59,8 @@ def capabilities_from(
 ) -> Capabilities:
     """What a world can do, by its handlers.
 
-    :param others: which of `OTHER_FEATURES` it has.
-    :param reasons: why it lacks the rest of those.
+    ``others``: which of `OTHER_FEATURES` it has.
+    ``reasons``: why it lacks the rest of those.
     """
     can, cannot = set(others), dict(reasons)
     for handler in handlers:

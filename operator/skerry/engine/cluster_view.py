@@ -10,7 +10,7 @@ from skerry.history.records import BrokerSample
 
 class PartitionView(msgspec.Struct, frozen=True):
     leader: int
-    """-1: nobody, as far as anyone reachable knows."""
+    """The leader's ordinal; -1: nobody, as far as anyone reachable knows."""
     leader_epoch: int
     isr: tuple[int, ...]
     replicas: tuple[int, ...]
@@ -22,7 +22,7 @@ class PartitionView(msgspec.Struct, frozen=True):
 class ClusterView(msgspec.Struct, frozen=True):
     partitions: dict[int, PartitionView]
     controller: int
-    """-1: nobody."""
+    """The controller's ordinal; -1: nobody."""
     term: int
     sampled_ns: int
     """The newest sample in it; -1: none."""

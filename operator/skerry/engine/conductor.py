@@ -68,11 +68,11 @@ class Conductor:
         last_action_id: int = 0,
         bounds: Bounds | None = None,
     ) -> None:
-        """:param seed: of repeats' jitter.
-        :param interrupted: why another conductor's run is found in progress (`journal.interrupted_run`); then this one
+        """``seed``: of repeats' jitter.
+        ``interrupted``: why another conductor's run is found in progress (`journal.interrupted_run`); then this one
             only heals, drains and checks.
-        :param last_action_id: of that run; ids go on from there.
-        :param bounds: default: `Bounds` scaled by the document's timing.
+        ``last_action_id``: of that run; ids go on from there.
+        ``bounds``: default: `Bounds` scaled by the document's timing.
         """
         self.experiment = experiment
         self.spec = experiment.spec

@@ -103,9 +103,9 @@ class FaultInstance:
     # --- steps ------------------------------------------------------------------------------------------
 
     def step(self, context: StepContext, base_ns: int | None, others: Sequence[FaultInstance], ending: bool) -> None:
-        """:param base_ns: the moment the occurrence counts from; None: not yet there.
-        :param others: all other occurrences.
-        :param ending: the run is over: heal now, begin nothing."""
+        """``base_ns``: the moment the occurrence counts from; None: not yet there.
+        ``others``: all other occurrences.
+        ``ending``: the run is over: heal now, begin nothing."""
         if self.stage is Stage.WAITING:
             if ending:
                 self.stage = Stage.OVER
@@ -203,7 +203,7 @@ class FaultInstance:
         del self._later[:-50]
 
     def _moved(self, context: StepContext, report: ActionReport) -> bool:
-        """The role had moved before the fault took effect: heal, and begin again with whoever has it now."""
+        """The role had moved before the fault took effect: heal, and begin again with the broker that has it now."""
         earlier = [each for each in self._later if each.sampled_ns < report.before_ns]
         if not earlier or earlier[-1].groups == self.groups:
             return False

@@ -42,7 +42,7 @@ class Prediction(msgspec.Struct, frozen=True):
 def predict(
     effect: Effect, brokers: int, replicas: Mapping[int, Sequence[int]], min_in_sync_replicas: int
 ) -> Prediction:
-    """:param replicas: per partition those that can be in its ISR (at run time: that are in it)."""
+    """``replicas``: per partition those that can be in its ISR (at run time: that are in it)."""
     majority = brokers // 2 + 1
     reach = {
         hub: frozenset({hub} | {peer for peer in range(brokers) if peer != hub and effect.talks(hub, peer, Plane.RAFT)})

@@ -37,7 +37,7 @@ def encode(action: Action) -> bytes:
 
 
 def decode(lines: Iterable[bytes]) -> list[Action]:
-    """:raises JournalError: a line other than the last is damaged; a last line that was cut off by a crash was never
+    """Raises JournalError when a line other than the last is damaged; a last line that was cut off by a crash was never
     acted upon, and is left out."""
     entries, held = [], list(lines)
     for number, line in enumerate(held, start=1):

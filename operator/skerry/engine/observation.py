@@ -16,7 +16,7 @@ class PartitionAcks(msgspec.Struct, frozen=True, array_like=True):
     acknowledged: int
     """Records, since the start."""
     last_ns: int
-    """Of the last acknowledgement; -1: none yet."""
+    """The moment of the last acknowledgement; -1: none yet."""
 
 
 class WorkloadView(msgspec.Struct, frozen=True):
@@ -47,13 +47,13 @@ class ActionReport(msgspec.Struct, frozen=True):
     before_ns: int
     """Read before its first side effect ..."""
     after_ns: int = -1
-    """... and after its last."""
+    """When the last reading was taken, after which it was so."""
     before_wall_ns: int = 0
     error: str = ""
 
 
 class InjectorView(msgspec.Struct, frozen=True):
-    """Whoever applies the faults (proxy process, injector container)."""
+    """What applies the faults (proxy process, injector container)."""
 
     alive: bool = True
     detail: str = ""

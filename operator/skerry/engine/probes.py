@@ -1,4 +1,5 @@
-"""Directed writes for `writesRefused`, `writesAccepted` and `topicCreateRefused`: when they run, and at whom.
+"""Directed writes for `writesRefused`, `writesAccepted` and `topicCreateRefused`: when they run, and which brokers they
+go to.
 
 A probe runs from the moment its fault took effect until that fault's heal is asked for. A side that is named by ordinal
 belongs to no fault: its probe runs while any fault is in effect.

@@ -1,4 +1,4 @@
-"""How far a run has come, for whoever shows it: a status, a live display. The history tells the same, and more."""
+"""How far a run has come, for those who show it: a status, a live display. The history tells the same, and more."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class StepContext:
         self.observation = Observation()
         self.findings: list[Finding] = []
         self.fault_events: list[FaultEvent] = []
-        """Of the whole run."""
+        """Every fault event of the whole run."""
         self._last_id = last_id
         self._outgoing: list[Action] = []
         self._reports: dict[int, ActionReport] = {}
@@ -73,7 +73,7 @@ class StepContext:
 
     def inconclusive(self, reason: str, message: str, fault: str = "", rule: str = "run") -> None:
         """Something that keeps the run, or one fault of it, from being judged. Said once, and
-        recorded: whoever judges the history later did not see it."""
+        recorded: a later judgement of the history did not see it."""
         finding = Finding(FindingKind.RUN, rule, Verdict.INCONCLUSIVE, message, reason=reason, fault=fault)
         if finding not in self.findings:
             self.findings.append(finding)

@@ -28,7 +28,7 @@ class Resolution(msgspec.Struct, frozen=True):
 def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution:
     """Who is meant now. Within one fault no broker stands for two targets, unless its groups are pairs of their own.
 
-    :raises Unresolved: a role is vacant, or not enough brokers have it.
+    Raises Unresolved when a role is vacant, or not enough brokers have it.
     """
     wanted = fault.body.target_groups()
     pairwise = fault.body.pairwise
@@ -36,7 +36,7 @@ def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution
     taken: set[int] = set()
     why: list[str] = []
     places = [(group, place, target) for group, targets in enumerate(wanted) for place, target in enumerate(targets)]
-    # `Other` comes last: it is whoever the others left over.
+    # `Other` comes last: it is those that the others left over.
     for group, place, target in sorted(places, key=lambda each: each[2].role is Role.OTHER):
         having, reason = _holders(target, cluster_view, brokers)
         free = having if pairwise else tuple(ordinal for ordinal in having if ordinal not in taken)

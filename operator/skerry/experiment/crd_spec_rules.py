@@ -1,7 +1,7 @@
 """The rules of a CRD that span the whole spec: what `crosschecks` says, as far as CEL can say it cheaply.
 
-Left to the models are longer circles and chains of `following`, and whom `Other` would mean. Nothing here is stricter
-than they are.
+Left to the models are longer circles and chains of `following`, and which brokers `Other` would mean. Nothing here is
+stricter than they are.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ STATUS: JsonObject = {
         "isrRecovery": _text("The longest measured time from a heal to a whole ISR, such as 2.4s.", 40),
         "fault": _text("The kinds of its faults, comma separated.", 200),
         "targets": _list(
-            "Whom the faults met: one line per occurrence, with broker, epoch and how it was found.",
+            "The brokers that the faults met: one line per occurrence, with broker, epoch and how it was found.",
             {"type": "string", "maxLength": 400},
             64,
         ),

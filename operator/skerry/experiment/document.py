@@ -50,7 +50,7 @@ KIND = "ChaosExperiment"
 TIMEOUT_DEFAULT_NS = 240_000_000_000
 RETAIN_DEFAULT_NS = 900_000_000_000
 OCCURRENCES_MAX = 200
-"""Of one fault."""
+"""Most occurrences of one fault."""
 
 
 class Cluster(Model):
@@ -61,7 +61,7 @@ class Cluster(Model):
     )
     """Kubernetes: an existing StatefulSet of this namespace. Other worlds start brokers of their own."""
     brokers: Annotated[int, Strict(), Field(ge=1, le=99)] = 3
-    """sim, local: how many to start. kubernetes: how many must be there."""
+    """How many brokers to start (sim, local), or that must be there (kubernetes)."""
     timing: TimingPreset = TimingPreset.DEFAULT
     """Relaxed: three times slower, for busy machines. Scales the brokers' timing and every duration limit of the
     expectations."""
@@ -71,7 +71,7 @@ class Topic(Model):
     """The topic that the workload writes to; created if it is absent."""
 
     name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=199)] = "orders"
-    """Of the topic, in the brokers."""
+    """The topic's name, in the brokers."""
     partitions: Annotated[int, Strict(), Field(ge=1, le=999)] = 3
     """How many; they are numbered from 0."""
     replication_factor: Annotated[int, Strict(), Field(ge=1, le=99)] = 3
@@ -114,7 +114,7 @@ class LeaderPlace(Model):
     """Which broker is to lead a partition."""
 
     partition: PartitionIndex
-    """Of the topic; each at most once."""
+    """A partition of the topic; each at most once."""
     ordinal: Ordinal
     """The broker that is to lead it, by its number."""
 
@@ -135,7 +135,7 @@ class Repeat(Model):
     until_ns: PositiveDuration | None = None
     """No occurrence begins later than this after the first one was due."""
     every_ns: PositiveDuration
-    """From start to start."""
+    """The time from one start to the next."""
     jitter_ns: Duration = 0
     """Each start but the first is late by a random time up to this, drawn from the run's seed."""
 
@@ -192,7 +192,7 @@ class _Fault(Model):
 
     @property
     def lasts_ns(self) -> int:
-        """From effect to heal, of one occurrence."""
+        """How long one occurrence lasts, from its effect to its heal."""
         lasts = self.body.lasts_ns()
         return lasts if lasts is not None else self.duration_ns or 0
 
@@ -278,7 +278,7 @@ class _Spec(Model):
     prepare: Placement | None = None
     """Optional placement before the faults."""
     seed: Annotated[int, Strict(), Field(ge=0, le=2**53 - 1)] | None = None
-    """Of everything random in the run. Default: chosen by the runner and printed."""
+    """The seed of everything random in the run. Default: chosen by the runner and printed."""
     timeout_ns: PositiveDuration = TIMEOUT_DEFAULT_NS
     """The whole run; when it is over everything is healed and the verdict is Inconclusive. Default 4m."""
     retain_ns: Duration = RETAIN_DEFAULT_NS
@@ -347,7 +347,7 @@ class Experiment(Model):
         return ns * self.spec.cluster.timing.factor
 
     def fault(self, name: str) -> Fault:
-        """:raises KeyError: no fault has this name."""
+        """Raises KeyError when no fault has this name."""
         for fault in self.spec.faults:
             if fault.name == name:
                 return fault

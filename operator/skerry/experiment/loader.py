@@ -65,9 +65,9 @@ class DocumentError(ValueError):
 def load_document(text: str, source_name: str = "document") -> Experiment:
     """Read one document.
 
-    :param text: YAML, one ChaosExperiment.
-    :param source_name: shown in front of every problem, as `name:line`.
-    :raises DocumentError: anything is wrong with it.
+    ``text``: YAML, one ChaosExperiment.
+    ``source_name``: shown in front of every problem, as `name:line`.
+    Raises DocumentError: anything is wrong with it.
     """
     return _Loader(source_name).load(text)
 
@@ -179,7 +179,7 @@ class _Loader:
         return Problem(self.source, line_of(root, path), path_text(path), sentence)
 
     def _error(self, found: Iterable[Problem]) -> DocumentError:
-        """Of the first `PROBLEMS_MAX`; the others are not even worded."""
+        """The error of the first `PROBLEMS_MAX` problems; the others are not even worded."""
         each = iter(found)
         unique = list(dict.fromkeys(islice(each, PROBLEMS_MAX)))
         problems = sorted(unique, key=lambda problem: problem.line)
@@ -197,7 +197,7 @@ class _Loader:
 
 
 def path_text(path: Path) -> str:
-    """``spec.faults[0].duration``."""
+    """A path as it is written, such as ``spec.faults[0].duration``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part

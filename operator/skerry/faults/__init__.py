@@ -2,7 +2,7 @@
 
 How it works. A fault is three modules. `model` is its part of the document, with the sentences about it that the API
 server can check (CEL). `fault` is what it becomes once it is known who is meant: a frozen struct with concrete broker
-ordinals, which says whom it touches, what it takes away from the cluster while it lasts (for the guard), how long its
+ordinals, which says what it touches and takes away from the cluster while it lasts (for the guard), how long its
 beginning may take, and which features it needs of a world. `proof` says how it is seen to be in effect, and to be gone,
 from what brokers and kernels report. ``FAULT`` in the folder's `__init__` puts them together as a `port.FaultType`.
 

@@ -69,7 +69,7 @@ class FaultBody(Model):
 
     @abstractmethod
     def target_groups(self) -> tuple[tuple[Target, ...], ...]:
-        """Whom it means, in the order of resolution: sides of a partition, else one group of victims."""
+        """The targets that it means, in the order of resolution: sides of a partition, else one group of victims."""
 
     def lasts_ns(self) -> int | None:
         """How long the victims are gone by the fault's own fields; None: `duration` is required and says it."""
@@ -131,8 +131,8 @@ class ResolvedFault(msgspec.Struct, frozen=True):
     def injection_bound_ns(self, inject_ns: int, heal_ns: int) -> int:
         """Within what its injection must be reported as done.
 
-        :param inject_ns: what every injection may take.
-        :param heal_ns: what the return of a broker may take."""
+        ``inject_ns``: what every injection may take.
+        ``heal_ns``: what the return of a broker may take."""
         return inject_ns + self.settling_ns
 
     def shortened(self) -> ResolvedFault:
@@ -146,7 +146,7 @@ class Ending(NamedTuple):
     field: str
     """As it is written: `downFor`."""
     what: str
-    """Whom the sentence names: `power cuts`."""
+    """What the sentence names: ``power cuts``."""
     when: str = ""
     """CEL over the fault ``{0}``: when this is so; empty: whenever it is given."""
     counts: bool = True

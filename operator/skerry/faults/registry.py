@@ -28,7 +28,7 @@ class FaultConflict(ValueError):
 
 
 def by_kind(faults: Iterable[AnyFaultType]) -> dict[str, AnyFaultType]:
-    """:raises FaultConflict: a word is taken twice."""
+    """Raises FaultConflict: a word is taken twice."""
     found: dict[str, AnyFaultType] = {}
     for fault in faults:
         if fault.kind in found:
@@ -75,8 +75,8 @@ def ends_processes(kind: str) -> bool:
 def may_lose_disk(kind: str, body: FaultBody | None, flush: str) -> bool:
     """Whether such a fault may take what was acknowledged.
 
-    :param body: None: the document is not known; then the worst is assumed.
-    :param flush: the brokers' policy, `group` or another.
+    ``body``: None: the document is not known; then the worst is assumed.
+    ``flush``: the brokers' policy, `group` or another.
     """
     known = FAULTS.get(kind)
     return known is not None and known.may_lose_disk(body, flush)

@@ -30,7 +30,7 @@ class BrokerView(msgspec.Struct, frozen=True):
     process: ProcessState = ProcessState.UNKNOWN
     process_sampled_ns: int = -1
     broker_epoch: int = -1
-    """-1: not registered."""
+    """The epoch of its registration; -1: not registered."""
     incarnation: str = ""
     directory_id: str = ""
     registered_clean: bool | None = None
@@ -71,14 +71,14 @@ class LinkView(msgspec.Struct, frozen=True):
     sampled_ns: int
     """When the world asked the source for it."""
     ok: bool
-    """kept: a ping was answered within the last 300 ms. new: a connection was opened, and a ping on it answered, within
+    """Kept: a ping was answered within the last 300 ms. New: a connection was opened, and a ping on it answered, within
     300 ms of the request."""
     silent_ns: int = 0
-    """kept: since when no ping was answered."""
+    """For how long no ping was answered on a kept connection."""
     rtt_ns: int = -1
     """Median of the last pings; -1: none."""
     lost_percent: int = -1
-    """Of the last pings; -1: not measured."""
+    """How many of the last pings were lost; -1: not measured."""
     rate_kbps: int = -1
     """Measured throughput; -1: not measured."""
     received_one_way: int = -1

@@ -45,7 +45,8 @@ class ProcessLook(NamedTuple):
     log_tail: str = ""
     """The last lines that it wrote; needed only when it ended by itself."""
     exit_code: int | None = None
-    """Of the process that ended; the negative number of the signal that ended it. None: it runs, or is unseen."""
+    """The exit code of the process that ended; the negative number of the signal that ended it. None: it runs, or is
+    unseen."""
 
 
 class Heard(NamedTuple):

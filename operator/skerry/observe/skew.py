@@ -12,7 +12,7 @@ KEPT_NS = 10_000_000_000
 
 
 class Offset(NamedTuple):
-    """Of one broker's wall clock from the recorder's."""
+    """How far one broker's wall clock is from the recorder's."""
 
     middle_ns: int
     error_ns: int
@@ -31,8 +31,8 @@ class ClockSkew:
         """Take in one answer. The best that is known of this broker; None: nothing is, because our own clock was set
         back meanwhile, or the broker tells none.
 
-        :param at_ns: the run's clock.
-        :param wall_ns: the broker's wall clock; the two others are ours, around it.
+        ``at_ns``: the run's clock.
+        ``wall_ns``: the broker's wall clock; the two others are ours, around it.
         """
         known = self._best.get(ordinal)
         if wall_ns and wall_after_ns >= wall_before_ns:

@@ -21,7 +21,7 @@ _PICTURES = 0x2400
 def visible(text: str, *, lines: bool = True) -> str:
     """The text with everything that a terminal would obey as a symbol that can be seen.
 
-    :param lines: keep line breaks and tabs.
+    ``lines``: keep line breaks and tabs.
     """
     return (_OBEYED if lines else _ALONE).sub(_symbol, text)
 

@@ -15,7 +15,7 @@ from skerry.report.model import RunReport
 
 
 def report_json(report: RunReport) -> bytes:
-    """As ``docs/report-format.md`` says."""
+    """The report as ``docs/report-format.md`` describes it."""
     return msgspec.json.format(msgspec.json.encode(report)) + b"\n"
 
 

@@ -19,7 +19,7 @@ from skerry.schema.verdict import FindingKind, Verdict
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 FINDINGS_SHOWN_MAX = 200
-"""Of each table; the rest is in the JSON."""
+"""Most rows of each table; the rest is in the JSON."""
 CAUSES_SHOWN_MAX = 12
 STORY_FIRST = 12
 """Sentences before the fold."""

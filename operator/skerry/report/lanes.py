@@ -20,13 +20,13 @@ class Stretch(NamedTuple):
     from_ns: int
     to_ns: int
     kind: str
-    """leader | stale (says that it leads in an epoch that is over) | isr | down | starting (has never answered)"""
+    """One of: leader, stale (says that it leads in an epoch that is over), isr, down, starting (has never answered)."""
     epoch: int
     """The leader epoch; -1 for other kinds."""
 
 
 class _Known(NamedTuple):
-    """Of one partition, by the highest epoch heard of so far."""
+    """What is known of one partition, by the highest epoch heard of so far."""
 
     epoch: int = -1
     in_sync: tuple[int, ...] = ()
@@ -35,8 +35,8 @@ class _Known(NamedTuple):
 def all_stretches(
     history: History, topic: str, brokers: int, partitions: int
 ) -> dict[tuple[int, int], tuple[Stretch, ...]]:
-    """By (broker, partition): in order of time, without overlap; nothing where it is neither leader nor in sync, or
-    where nothing is known."""
+    """The stretches of each (broker, partition): in order of time, without overlap; nothing where it is neither leader
+    nor in sync, or where nothing is known."""
     seen: dict[tuple[int, int], list[tuple[int, str, int]]] = {
         (broker, partition): [] for broker in range(brokers) for partition in range(partitions)
     }

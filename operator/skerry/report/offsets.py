@@ -81,7 +81,7 @@ def _grid(operations: PartitionOperations, findings: Sequence[Finding]) -> Offse
         )
         for row in rows
     ]
-    # Whoever contradicts, and the disks, stay; of the others the first.
+    # The operations that contradict, and the disks, stay; of the others the first.
     ranked = sorted(
         range(len(rows)),
         key=lambda index: (not any(cell.odd_one for cell in shown[index].cells), not rows[index].dump, index),

@@ -32,9 +32,10 @@ PARTITIONS_SHOWN = 8
 PARTITIONS_LARGE = 4
 FAULT_LANES_MAX = 10
 BANDS_MAX = 1500
-"""Of broker lanes: beyond it, stretches too short to be seen are left out, so that a page stays below 1 MB."""
+"""Most bands of broker lanes: beyond it, stretches too short to be seen are left out, so that a page stays below 1
+MB."""
 WORDS_MAX = 24
-"""Of each lane."""
+"""Most words about each lane."""
 LETTER = 6.2
 HUES = (250, 60, 150, 320, 20, 200, 110, 285)
 
@@ -45,7 +46,7 @@ class Band(msgspec.Struct, frozen=True):
     width: float
     height: float
     kind: str
-    """phase | fault | unverified | healing | leader | stale | isr | down | starting | ack | unknown"""
+    """One of: phase, fault, unverified, healing, leader, stale, isr, down, starting, ack, unknown."""
     label: str = ""
     """Stands in the band, if it fits."""
     title: str = ""
@@ -80,9 +81,9 @@ class Picture(msgspec.Struct, frozen=True):
     witnesses: tuple[Mark, ...]
     """The records that prove a failure."""
     kinds: frozenset[str]
-    """Of the bands: what the legend has to explain."""
+    """The kinds of the bands: what the legend has to explain."""
     words: tuple[tuple[str, tuple[str, ...]], ...]
-    """(lane, what its bands say): the same for whoever cannot point at a band, or reads on paper."""
+    """(lane, what its bands say): the same for a reader who cannot point at a band, or reads on paper."""
 
 
 class _Scale:

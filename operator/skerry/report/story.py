@@ -40,7 +40,7 @@ class Kind(IntEnum):
 
 
 KEPT = (Kind.FAULT, Kind.WITNESS, Kind.DOUBT)
-"""Of a story that is too long."""
+"""What is kept of a story that is too long."""
 
 
 class Sentence(NamedTuple):

@@ -23,7 +23,7 @@ MARKS = {
 }
 """A band gets solid when it is proven; a step that is not here ends it."""
 _TELLING = f"{GONE}{STOPPED}{SILENT}█▒░987654321{FOLLOWS} "
-"""Of two slots that become one, the mark that stands first here stays."""
+"""The order of marks: where two slots become one, the mark that stands first here stays."""
 
 
 def broker_mark(view: BrokerView) -> str:

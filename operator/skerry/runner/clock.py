@@ -1,7 +1,7 @@
 """The run's clock: one for everything that is judged.
 
 CLOCK_BOOTTIME of the machine that records, from the start of the run. Every process on that machine shares it, so
-bracketing an action there needs no synchronisation; whoever acts from elsewhere brackets by asking the recorder.
+bracketing an action there needs no synchronisation; what acts from elsewhere brackets by asking the recorder.
 """
 
 from __future__ import annotations

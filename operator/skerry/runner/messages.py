@@ -46,7 +46,7 @@ class Events(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """To everything that is posted."""
+    """The answer to everything that is posted."""
 
     now_ns: int
     """The run's clock; -1: no run has begun."""

@@ -30,7 +30,8 @@ class Process(Protocol):
 
     @property
     def exit_code(self) -> int | None:
-        """Of the process that ended; the negative number of the signal that ended it. None: it runs, or is unseen."""
+        """The exit code of the process that ended; the negative number of the signal that ended it. None: it runs, or
+        is unseen."""
         ...
 
     @property

@@ -292,7 +292,7 @@ class Service:
 
 
 def topic_mark(topic: str) -> str:
-    """Of the run that made this topic for itself; empty: it is somebody's, and never touched."""
+    """The run that made this topic for itself; empty: it is somebody's, and never touched."""
     found = OWN_TOPIC_MARK.search(topic)
     return found.group() if found else ""
 

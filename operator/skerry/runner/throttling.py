@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 FILES = (Path("/sys/fs/cgroup/cpu.stat"), Path("/sys/fs/cgroup/cpu/cpu.stat"))
-"""Of cgroup version 2, and of version 1."""
+"""Where cgroup version 2 tells it, and where version 1 does."""
 SHARE_PERCENT = 20
-"""Of a window; from here on it counts as a stall."""
+"""The part of a window from which on it counts as a stall."""
 
 
 class Throttled(NamedTuple):
@@ -67,7 +67,7 @@ class ThrottlingWatch:
     def look(self, now_ns: int) -> Throttled | None:
         """What the window since the last look was, if a fifth of it or more was taken away.
 
-        :param now_ns: the run's clock.
+        ``now_ns``: the run's clock.
         """
         total_ns = throttled_ns(self._read())
         if total_ns is None:

@@ -27,7 +27,7 @@ DURATION_MAX_NS = 24 * _UNIT_NS["h"]
 def parse_duration(value: object) -> int:
     """``1m30s`` as nanoseconds. Units h, m, s, ms, in this order, each at most once; whole numbers.
 
-    :raises ValueError: with a sentence that shows what would be right.
+    Raises ValueError with a sentence that shows what would be right.
     """
     if isinstance(value, bool) or not isinstance(value, str):
         shown = f"`{value}`" if isinstance(value, str | int | float) else "not a text"
@@ -128,7 +128,7 @@ class Model(BaseModel):
 def exactly_one(model: Model, names: tuple[str, ...], what: str) -> str:
     """The one of ``names`` (attributes) that is set.
 
-    :raises ValueError: none or several are.
+    Raises ValueError when none or several are.
     """
     given = [name for name in names if getattr(model, name) is not None]
     if len(given) == 1:
@@ -141,7 +141,7 @@ def exactly_one(model: Model, names: tuple[str, ...], what: str) -> str:
 
 
 def at_most_one(model: Model, names: tuple[str, ...], what: str) -> None:
-    """:raises ValueError: several of ``names`` (attributes) are set."""
+    """Raises ValueError when several of ``names`` (attributes) are set."""
     given = [name for name in names if getattr(model, name) is not None]
     if len(given) > 1:
         found = " and ".join(f"`{alias_of(name)}`" for name in given)

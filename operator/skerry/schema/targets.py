@@ -1,4 +1,4 @@
-"""Whom a fault or an expectation means: a role, resolved from the brokers' own status, or an ordinal."""
+"""The brokers that a fault or an expectation means: a role, resolved from the brokers' own status, or an ordinal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Target(Model):
     ordinal: Ordinal | None = None
     """One broker by its number, 0 is the first."""
     partition: PartitionIndex | None = None
-    """Of which partition of the topic; only with PartitionLeader, PartitionFollower and InSyncFollower, and required
+    """The partition of the topic; only with PartitionLeader, PartitionFollower and InSyncFollower, and required
     there."""
     count: Annotated[int, Strict(), Field(ge=1, le=99)] | None = None
     """How many of those that have the role, lowest ordinals first. Default: 1; everyone for Other and All."""
@@ -54,7 +54,7 @@ class Target(Model):
 
 
 class Side(Model):
-    """One side of a fault, or one broker: at whom a probe writes."""
+    """One side of a fault, or one broker: where a probe writes to."""
 
     fault: FaultName | None = None
     """Brokers of this fault's `group`, as they were resolved when it began."""

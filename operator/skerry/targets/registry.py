@@ -32,9 +32,9 @@ def names() -> tuple[str, ...]:
 
 @cache
 def target(name: str) -> Target:
-    """:raises UnknownTarget: there is none of this name.
+    """Raises UnknownTarget: there is none of this name.
 
-    :raises TypeError: what stands there is no target of this name.
+    Raises TypeError: what stands there is no target of this name.
     """
     place = BUILT_IN.get(name) or next((each.value for each in entry_points(group=GROUP, name=name)), None)
     if place is None:

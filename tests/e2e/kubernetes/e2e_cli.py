@@ -37,7 +37,7 @@ class Told(NamedTuple):
 
 
 def told(out: Path) -> Told:
-    """Of the one run in this directory."""
+    """What the one run in this directory has told."""
     (report,) = out.rglob("report.json")
     history = [json.loads(line) for line in report.with_name("history.jsonl").read_text().splitlines()]
     return Told(json.loads(report.read_text()), report.with_name("report.html").read_text(), history)

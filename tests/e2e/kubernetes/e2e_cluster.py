@@ -48,7 +48,7 @@ class Seen(NamedTuple):
     """One event of a watch."""
 
     at_s: float
-    """By this machine's wall clock."""
+    """The time by this machine's wall clock, in seconds."""
     type: str
     object: JsonObject
 
@@ -61,7 +61,7 @@ class Cluster:
     """Use it as a context manager. These tests break things: the current context has to be the test cluster's."""
 
     def __init__(self) -> None:
-        """:raises RuntimeError: a program is missing, or the context is not the test cluster's."""
+        """Raises RuntimeError: a program is missing, or the context is not the test cluster's."""
         self.context = os.environ.get("SKERRY_E2E_CONTEXT", CONTEXT_DEFAULT)
         self._kubectl, self._helm = _program("kubectl"), _program("helm")
         found = said(self._kubectl, "config", "current-context")
@@ -134,7 +134,7 @@ class Cluster:
         return [] if found is None else list(found["items"])
 
     def version(self, kind: str, namespace: str) -> str:
-        """Of the list of that kind, now: ``since`` tells what happened after it."""
+        """The version of the list of that kind, now: ``since`` tells what happened after it."""
         found = self.look(f"{KINDS[kind]}/namespaces/{namespace}/{kind}", {"limit": "1"})
         assert found is not None, kind
         return str(found["metadata"]["resourceVersion"])

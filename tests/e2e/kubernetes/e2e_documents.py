@@ -64,5 +64,5 @@ def cut(duration: str = "20s", *, connections: str = "All", start_after: str = "
 
 
 def deletion(down_for: str = "3s") -> JsonObject:
-    """Of the pod of the leader of partition 0; nothing has to be switched on for it."""
+    """A deletion of the pod of the leader of partition 0; nothing has to be switched on for it."""
     return {"name": "delete", "kill": {"target": LEADER, "how": "PodDelete", "gracePeriod": "5s", "downFor": down_for}}

@@ -29,13 +29,13 @@ VALUES = {
     "brokers.resources.requests.cpu": "10m",
     "operator.resources.requests.cpu": "10m",
 }
-"""Of a second release; it has to fit beside the first one."""
+"""The values of a second release; it has to fit beside the first one."""
 
 
 class Ended(NamedTuple):
     verdict: str
     reason: str
-    """Of the condition `Succeeded`."""
+    """The reason in the condition ``Succeeded``."""
     message: str
     status: JsonObject
 
@@ -105,7 +105,7 @@ class Lab:
         self.namespace = namespace
         self._applied: list[Run] = []
         self._log_before = ""
-        """Of operators that are gone."""
+        """The logs of operators that are gone."""
 
     # --- commands and looks -------------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Lab:
         ]
 
     def policies(self) -> list[str]:
-        """Of anybody."""
+        """The names of all policies, of anybody."""
         return [each["metadata"]["name"] for each in self.items("networkpolicies")]
 
     @contextlib.contextmanager

@@ -45,7 +45,7 @@ def test_clean_needs_no_operator(lab: Lab) -> None:
 
 @pytest.mark.smoke
 def test_one_at_a_time_on_the_same_brokers(lab: Lab) -> None:
-    """The second waits, says for whom, and has its turn."""
+    """The second waits, says for which one, and has its turn."""
     first = lab.apply(experiment("first", cut("6s")))
     first.until_phase("SteadyState", "Injecting", "Verifying", "Holding")
     second = lab.apply(experiment("second", deletion()))

@@ -45,7 +45,7 @@ from skerry.worlds.kubernetes.world import Settings
 BEGIN_S = 1_800_000_000.0
 TURN_S = 0.25
 TICKS = 40
-"""How often everybody may go on before the clock moves: a request takes one, whoever waits for one takes another."""
+"""How often everybody may go on before the clock moves: a request takes one, and waiting for one takes another."""
 
 DOCUMENT = """
 apiVersion: skerry.dev/v1alpha1
@@ -152,7 +152,7 @@ class FakeKube:
 
     @property
     def writes(self) -> list[str]:
-        """But for the experiments' own statuses and Events."""
+        """The writes, but for the experiments' own statuses and Events."""
         return [
             f"{verb} {plural}/{name}"
             for verb, plural, name in self.calls
@@ -292,7 +292,7 @@ class Lab:
         self.kube = FakeKube()
         self.worlds: list[FakeWorld] = []
         self.answers: list[Accepted | Refusal | Exception] = []
-        """Of preflight, in order; then it accepts."""
+        """What preflight answers, in order; then it accepts."""
         self.lose_report = False
         self.hook: Callable[[FakeWorld], None] = lambda world: None
         """Called once a turn."""

@@ -1,4 +1,4 @@
-"""A dry run: whom each fault would hit, from the brokers' own words."""
+"""A dry run: which brokers each fault would hit, from the brokers' own words."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ async def test_a_journal_that_another_of_the_same_name_would_take_is_not_durable
 
 
 async def test_a_verdict_is_never_written_into_another_of_the_same_name(lab, status_writer):
-    """The planted bug: deleted and applied again, and whoever waited for the new one saw the verdict of the old."""
+    """The planted bug: deleted and applied again, and those who waited for the new one saw the verdict of the old."""
     del lab.kube.objects[EXPERIMENTS.plural, "story"]
     lab.resource(uid="another")
     status_writer.tell({"phase": "Complete", "verdict": "Pass"})

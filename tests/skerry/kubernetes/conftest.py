@@ -22,7 +22,7 @@ async def api():
 
 @pytest.fixture
 async def kube(api):
-    """Of the namespace `skerry`."""
+    """The API of the namespace ``skerry``."""
     from kubernetes.aio.client import Configuration
 
     async with Kube("skerry", configuration=Configuration(host=api.url)) as kube:

@@ -28,12 +28,12 @@ class ScriptedPod:
         self._api = api
         self._comes_up = comes_up
         self.token = ""
-        """Of the Job that was made."""
+        """The environment of the Job that was made."""
         self.began: list[Begin] = []
         self.actions: list[Action] = []
         """In the order in which they were taken, once each."""
         self.paths: list[str] = []
-        """Of all posts but /begin."""
+        """The status code of all posts but /begin."""
         self.aborts: list[str] = []
         self.shows: Callable[[View], View] = lambda view: view
         """What becomes of the picture before it is sent."""
@@ -42,7 +42,7 @@ class ScriptedPod:
         self.refuses: tuple[int, str] | None = None
         """(status, sentence) for every post."""
         self.drops_answers = 0
-        """Of so many posts: what is sent is taken, and the answer never comes."""
+        """For how many posts the answer never comes, though what is sent is taken."""
         self.silent = False
         self.raw_view: bytes | None = None
         self._started_ns = time.monotonic_ns()

@@ -149,7 +149,7 @@ async def test_a_cut_whose_deadline_has_passed_is_not_begun(stage: Stage) -> Non
 
 
 async def test_an_operator_that_dies_after_the_fuse_leaves_only_the_fuse(stage: Stage) -> None:
-    """And the fuse alone cuts nothing, and ends by itself."""
+    """The fuse alone cuts nothing, and ends by itself."""
     died = asyncio.Event()
 
     async def never(manifest: dict, stored: list) -> None:

@@ -20,7 +20,7 @@ PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
 BROKERS = BrokerSet("broker", "skerry", "broker", 3, PORTS, 9095)
 RUNNING, GONE, UNKNOWN = ProcessState.RUNNING, ProcessState.GONE, ProcessState.UNKNOWN
 AT_NS = 1_795_791_268_000_000_000
-"""14:54:28Z"""
+"""The second that this is: 14:54:28Z."""
 
 
 def ended(container="c-1", code=0, reason="Completed", at="2026-11-27T14:54:28Z", **more):

@@ -259,7 +259,7 @@ async def test_nothing_is_judged_before_it_is_known_how_the_victims_ended(theatr
 
 
 async def test_records_of_our_own_never_meet_those_of_a_later_operator(theatre: Theatre) -> None:
-    """The pod passes over ids that it has seen, whoever sent them."""
+    """The pod passes over ids that it has seen, of any sender."""
     ids: list[int] = []
     for status in (None, {"workload": WORKLOAD}):
         running = theatre.open(watching, status)

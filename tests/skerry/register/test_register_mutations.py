@@ -35,7 +35,7 @@ class Store:
         return self.revision
 
     def get(self, key: str) -> tuple[int, int, int, int]:
-        """value, revision, store's revision, version"""
+        """The value, revision, store's revision and version of a key."""
         value, revision, version = self.keys.get(key, (-1, 0, -1))
         return value, revision, self.revision, version
 

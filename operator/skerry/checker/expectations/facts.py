@@ -115,7 +115,7 @@ class RunFacts:
 
     @cached_property
     def occurrences(self) -> dict[str, list[Occurrence]]:
-        """By the fault's name, in order."""
+        """The occurrences of each fault, by its name, in their order."""
         found: dict[tuple[str, int], Occurrence] = {}
         for event in self.history.faults:
             key = (event.fault, event.occurrence)

@@ -13,7 +13,7 @@ class Leadership(NamedTuple):
 
     epoch: int
     leader: int
-    """-1: committed without a leader."""
+    """The leader's ordinal; -1: committed without a leader."""
     earliest_ns: int
     """By the controller's own stamp where there is one, widened by the clock error; else when it was first seen."""
     latest_ns: int

@@ -1,4 +1,4 @@
-"""Whom a `by` means, and when: the brokers of one side of a fault, while it was certainly in effect."""
+"""Which brokers a ``by`` means, and when: the brokers of one side of a fault, while it was certainly in effect."""
 
 from __future__ import annotations
 

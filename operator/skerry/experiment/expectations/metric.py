@@ -21,7 +21,7 @@ class MetricExpectation(Comparison):
     """The aggregate of all samples of all series that match is within the limits. No sample at all: Inconclusive."""
 
     name: MetricName
-    """As it is exported: `broker_elections_total`."""
+    """The metric's name as it is exported: ``broker_elections_total``."""
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=8, default_factory=dict)]
     """Series that carry these labels."""
     from_: Annotated[MetricSource, Field(alias="from")] = MetricSource.BROKERS

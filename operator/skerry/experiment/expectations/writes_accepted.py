@@ -16,6 +16,6 @@ class WritesAccepted(ExpectationBody):
     within_ns: PositiveDuration
     """Counted from the moment the fault took effect."""
     acks: Acks | None = None
-    """Default: as the workload."""
+    """What the probes ask for. Default: as the workload."""
     partition: PartitionIndex | None = None
     """Default: any partition of the topic."""

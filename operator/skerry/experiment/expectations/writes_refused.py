@@ -16,6 +16,6 @@ class WritesRefused(ExpectationBody):
     within_ns: PositiveDuration
     """The time that this side has to notice, counted from the moment the fault took effect."""
     acks: Acks | None = None
-    """Of the probes. Default: as the workload."""
+    """What the probes ask for. Default: as the workload."""
     partition: PartitionIndex | None = None
     """Default: every partition of the topic."""

@@ -25,7 +25,7 @@ class Disk(ResolvedFault, frozen=True, tag="disk"):
     bit_flip: bool = False
     slow_by_ns: int = 0
     down_for_ns: int = 0
-    """Of a power cut."""
+    """How long a power cut keeps the broker down."""
 
     @property
     def power_cut(self) -> bool:

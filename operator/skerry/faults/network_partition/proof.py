@@ -60,7 +60,7 @@ def verify(
 
 
 def healed(fault: Cut, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
-    """:param excused: brokers that another fault holds."""
+    """``excused``: brokers that another fault holds."""
     for link in expected_links(fault.links, fault.planes, both_ways=True):
         if excused & set(link[:2]):
             continue

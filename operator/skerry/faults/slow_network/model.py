@@ -28,7 +28,7 @@ class SlowFault(FaultBody):
     jitter_ns: Duration = 0
     """The latency varies by plus or minus this."""
     loss_percent: Percent = 0
-    """Of packets (of segments, where a stream is proxied: seen as a retransmission delay)."""
+    """How many packets are lost (segments, where a stream is proxied: seen as a retransmission delay)."""
     rate_kbps: Annotated[int, Strict(), Field(ge=0, le=10_000_000)] = 0
     """Kilobits per second in each direction of each pair; 0: not paced."""
 

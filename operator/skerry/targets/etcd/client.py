@@ -16,7 +16,7 @@ from skerry.targets.etcd.gateway import Refusal
 from skerry.workload.register import RegisterAnswer
 
 OPERATION_TIMEOUT_MS = 1000
-"""A put that was forwarded to a leader that died is never answered; whoever waits longer only sees less."""
+"""A put that was forwarded to a leader that died is never answered; to wait longer is only to see less."""
 CONNECT_TIMEOUT_S = 0.3
 AGAIN_S = 0.05
 """Between two rounds of asking every member."""

@@ -21,7 +21,7 @@ NOT_OURS = (1 << 63) - 1
 """The value of a key that holds what no client of ours can have put; no client puts it."""
 
 _NEVER_PROPOSED = (3, 7, 12, 16)
-"""gRPC codes of refusals before anything is proposed: invalid argument, permission denied, unimplemented,
+"""The gRPC codes of refusals before anything is proposed: invalid argument, permission denied, unimplemented,
 unauthenticated."""
 _NOT_NOW = ("etcdserver: no leader", "etcdserver: too many requests")
 """Refused before anything is proposed, and worth asking another member, or again."""
@@ -75,7 +75,7 @@ def range_body(key: str) -> bytes:
 
 
 def read_put(body: bytes, member: int) -> RegisterAnswer | Refusal:
-    """Of an answer with status 200. One that cannot be read proves nothing."""
+    """The result of a put with status 200. An answer that cannot be read proves nothing."""
     try:
         header = msgspec.json.decode(body, type=_PutAnswer, strict=False).header
     except msgspec.DecodeError as error:
@@ -92,7 +92,7 @@ def read_put(body: bytes, member: int) -> RegisterAnswer | Refusal:
 
 
 def read_range(body: bytes, member: int) -> RegisterAnswer | Refusal:
-    """Of an answer with status 200: the key's value, or that there is no such key."""
+    """The result of a get with status 200: the key's value, or that there is no such key."""
     try:
         answer = msgspec.json.decode(body, type=_RangeAnswer, strict=False)
     except msgspec.DecodeError as error:
@@ -112,8 +112,8 @@ def read_range(body: bytes, member: int) -> RegisterAnswer | Refusal:
 
 
 def read_refusal(status: int, body: bytes) -> Refusal:
-    """Of an answer with another status. Only what is refused before it is proposed has definitely failed: a request
-    that timed out on its way through the log may take effect later."""
+    """The result of an answer with another status. Only what is refused before it is proposed has definitely failed: a
+    request that timed out on its way through the log may take effect later."""
     try:
         error = msgspec.json.decode(body, type=_Error)
     except msgspec.DecodeError:

@@ -49,12 +49,12 @@ class MemberStatus(msgspec.Struct, frozen=True):
     term: int
     applied_index: int
     revision: int
-    """Of its own store."""
+    """The revision of its own store."""
     version: str
     learner: bool = False
     errors: tuple[str, ...] = ()
     generation: str = ""
-    """Of its process; empty: not known."""
+    """The identity of its process; empty: not known."""
 
     @property
     def role(self) -> Role:

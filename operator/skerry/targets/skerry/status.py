@@ -106,7 +106,7 @@ class StatusAnswer(NodeAnswer):
 
     @property
     def pid(self) -> int:
-        """Of the broker's process, in its own PID namespace."""
+        """The id of the broker's process, in its own PID namespace."""
         return self._report.process.pid
 
     @property

@@ -47,7 +47,7 @@ _NONE = ErrorCode.NONE
 
 
 def operation_of(request: Request, make_batch: MakeBatch) -> Operation:
-    """:raises TypeError: a client of Skerry's brokers does not do that."""
+    """Raises TypeError: a client of Skerry's brokers does not do that."""
     match request:
         case Write():
             batch = make_batch(request.first_value, request.count, request.record_bytes)

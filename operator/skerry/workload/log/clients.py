@@ -25,7 +25,8 @@ FAILED_PAUSE_NS = 100_000_000
 """After a read that did not succeed."""
 PROBE_TIMEOUT_MS = 400
 PROBED_LENGTH = 150
-"""Of the topic's name, in those of the topics that a probe creates; of 200 characters that brokers allow."""
+"""How much of the topic's name stands in those of the topics that a probe creates; of 200 characters that brokers
+allow."""
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import msgspec
 from skerry.history.records import Outcome, ReplicaDump
 
 NO_REDIRECT = -1
-"""In place of a node: send it to whoever leads."""
+"""In place of a node: send it to the leader."""
 
 
 class Write(msgspec.Struct, frozen=True, gc=False):
@@ -19,7 +19,7 @@ class Write(msgspec.Struct, frozen=True, gc=False):
     count: int
     record_bytes: int
     acks: str
-    """All | Leader | None"""
+    """What was asked for: All, Leader or None."""
     timeout_ms: int
     directed_to: int = NO_REDIRECT
     """One attempt at this node, never redirected."""
@@ -28,7 +28,7 @@ class Write(msgspec.Struct, frozen=True, gc=False):
 class Written(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
     base_offset: int = -1
-    """-1: not acknowledged, or nothing was promised (`acks: None`)."""
+    """Where it stands in the log; -1: not acknowledged, or nothing was promised (``acks: None``)."""
     leader: int = -1
     leader_epoch: int = -1
     duplicate: bool = False
@@ -51,7 +51,7 @@ class ReadBack(msgspec.Struct, frozen=True, gc=False):
 
     outcome: Outcome
     base_offset: int = -1
-    """Of the first value, which may lie before what was asked for: batches are whole."""
+    """The offset of the first value, which may lie before what was asked for: batches are whole."""
     values: tuple[int, ...] = ()
     high_watermark: int = -1
     log_start_offset: int = -1

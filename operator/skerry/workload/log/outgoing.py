@@ -48,7 +48,7 @@ class Outgoing:
         return len(self._open)
 
     def deliver(self, answer: Answer) -> None:
-        """:raises KeyError: the operation is not open: it was answered before, or never sent."""
+        """Raises KeyError: the operation is not open: it was answered before, or never sent."""
         invoked_ns, _, on_answer = self._open.pop(answer.id)
         on_answer(invoked_ns, answer)
 

@@ -12,7 +12,7 @@ RATE_WINDOW_NS = 1_000_000_000
 class Tally:
     def __init__(self, partitions: int) -> None:
         self.acknowledged = 0
-        """Records."""
+        """Counted in records."""
         self.by_partition = [0] * partitions
         self._last_ns = [-1] * partitions
         self._recent: deque[tuple[int, int]] = deque()

@@ -24,7 +24,7 @@ class RegisterAnswer(msgspec.Struct, frozen=True):
 
     outcome: Outcome
     value: int = -1
-    """Of a get."""
+    """What a get read."""
     revision: int = -1
     store_revision: int = -1
     version: int = -1

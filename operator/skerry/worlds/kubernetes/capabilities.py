@@ -22,7 +22,7 @@ class _With(NamedTuple):
 
 
 def capabilities(opt_ins: OptIns) -> Capabilities:
-    """Of a namespace with these switches."""
+    """The capabilities of a namespace with these switches."""
     return capabilities_from(
         "kubernetes",
         (_With(handler.can(opt_ins), handler.cannot(opt_ins)) for handler in HANDLERS.values()),

@@ -34,10 +34,10 @@ class BracketClock:
     def exchange(self, sent_ns: int, run_ns: int, received_ns: int) -> None:
         """Take in one exchange. They may come in any order.
 
-        :param sent_ns: op, before the question was sent.
-        :param run_ns: the pod's run clock, read after the question came and before the answer went.
-        :param received_ns: op, after the answer had come.
-        :raises ValueError: it was received before it was sent.
+        ``sent_ns``: op, before the question was sent.
+        ``run_ns``: the pod's run clock, read after the question came and before the answer went.
+        ``received_ns``: op, after the answer had come.
+        Raises ValueError: it was received before it was sent.
         """
         if received_ns < sent_ns:
             raise ValueError(f"an exchange was sent at {sent_ns} ns and received at {received_ns} ns, which is before")

@@ -47,7 +47,7 @@ class BrokerSet(msgspec.Struct, frozen=True):
     restart_hold: bool = False
     """A container that is restarted in place can be kept down, too."""
     pod_labels: dict[str, str] = {}
-    """Of the pod template."""
+    """The labels of the pod template."""
 
     @property
     def ordinals(self) -> range:
@@ -76,7 +76,7 @@ class BrokerSet(msgspec.Struct, frozen=True):
 def broker_set(stateful_set: JsonObject) -> BrokerSet:
     """Read the StatefulSet.
 
-    :raises ClusterProblem: it lacks something that experiments need.
+    Raises ClusterProblem: it lacks something that experiments need.
     """
     metadata, spec = stateful_set["metadata"], stateful_set["spec"]
     name = str(metadata["name"])

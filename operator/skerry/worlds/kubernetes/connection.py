@@ -21,7 +21,7 @@ class Connection(NamedTuple):
     configuration: Any
     """A ``kubernetes.aio.client.Configuration``."""
     namespace: str
-    """Of the pod, or of the context."""
+    """The namespace of the pod, or of the context."""
 
 
 def in_cluster() -> bool:
@@ -32,7 +32,7 @@ def in_cluster() -> bool:
 async def find_connection(context: str = "") -> Connection:
     """Find it: in a pod its own, unless a ``context`` is named; else the kubeconfig (`KUBECONFIG`, `~/.kube/config`).
 
-    :raises NoConnection: there is neither, or the file is wrong.
+    Raises NoConnection: there is neither, or the file is wrong.
     """
     configuration: Any = client.Configuration()
     configuration.retries = None

@@ -32,7 +32,7 @@ from skerry.worlds.kubernetes.readiness import not_ready
 DOCTOR = "doctor"
 """In place of an experiment's name, in labels and names."""
 PYTHON = "/opt/venv/bin/python"
-"""Of the operator's image."""
+"""The interpreter in the operator's image."""
 CUT_PORT, OPEN_PORT, TELL_PORT = 7001, 7002, 8080
 FUSE_S = 120.0
 PODS_S = 45.0
@@ -47,7 +47,7 @@ SILENT_S = 1.0
 POLL_S = 0.1
 NS = 1_000_000_000
 TAKEN_OVER = ("imagePullSecrets", "nodeSelector", "tolerations")
-"""Of the operator's pod: where it runs, so do the probes."""
+"""The parts of the operator's pod that the probes share: where it runs, so do they."""
 Progress = Callable[[str], None]
 
 
@@ -82,11 +82,11 @@ async def measure(
 ) -> Enforcement:
     """About ten seconds.
 
-    :param deployment: the operator's, as the API server returned it: it lends its image.
-    :param suffix: makes the names unique.
-    :param url: asked once from inside the cluster; empty: none.
-    :raises Impossible: and nothing is left behind.
-    :raises KubeError: the API server did not answer; the fuse removes what is left behind.
+    ``deployment``: the operator's, as the API server returned it: it lends its image.
+    ``suffix``: makes the names unique.
+    ``url``: asked once from inside the cluster; empty: none.
+    Raises Impossible: and nothing is left behind.
+    Raises KubeError: the API server did not answer; the fuse removes what is left behind.
     """
     probe = _Probe(kube, deployment, suffix, pace or Pace())
     try:

@@ -19,10 +19,10 @@ NO_IMAGE = "none"
 def fuse_manifest(name: str, experiment_name: str, owner: JsonObject, lasts_s: float) -> JsonObject:
     """The Job, in the namespace of ``owner``, the experiment as the API server returned it.
 
-    :param lasts_s: how long it burns; rounded up to seconds. The Job controller counts from the beginning of the
+    ``lasts_s``: how long it burns; rounded up to seconds. The Job controller counts from the beginning of the
         second in which it saw the Job, so it may burn up to one second less (measured: 24.5 s and 25.6 s of 25). The
         caller adds that, what its fault needs to take effect, and what it takes to be healed in time.
-    :raises ValueError: it would not burn at all.
+    Raises ValueError: it would not burn at all.
     """
     if not lasts_s > 0 or math.isinf(lasts_s):
         raise ValueError(f"a fuse burns for some seconds, and not {lasts_s}")

@@ -54,8 +54,8 @@ INJECTOR_GRANT = Grant(PODS, ("patch",), "ephemeralcontainers")
 async def missing(kube: Kube, grants: Iterable[Grant], account: str = "") -> list[str]:
     """What is not granted, as in "get/create jobs (batch)", in the order of ``grants``.
 
-    :param account: a service account, `NAMESPACE:NAME`; empty: the one that asks.
-    :raises KubeError: the API server did not answer, or may not be asked about that account.
+    ``account``: a service account, `NAMESPACE:NAME`; empty: the one that asks.
+    Raises KubeError: the API server did not answer, or may not be asked about that account.
     """
 
     async def ask(grant: Grant, verb: str) -> bool:
@@ -73,7 +73,7 @@ async def missing_by_roles(kube: Kube, grants: Iterable[Grant], account: str) ->
     """The same for an account that may not ask about others: what the Roles of the namespace say. What is granted
     cluster-wide is not seen.
 
-    :raises KubeError: nor may the Roles be read.
+    Raises KubeError: nor may the Roles be read.
     """
     bindings, roles = await asyncio.gather(kube.list(ROLE_BINDINGS), kube.list(ROLES))
     rules = rules_of(account, bindings, roles)

@@ -37,10 +37,10 @@ IMAGE_REASONS = {each for each in NEVER_STARTS if "Image" in each or "Registry" 
 def injector_name(occurrence: OccurrenceId, suffix: str) -> str:
     """``injector-<fault>-<number>-<suffix>``, a DNS label.
 
-    :param suffix: of one attempt of one experiment object, such as a digest of its uid and the action's id. The fault
+    ``suffix``: of one attempt of one experiment object, such as a digest of its uid and the action's id. The fault
         alone is not enough: a pod that outlives an experiment keeps its injectors, and meets the same fault when the
         experiment is run again; and a role that moved is resolved, and injected, again.
-    :raises ValueError: the name is longer than 63 characters.
+    Raises ValueError: the name is longer than 63 characters.
     """
     name = f"injector-{occurrence.fault}-{occurrence.number}-{suffix}"
     if len(name) > NAME_MAX:
@@ -64,8 +64,8 @@ def reset_container(
 
     It needs NET_ADMIN in the pod's network namespace, for which it is root there, and has no other capability.
 
-    :param at_least_ms: longer than a policy that is created at the same time needs to be in force (0.25 s on Calico).
-    :raises ValueError: no peer or no port: it would have nothing to reset.
+    ``at_least_ms``: longer than a policy that is created at the same time needs to be in force (0.25 s on Calico).
+    Raises ValueError: no peer or no port: it would have nothing to reset.
     """
     if not peers or not ports:
         raise ValueError("connections are reset with some peers, on some ports")
@@ -88,11 +88,11 @@ def kill_container(
 ) -> JsonObject:
     """Signals the broker's process from within its container's PID namespace. The same uid is all it needs.
 
-    :param not_after_s: of the wall clock; one that starts later does nothing. An image may take minutes to come, and
+    ``not_after_s``: of the wall clock; one that starts later does nothing. An image may take minutes to come, and
         nobody can take an ephemeral container back.
-    :param hold_until_s: until which wall-clock second a container that the kubelet restarts in place is to wait; the
+    ``hold_until_s``: until which wall-clock second a container that the kubelet restarts in place is to wait; the
         pod must have the volume for it (`BrokerSet.restart_hold`). None: it is not kept down.
-    :param run_as_user: None: whatever the injector's image says; if that is not the broker's, it fails, and says so.
+    ``run_as_user``: None: whatever the injector's image says; if that is not the broker's, it fails, and says so.
     """
     rights: JsonObject = {"runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
     if run_as_user is not None:

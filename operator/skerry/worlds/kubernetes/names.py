@@ -32,7 +32,7 @@ NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 MANAGER = "skerry"
 NAME_MAX = 63
-"""Of a DNS label; the names of a Job's pods must be one, and so must label values."""
+"""The longest DNS label; the names of a Job's pods must be one, and so must label values."""
 DIGEST_LENGTH = 8
 
 
@@ -75,7 +75,7 @@ def is_ours(manifest: JsonObject) -> bool:
 def owner_reference(owner: JsonObject) -> JsonObject:
     """The reference that makes the garbage collector remove an object when ``owner`` goes. It never blocks a deletion.
 
-    :raises ValueError: ``owner`` is not an object as the API server returned it (no kind, or no uid). Items of a list
+    Raises ValueError: ``owner`` is not an object as the API server returned it (no kind, or no uid). Items of a list
         carry no kind.
     """
     metadata = owner.get("metadata") or {}

@@ -11,7 +11,7 @@ from skerry.worlds.kubernetes.names import ALLOW_INJECTOR_LABEL
 
 
 class OptIns(msgspec.Struct, frozen=True):
-    """What was switched on, by whoever may."""
+    """What was switched on by those who may."""
 
     grant: bool
     """The operator may patch pods/ephemeralcontainers."""

@@ -30,7 +30,8 @@ LOOK_PAUSE_S = 0.05
 AGAIN_S = 0.5
 """After a watch that ended, or a list that failed."""
 REMEMBERED_MAX = 64
-"""Of the pods that are gone. Those that are there are all known, however many brokers there are."""
+"""How many of the pods that are gone are remembered. Those that are there are all known, however many brokers there
+are."""
 
 
 class Pods:

@@ -49,7 +49,7 @@ Pair = tuple[int, int]
 def cut_pairs(cut: Cut) -> tuple[Pair, ...]:
     """The unordered pairs of ordinals, smaller first, sorted.
 
-    :raises ValueError: a NetworkPolicy cannot express this cut.
+    Raises ValueError: a NetworkPolicy cannot express this cut.
     """
     if cut.one_way:
         raise ValueError("a NetworkPolicy cannot cut one direction: it refuses connections, not packets")
@@ -64,7 +64,7 @@ def guards_of(pairs: Iterable[Pair], avoid: Collection[int] = ()) -> tuple[int, 
     """The ordinals whose pods are selected: at least one end of every pair, and as few as a greedy choice finds. Of
     groups it leaves out the largest.
 
-    :param avoid: not to be chosen where the other end will do (a standing policy selects them).
+    ``avoid``: not to be chosen where the other end will do (a standing policy selects them).
     """
     every = set(pairs)
     chosen: set[int] = set()
@@ -89,9 +89,9 @@ def policies_for(
     """One policy per guard, which refuses new connections between it and those it is cut from, on the ports of the cut
     planes, in both directions, and nothing else.
 
-    :param owner: the fuse, as the API server returned it.
-    :param avoid: see ``guards_of``.
-    :raises ValueError: a NetworkPolicy cannot express this cut, or it names a broker that there is not.
+    ``owner``: the fuse, as the API server returned it.
+    ``avoid``: see ``guards_of``.
+    Raises ValueError: a NetworkPolicy cannot express this cut, or it names a broker that there is not.
     """
     pairs = cut_pairs(cut)
     strangers = sorted({end for pair in pairs for end in pair} - set(brokers.ordinals))
@@ -197,14 +197,14 @@ def voiding(
 ) -> list[Voider]:
     """The standing policies that allow what a cut is to deny, one entry each, sorted by name; empty: it will bite.
 
-    :param standing: the other policies of the brokers' namespace, without those of this very occurrence.
-    :param pods: the last known object of every broker.
-    :param namespace_labels: of the brokers' namespace.
-    :param pairs: the cut pairs, by pod name; both directions of each are looked at.
-    :param ports: of the cut planes.
-    :param guards: the pods that the cut's policies select. None: roles are not resolved yet, so that either end of
+    ``standing``: the other policies of the brokers' namespace, without those of this very occurrence.
+    ``pods``: the last known object of every broker.
+    ``namespace_labels``: of the brokers' namespace.
+    ``pairs``: the cut pairs, by pod name; both directions of each are looked at.
+    ``ports``: of the cut planes.
+    ``guards``: the pods that the cut's policies select. None: roles are not resolved yet, so that either end of
         each pair may be the selected one.
-    :raises ValueError: a pair without a guard, or a pod of which nothing is known.
+    Raises ValueError: a pair without a guard, or a pod of which nothing is known.
     """
     facts = {pod.name: pod for pod in map(pod_facts, pods)}
     policies = sorted(standing, key=lambda policy: str(policy["metadata"]["name"]))

@@ -69,7 +69,7 @@ class PodFacts(msgspec.Struct, frozen=True):
     ips: tuple[str, ...]
     """Empty: it has none yet."""
     named_ports: dict[str, int]
-    """TCP."""
+    """The TCP port."""
 
 
 def pod_facts(pod: JsonObject) -> PodFacts:
@@ -113,8 +113,8 @@ def permits(
 ) -> Answer:
     """Some rule of the policy, which selects ``own``, allows TCP with ``peer``.
 
-    :param port: of the destination, which is ``own`` for ingress and ``peer`` for egress.
-    :param namespace_labels: of the peer's namespace.
+    ``port``: of the destination, which is ``own`` for ingress and ``peer`` for egress.
+    ``namespace_labels``: of the peer's namespace.
     """
     section, key = ("ingress", "from") if direction is Direction.INGRESS else ("egress", "to")
     destination = own if direction is Direction.INGRESS else peer

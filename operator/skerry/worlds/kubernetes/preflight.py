@@ -75,7 +75,7 @@ class _Refused(Exception):
 async def preflight(kube: Kube, experiment: Experiment, settings: Settings) -> Accepted | Refusal:
     """``kube``: of the experiment's namespace.
 
-    :raises KubeError: the API server did not answer, which is no judgement: ask again.
+    Raises KubeError: the API server did not answer, which is no judgement: ask again.
     """
     try:
         return await _judge(kube, experiment, settings)
@@ -90,7 +90,7 @@ async def preflight(kube: Kube, experiment: Experiment, settings: Settings) -> A
 async def namespace_refusal(kube: Kube) -> Refusal | None:
     """Whether the namespace (still) allows Skerry anything; asked again before each step that breaks something.
 
-    :raises KubeError: the API server did not answer.
+    Raises KubeError: the API server did not answer.
     """
     try:
         await _enabled_namespace(kube)
@@ -200,7 +200,7 @@ async def _try_injector(
 async def injector_refusal(kube: Kube, namespace: JsonObject, pod: str, container: JsonObject) -> Refusal | None:
     """Why admission would not let this ephemeral container into the pod, by a dry run; None: it would.
 
-    :raises KubeError: the API server did not answer.
+    Raises KubeError: the API server did not answer.
     """
     patch = injector.patch_of(container)
     try:

@@ -61,13 +61,13 @@ class ProcessView(msgspec.Struct, frozen=True):
 
     state: ProcessState = ProcessState.UNKNOWN
     uid: str = ""
-    """Of its pod, or of the last one."""
+    """The uid of its pod, or of the last one."""
     present: bool = False
     """The pod is there."""
     container_id: str = ""
-    """Of the container that runs, or of the last one that did."""
+    """The id of the container that runs, or of the last one that did."""
     restarts: int = 0
-    """Of the container, in this pod."""
+    """How often the container was restarted in this pod."""
     waiting: str = ""
     """What a container waits for that does not run; empty: it runs, or nobody says."""
     deletion_wall_ns: int = 0
@@ -83,8 +83,8 @@ class ProcessView(msgspec.Struct, frozen=True):
 def process_view(pod: JsonObject | None, brokers: BrokerSet, known: ProcessView | None) -> ProcessView:
     """What the newest object of a broker's pod says.
 
-    :param pod: None: there is none of that name.
-    :param known: the view before; None: there was none. What it knows of the last process is kept until there is
+    ``pod``: None: there is none of that name.
+    ``known``: the view before; None: there was none. What it knows of the last process is kept until there is
         another.
     """
     old = known or ProcessView()
@@ -220,7 +220,7 @@ class Processes:
     def look(self, ordinal: int, pod: JsonObject | None, touched: Collection[int]) -> KnownProcess:
         """Take in the newest object of a broker's pod.
 
-        :param touched: the ordinals whose process a fault of ours may have ended, or may be about to: from before it is
+        ``touched``: the ordinals whose process a fault of ours may have ended, or may be about to: from before it is
             injected until the broker is seen to be back.
         """
         before = self._views.get(ordinal)

@@ -15,9 +15,9 @@ from skerry.experiment.document import Expectation, Experiment
 MARK = "-skx-"
 UID_DIGITS = 8
 TOPIC_LENGTH_MAX = 200
-"""As in the document."""
+"""The same limit as the document's."""
 TOPIC_LABEL = "topic"
-"""Of the brokers' metrics."""
+"""The label of the brokers' metrics that names the topic."""
 
 
 def own_topic_name(name: str, uid: str) -> str:
@@ -31,7 +31,7 @@ def own_topic(experiment: Experiment, uid: str) -> Experiment:
 
     A `promql` query says `$topic` for it; that is replaced when it is asked.
 
-    :param uid: of the resource.
+    ``uid``: of the resource.
     """
     spec = experiment.spec
     old, new = spec.topic.name, own_topic_name(spec.topic.name, uid)

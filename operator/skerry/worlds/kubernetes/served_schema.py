@@ -20,7 +20,7 @@ async def unknown_fields(kube: Kube) -> list[str]:
     """The fields, as paths, that are in our schema and not in the one that is served; none when the server does not
     publish its schemas.
 
-    :raises KubeError: it did not answer.
+    Raises KubeError: it did not answer.
     """
     try:
         served = schema_of(await kube.openapi(GROUP, VERSION))

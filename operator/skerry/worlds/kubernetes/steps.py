@@ -33,14 +33,15 @@ class Waits(NamedTuple):
     """How long, in seconds, ..."""
 
     injector_s: float = 12.0
-    """... an injector may take from its creation to its end. Less than what the conductor waits for an injection, so
-    that it hears the reason."""
+    """How long an injector may take from its creation to its end. Less than what the conductor waits for an injection,
+    so that it hears the reason."""
     gone_s: float = 15.0
-    """... a process may live on after its grace, and the kubelet may take to tell how it ended."""
+    """How long a process may live on after its grace, and the kubelet may take to tell how it ended."""
     words_s: float = 2.0
-    """... what a pod said last may come later than the news that it is gone: by the watch, when a list was quicker."""
+    """How much later than the news that it is gone the last words of a pod may come (by the watch, when a list was
+    quicker)."""
     look_s: float = 1.0
-    """... goes by between two looks at the policies of a cut that stands."""
+    """How much time goes by between two looks at the policies of a cut that stands."""
 
 
 async def together(*steps: Coroutine[Any, Any, None]) -> None:

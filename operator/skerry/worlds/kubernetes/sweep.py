@@ -41,9 +41,9 @@ async def sweep(kube: Kube, experiment: str | None = None, *, reports: bool = Fa
 
     What one step may not do does not keep the next from being done: a cut that stays is worse than a Lease that does.
 
-    :param reports: the ConfigMaps with the reports too.
-    :returns: what was removed, a sentence each, in that order.
-    :raises SweepIncomplete: something was refused, or the server did not answer.
+    ``reports``: the ConfigMaps with the reports too.
+    Returns what was removed, a sentence each, in that order.
+    Raises SweepIncomplete: something was refused, or the server did not answer.
     """
     removed: list[str] = []
     problems: list[str] = []

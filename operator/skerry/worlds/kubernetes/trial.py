@@ -24,7 +24,7 @@ from skerry.worlds.kubernetes.workload import PulledImage, job_manifest
 
 TRIAL = "dry-run"
 OWNER_UID = "00000000-0000-4000-8000-000000000000"
-"""Of nobody. The server looks up owners when something is stored, and nothing is."""
+"""The uid of nobody. The server looks up owners when something is stored, and nothing is."""
 
 
 class TrialSettings(Protocol):
@@ -38,7 +38,7 @@ class TrialSettings(Protocol):
 async def refused_creation(kube: Kube, experiment: Experiment, brokers: BrokerSet, settings: TrialSettings) -> str:
     """Why something that the run needs would not be admitted, as one sentence; empty: all of it would.
 
-    :raises KubeError: the API server did not answer.
+    Raises KubeError: the API server did not answer.
     """
     for kind, manifest in _created(kube.namespace, experiment, brokers, settings):
         try:

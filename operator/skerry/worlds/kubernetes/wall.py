@@ -10,7 +10,7 @@ NS = 1_000_000_000
 def wall_ns(text: object) -> int:
     """``2026-11-27T14:03:05Z`` or ``2026-11-27T14:03:05.123456Z``; 0 when there is none.
 
-    :raises ValueError: it is another kind of text.
+    Raises ValueError: it is another kind of text.
     """
     if not text:
         return 0

@@ -51,8 +51,8 @@ class PulledImage(NamedTuple):
 def job_manifest(name: str, experiment: JsonObject, image: PulledImage, token: str, deadline_ns: int) -> JsonObject:
     """The Job of one run. It never starts a second pod: a lost recorder is a lost recording.
 
-    :param experiment: the resource, as the API server returned it; it owns the Job.
-    :param deadline_ns: the pod is stopped then, whatever became of the conductor.
+    ``experiment``: the resource, as the API server returned it; it owns the Job.
+    ``deadline_ns``: the pod is stopped then, whatever became of the conductor.
     """
     own = labels(str(experiment["metadata"]["name"]), Artefact.WORKLOAD)
     container: JsonObject = {

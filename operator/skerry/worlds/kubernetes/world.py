@@ -113,8 +113,8 @@ class KubernetesWorld:
         self._outbox = Outbox(self._recording)
         self._reports: list[ActionReport] = []
         self._own_id = -time.time_ns()
-        """Of the last record of our own. The conductor's ids are not negative, and an operator that takes the run over
-        begins lower: the pod passes over ids that it has seen."""
+        """The id of the last record of our own. The conductor's ids are not negative, and an operator that takes the
+        run over begins lower: the pod passes over ids that it has seen."""
         self._faults = Faults(
             kube,
             resource,

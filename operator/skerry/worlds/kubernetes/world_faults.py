@@ -1,4 +1,4 @@
-"""Faults carried out through the API server. Each carries its own end: a fuse that outlives whoever lit it.
+"""Faults carried out through the API server. Each carries its own end: a fuse that outlives the process that lit it.
 
 What each is made of is in `faults`, a handler each. Here they are begun, broken off and lifted, and reported
 with the moments between which they lie. Making a fault absent is the same whether it was ever there: policies first,
@@ -100,7 +100,7 @@ class Faults:
             carrier.seen_running(ordinal, uid)
 
     def raise_failure(self) -> None:
-        """Whoever looks after a fault that stands has died."""
+        """The task that looks after a fault that stands has died."""
         for carrier in self.carriers.values():
             carrier.raise_failure()
 
@@ -132,8 +132,8 @@ class Faults:
             await carrier.close()
 
     async def lift_everything(self) -> None:
-        """No policy, no fuse, nobody held; whatever was injected, by whomever. What cannot be removed does not keep the
-        rest from being removed. Raises KubeError, the first there was."""
+        """No policy, no fuse, nobody held; whatever was injected, also by others. What cannot be removed does not keep
+        the rest from being removed. Raises KubeError, the first there was."""
         for occurrence in list(self._injections):
             await self._break_off(occurrence)
         for carrier in self.carriers.values():
@@ -198,7 +198,7 @@ class Faults:
 
 
 class _Nobody(Carrier):
-    """Of a fault that cannot be done here; preflight refuses it, and whoever gets past that is told again."""
+    """The refusal of a fault that cannot be done here; preflight has refused it before."""
 
     def __init__(self, tools: Tools) -> None:
         del tools

@@ -49,7 +49,8 @@ class BrokerProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the last process that ended by itself or was ended; None while one runs, or before the first."""
+        """The exit code of the last process that ended by itself or was ended; None while one runs, or before the
+        first."""
         return self.process.poll() if self.process is not None else None
 
     @property

@@ -35,7 +35,7 @@ class CutAction(StrEnum):
 
 
 class Rule(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One fault on one flow. ``expires_ns`` is on the boot clock: the rule ends then, whoever is still alive."""
+    """One fault on one flow. ``expires_ns`` is on the boot clock: the rule ends then, whatever has died meanwhile."""
 
     fault: str
     flow: Flow

@@ -83,7 +83,7 @@ class Watchdog:
 
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it is dead; whoever replaces it is told everything
+        with contextlib.suppress(BrokenPipeError):  # it is dead; its replacement is told everything
             self._process.stdin.write(line.encode())
             self._process.stdin.flush()
 
@@ -104,7 +104,7 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
     deadline_s = time.monotonic() + GONE_TIMEOUT_S
     while any(process_state(pid) not in ENDED for pid in left) and time.monotonic() < deadline_s:
-        time.sleep(POLL_S)  # whoever waits for the watchdog may rely on it
+        time.sleep(POLL_S)  # those who wait for the watchdog may rely on it
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ class Faults:
         await self._bracket(action.id, self.lift_everything)
 
     async def lift_everything(self) -> None:
-        """No rule, no stopped process, no broker that is down; whatever was injected, by whomever."""
+        """No rule, no stopped process, no broker that is down; whatever was injected, also by others."""
         for task in self._ends.values():
             task.cancel()
         self._ends.clear()

@@ -63,7 +63,7 @@ class SeedResult(msgspec.Struct):
     """The checker's, other than Pass."""
     history: list[HistoryRecord]
     acknowledged: int
-    """Records."""
+    """Counted in records."""
     checks: int
     last_events: list[str]
     """In words, when asked for."""

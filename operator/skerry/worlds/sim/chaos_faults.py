@@ -40,7 +40,7 @@ class Faults:
         self._recording = recording
         self._topic = topic
         self._victims: dict[str, int] = {}
-        """By the name of the fault: whom it hit, when the plan said only a role."""
+        """By the name of the fault: the broker that it hit, when the plan said only a role."""
         self._movers: list[SimClient] = []
         self._extra: SimClient | None = None
         self._wiped = False

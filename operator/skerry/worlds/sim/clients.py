@@ -33,7 +33,7 @@ class _OpenCall(NamedTuple):
 
 
 class ClientHub:
-    """The place of all clients: hands answers to whoever waits for them."""
+    """The place of all clients: hands answers to those who wait for them."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster

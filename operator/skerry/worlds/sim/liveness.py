@@ -9,7 +9,7 @@ from skerry_broker.core.status import NodeStatus, PartitionStatus
 
 
 def statuses(cluster: Cluster) -> list[NodeStatus]:
-    """Of every running broker, in the order of their ids."""
+    """The status of every running broker, in the order of their ids."""
     return [
         host.node.status(host.clock.local(cluster.now_ns)) for host in cluster.hosts if host.node and not host.paused
     ]

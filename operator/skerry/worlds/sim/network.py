@@ -114,7 +114,7 @@ class Link:
         self.last_arrival_ns = 0
         self.busy_until_ns = 0
         self.cuts: dict[str, CutMode] = {}
-        """By the name of the fault that cuts."""
+        """How the link is cut, by the name of the fault that cuts it."""
         self.slowed: dict[str, LinkFaults] = {}
         self.mode: CutMode | None = None
         self.faults: LinkFaults | None = None

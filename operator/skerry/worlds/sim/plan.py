@@ -60,7 +60,7 @@ DISK_VERBS = (
 )
 
 LEADER = -10
-"""In place of a broker: whoever leads partition 0 at that moment."""
+"""In place of a broker: the leader of partition 0 at that moment."""
 CONTROLLER = -11
 
 
@@ -70,9 +70,9 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ns: int
     verb: Verb
     broker: int = -1
-    """Or `LEADER`, `CONTROLLER`."""
+    """Which broker: an id, `LEADER` or `CONTROLLER`."""
     name: str = ""
-    """Of a network fault, for its heal."""
+    """The name of a network fault, for its heal."""
     links: tuple[tuple[int, int], ...] = ()
     around: int = -1
     """A network fault around one broker that is only known then (`LEADER`, ...): all its links, both ways."""

@@ -76,7 +76,7 @@ def _ack_against_reader(content: Content) -> Iterator[_Clash]:
 
 
 def _weak(content: Content) -> Iterator[_Clash]:
-    """acks=Leader: (offset, epoch) has one record, and nobody writes over a committed record of an older epoch."""
+    """With acks=Leader, (offset, epoch) has one record, and nobody writes over a committed record of an older epoch."""
     weak = [ack for ack in content.operations.acked if ack.acks != "All" and not ack.duplicate]
     if not weak:
         return

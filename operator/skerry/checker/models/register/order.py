@@ -28,7 +28,7 @@ class Violation(NamedTuple):
     """``later`` stands behind ``earlier`` by revision, but was answered before that was invoked."""
 
     revision: int
-    """Of ``later``: where in the order it shows."""
+    """Where in the order ``later`` shows that."""
     earlier: RegisterOperation
     later: RegisterOperation
 

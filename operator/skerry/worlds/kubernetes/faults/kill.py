@@ -47,7 +47,7 @@ class Kills(Carrier):
         self._touched: set[int] = set()
         self._killed_uids: dict[int, str] = {}
         self._restarts: dict[int, int] = {}
-        """Of each victim's container, when it was chosen."""
+        """The restart count of each victim's container, when it was chosen."""
         self._returning: set[int] = set()
         self._alive_ns: dict[int, int] = {}
         """Action -> until when all its victims certainly lived; -1: that is not known of one of them."""
@@ -85,13 +85,13 @@ class Kills(Carrier):
         self._returning |= set(fault.ordinals)
 
     def raise_failure(self) -> None:
-        """Whoever waits for last words has died: what they say might void the kill."""
+        """The task that waits for exit statuses has died: what they say might void the kill."""
         for task in self._background:
             if task.done() and not task.cancelled() and (failure := task.exception()) is not None:
                 raise failure
 
     async def wait_for_exit_statuses(self) -> None:
-        """Of all victims. Bounded: it ends soon after `Waits.gone_s`."""
+        """Wait for the exit statuses of all victims. Bounded: it ends soon after `Waits.gone_s`."""
         if self._background:
             await asyncio.wait(self._background)
 
@@ -149,7 +149,7 @@ class Kills(Carrier):
             if not await whole(self._kube.delete(PODS, where, uid=uid, grace_s=grace_s)):
                 raise FaultError(f"pod {where} was deleted by somebody else just before")
             await either(wire.fell(timeout_s), self._pods.until(lambda: self._pods.gone(uid), timeout_s))
-            if wire.stands:  # whoever deletes a pod by force makes the API server forget it before its end
+            if wire.stands:  # a deletion by force makes the API server forget it before its end
                 await wire.fell(timeout_s)
             at_ns = self._times.upper_ns()
         if wire.stands or not (wire.has_fallen or self._pods.gone(uid)):
@@ -211,7 +211,7 @@ class Kills(Carrier):
 def disproof(end: InjectorEnd | None, done: JsonObject) -> str:
     """Why a process that is gone was not killed by the injector; empty: it was, or nobody says otherwise.
 
-    :param done: the `terminated` state of its container; empty: it was not told.
+    ``done``: the `terminated` state of its container; empty: it was not told.
     """
     if end is not None and end.exit_code is not None:  # else nobody saw it run, which says nothing
         return end.error
@@ -223,7 +223,7 @@ def disproof(end: InjectorEnd | None, done: JsonObject) -> str:
 def last_end(pod: JsonObject | None, container: str, restarts_before: int) -> JsonObject:
     """How the process ended that was killed; empty: it was not told.
 
-    :param restarts_before: of its container when it was chosen. If there was one more since, the end of what was
+    ``restarts_before``: of its container when it was chosen. If there was one more since, the end of what was
         restarted in place is its own, and that of the victim is the one before.
     """
     status = _status(pod, container)
@@ -232,7 +232,7 @@ def last_end(pod: JsonObject | None, container: str, restarts_before: int) -> Js
 
 
 def _state(pod: JsonObject | None, container: str) -> JsonObject:
-    """Of the broker's container; empty: nobody has said."""
+    """The state of the broker's container; empty: nobody has said."""
     return dict(_status(pod, container).get("state") or {})
 
 

@@ -1,7 +1,7 @@
 """Cuts: NetworkPolicies that a fuse owns, and (`connections: All`) one reset of the flows that were open.
 
 A cut that stands is looked at every second: somebody may delete its policy, or allow what it denies, and the brokers'
-pings say so only to whoever asks at that moment.
+pings say so only when they are asked at that moment.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Cuts(Carrier):
         await together(*(self._delete(str(each["metadata"]["name"])) for each in standing if _owned_by(each, fuse)))
 
     def raise_failure(self) -> None:
-        """Whoever looks after a cut has died: that must not look like a cut that stands."""
+        """The task that looks after a cut has died: that must not look like a cut that stands."""
         for watcher in self._watchers.values():
             if watcher.done() and not watcher.cancelled() and (failure := watcher.exception()) is not None:
                 raise failure
@@ -130,7 +130,7 @@ class Cuts(Carrier):
         return found[0].sentence if found else ""
 
     async def _reset(self, action: Inject, cut: Cut, pairs: Iterable[tuple[int, int]], guard: int) -> None:
-        """Close the established flows between one selected pod and whom it is cut from."""
+        """Close the established flows between one selected pod and those that it is cut from."""
         where = self._brokers.pod_name(guard)
         others = sorted({end for pair in pairs if guard in pair for end in pair} - {guard})
         names = ", ".join(self._brokers.pod_name(other) for other in others)

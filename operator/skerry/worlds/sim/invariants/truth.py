@@ -31,7 +31,7 @@ class Violation(msgspec.Struct, frozen=True):
     at_ns: int
     """True time."""
     broker: int
-    """-1: no single broker."""
+    """Which broker broke the rule; -1: no single one."""
     message: str
 
     @property
@@ -66,7 +66,7 @@ class PartitionTruth:
         self.isr: tuple[int, ...] = ()
         self.elr: tuple[int, ...] = ()
         self.leaders: dict[int, int] = {}
-        """Of every committed leader epoch that had one."""
+        """The leader of every committed leader epoch that had one."""
         self.successor_epoch = -1
         """The newest epoch that has a leader: when there is one above an epoch, nobody may answer in that epoch."""
         self.moves_from_living = 0
@@ -160,7 +160,7 @@ class Truth:
             self._check_left(broker_id)
 
     def _check_left(self, broker_id: int) -> None:
-        """I-SAF-6: whoever comes back without its records is in no ISR and no ELR."""
+        """I-SAF-6: a replica that comes back without its records is in no ISR and no ELR."""
         for partition, state in self.partitions.items():
             if state.high_watermark and (broker_id in state.isr or broker_id in state.elr):
                 self.violate(
