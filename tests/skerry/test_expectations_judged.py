@@ -431,6 +431,39 @@ def test_failover_that_the_history_contradicts(records, words):
     assert_judged(INCONCLUSIVE, FAILOVER, records, words, reason="ClocksDisagree")
 
 
+def controller_asked(at, behind_ms=0, epoch=1):
+    """The controller's own answer, with what was measured of its wall clock."""
+    leader = 0 if epoch == 1 else 2
+    off = -behind_ms * MS
+    return status(1, at, leader=leader, epoch=epoch, raft_role="Leader", clock_low_ns=off, clock_high_ns=off + MS)
+
+
+@pytest.mark.parametrize("behind_ms", [0, 300, 2000])
+def test_the_clock_of_the_controller_does_not_shorten_a_change_of_leader(behind_ms):
+    """Elected at 6.5 s, 1.5 s after the fault, whatever its stamp says."""
+    records = [*BEFORE, controller_asked(4500, behind_ms), controller_asked(6400, behind_ms)]
+    records += [election(2, 2, 6500 - behind_ms, seen=6600), controller_asked(6700, behind_ms, epoch=2)]
+    finding = judge("leaderChange: {partition: 0, within: 2s, of: cut}", records)
+    assert (finding.verdict, finding.measured) == (PASS, "1.49-1.50 s")
+    assert judge("leaderChange: {partition: 0, within: 1200ms, of: cut}", records).verdict is FAIL
+
+
+def test_a_stamp_that_the_samples_contradict_does_not_count():
+    """Nobody measured its clock: what the controller said of itself bounds the stamp from below."""
+    records = [*BEFORE, controller_asked(6400), election(2, 2, 5600, seen=6600)]
+    assert judge("leaderChange: {partition: 0, within: 2s, of: cut}", records).measured == "1.39-1.60 s"
+
+
+@pytest.mark.parametrize(
+    ("stamped", "words"),
+    [(6200, "there was no new leader for 1.40 s"), (4900, "its stamp says otherwise")],
+    ids=["early", "before the fault"],
+)
+def test_failover_with_an_early_stamp(stamped, words):
+    records = [*BEFORE, controller_asked(6400), election(2, 2, stamped, seen=6600), elected_metric(stamped), *AROUND]
+    assert_judged(INCONCLUSIVE, FAILOVER, records, words, reason="ClocksDisagree")
+
+
 def test_failover_agrees_within_the_clock_error():
     off = [*BEFORE, election(2, 2, 6500), elected_metric(6600), *AROUND]
     assert judge(FAILOVER, off, clock_error=100).verdict is PASS
@@ -444,6 +477,15 @@ def test_isr_recovery():
     assert_judged(PASS, RECOVERY, [*SHRUNK, isr_full_metric(18_000)], "ISR whole again 3.00 s after the heal")
     late = [*SHRUNK[:-1], status(2, 26_000, leader=2, epoch=2), isr_full_metric(25_500)]
     assert_judged(FAIL, RECOVERY, late, "10.50 s", reason="TooSlow")
+
+
+def test_isr_recovery_with_an_early_stamp():
+    smaller = status(2, 17_000, leader=2, epoch=2, isr=(1, 2))
+    whole = status(2, 18_100, leader=2, epoch=2)
+    early = [*SHRUNK[:-1], smaller, whole, isr_full_metric(16_000)]
+    assert_judged(INCONCLUSIVE, RECOVERY, early, "still smaller after 2.00 s", reason="ClocksDisagree")
+    before = [*SHRUNK[:-1], smaller, whole, isr_full_metric(14_000)]
+    assert_judged(INCONCLUSIVE, RECOVERY, before, "its stamp says otherwise", reason="ClocksDisagree")
 
 
 def test_isr_recovery_that_says_nothing():

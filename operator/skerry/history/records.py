@@ -268,6 +268,10 @@ class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True
     truncations: Number = 0
     truncated_records: Number = 0
     partitions: tuple[BrokerSample, ...] = ()
+    clock_low_ns: Number = 0
+    """The least that its wall clock was ahead of the recorder's, by the bracket of this answer."""
+    clock_high_ns: Number = 0
+    """The most; both 0: it was not measured."""
 
 
 class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=True):

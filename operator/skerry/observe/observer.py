@@ -252,7 +252,9 @@ class Observer:
         if self._cadence.kept_links:
             for link in answer.links(ordinal, before_ns):
                 self._links.note(link, before_ns, after_ns)
-        self._record(answer.sample(ordinal, before_ns, after_ns))
+        sample = answer.sample(ordinal, before_ns, after_ns)
+        low_ns, high_ns = answer.wall_ns - heard.wall_ns[1], answer.wall_ns - heard.wall_ns[0]
+        self._record(msgspec.structs.replace(sample, clock_low_ns=low_ns, clock_high_ns=high_ns))
 
     def _note_exit(self, ordinal: int, now_ns: int, process: ProcessLook) -> None:
         """Why the node is gone, when no fault of ours took it; in the history with its last words, once."""

@@ -4,9 +4,10 @@ Failover = min(elected > effective) - effective, where `elected` are the values 
 `broker_partition_leader_elected_timestamp_seconds` of the partition and `effective` is the wall clock at the early edge
 of the fault's effect: the formula of the dashboards, independent of the scrape interval. No such value: Inconclusive.
 
-Three cross-checks, each within the stated clock error, else Inconclusive (`ClocksDisagree`): the stamp of the same
-election in the history, the moment at which the runner had certainly seen it, and, for acks=All and a leader that was
-killed or cut off alone, the client's longest time without an acknowledgement, which cannot be shorter.
+Four cross-checks, each within the stated clock error, else Inconclusive (`ClocksDisagree`): the stamp of the same
+election in the history, the moment at which the runner had certainly seen it, the moment up to which it had certainly
+not happened (an early stamp is as suspect as a late one), and, for acks=All and a leader that was killed or cut off
+alone, the client's longest time without an acknowledgement, which cannot be shorter.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import Failover
 from skerry.faults.registry import FAULTS
-from skerry.history.records import FaultEvent, MetricSample
+from skerry.history.records import ElectionSeen, FaultEvent, MetricSample
 from skerry.schema.vocabulary import Acks
 
 METRIC = "broker_partition_leader_elected_timestamp_seconds"
@@ -42,6 +43,11 @@ def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
             yield unknown("NoWallClock", f"the wall clock at the effect of {occurrence} was not recorded", **shown)
             continue
         stamps = [s for s in samples if _wall_ns(s) > effective.wall_ns]
+        early = _stamped_too_early(run, body.partition, effective, samples)
+        if early:
+            message = f"partition {body.partition}: {early} after {occurrence}, and its stamp says otherwise"
+            yield unknown("ClocksDisagree", message, **shown)
+            continue
         if not stamps:
             yield unknown("EmptyResult", f"partition {body.partition}: no election after {occurrence}", **shown)
             continue
@@ -58,6 +64,16 @@ def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
             yield unknown("ClocksDisagree", f"{message}; {disagreement}", **shown)
         else:
             yield passed(message, **shown) if failover <= limit else failed("TooSlow", message, **shown)
+
+
+def _stamped_too_early(run: RunFacts, partition: int, effective: FaultEvent, samples: list[MetricSample]) -> str:
+    """A leader that was certainly elected after the effect, and whose stamp lies before it; empty: none."""
+    early = {sample.labels.get("leader_epoch", "") for sample in samples if _wall_ns(sample) <= effective.wall_ns}
+    for seen in run.leaderships.get(partition, ()):
+        certain = isinstance(seen.record, ElectionSeen) and seen.earliest_ns > effective.after_ns
+        if certain and seen.leader >= 0 and str(seen.epoch) in early:
+            return f"broker {seen.leader} was elected {seconds(seen.earliest_ns - effective.before_ns)} or more"
+    return ""
 
 
 def _wall_ns(sample: MetricSample) -> int:
@@ -85,6 +101,8 @@ def _disagreement(
     leadership = next((seen for seen in run.leaderships.get(partition, ()) if str(seen.epoch) == epoch), None)
     if leadership is not None and failover_ns > leadership.seen_ns - effective.before_ns + error:
         return f"the new leader was seen {seconds(leadership.seen_ns - effective.before_ns)} after the fault already"
+    if leadership is not None and failover_ns < leadership.earliest_ns - effective.before_ns - error:
+        return f"there was no new leader for {seconds(leadership.earliest_ns - effective.before_ns)} after the fault"
     bracket = effective.after_ns - effective.before_ns
     if _stops_all_writes(run, partition, occurrence, effective) and gap_ns < failover_ns - bracket - error:
         return "no client waited that long"

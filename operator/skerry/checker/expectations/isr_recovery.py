@@ -56,30 +56,37 @@ def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrenc
     if not samples:
         return unknown("NoSample", f"no broker was scraped for {METRIC} of partition {partition}", **shown)
     stamps = [s for s in samples if round(s.value * SECOND) > healed.wall_ns]
+    seen, smaller = _seen_whole_ns(run, partition, healed)
+    if not stamps and seen is not None:
+        message = f"partition {partition}: the ISR was seen whole again after the heal, and its stamp says otherwise"
+        return unknown("ClocksDisagree", message, **shown)
     if not stamps:
         return unknown("EmptyResult", f"partition {partition}: no whole ISR after the heal of {occurrence}", **shown)
     first = min(stamps, key=lambda sample: sample.value)
     recovery = round(first.value * SECOND) - healed.wall_ns
     shown |= {"measured": seconds(recovery), "weight": recovery, "witness": (healed, first)}
     message = f"partition {partition}: ISR whole again {seconds(recovery)} after the heal of {occurrence}"
-    seen = _seen_whole_ns(run, partition, healed)
     error = run.history.clock_error_ns + MS
     if seen is not None and recovery > seen - healed.before_ns + error:
         message += f", but it was seen whole after {seconds(seen - healed.before_ns)} already"
         return unknown("ClocksDisagree", message, **shown)
+    if smaller is not None and recovery < smaller - healed.before_ns - error:
+        message += f", but it was still smaller after {seconds(smaller - healed.before_ns)}"
+        return unknown("ClocksDisagree", message, **shown)
     return passed(message, **shown) if recovery <= limit else failed("TooSlow", message, **shown)
 
 
-def _seen_whole_ns(run: RunFacts, partition: int, healed: FaultEvent) -> int | None:
-    """When, after it had been smaller, the leader first reported a whole ISR again."""
+def _seen_whole_ns(run: RunFacts, partition: int, healed: FaultEvent) -> tuple[int | None, int | None]:
+    """(when the leader first reported a whole ISR again after the heal, when it was last asked before that and the ISR
+    was smaller); None: never, and nothing is said of an ISR that was not seen smaller after the heal."""
     whole = run.experiment.spec.topic.replication_factor
-    smaller = False
+    smaller: int | None = None
     for status, sample in run.isr_samples.get(partition, ()):
-        if status.after_ns < healed.before_ns or len(sample.isr) < whole:
-            smaller = smaller or status.after_ns >= healed.before_ns
-        elif smaller:
-            return status.after_ns
-    return None
+        if len(sample.isr) < whole:
+            smaller = status.before_ns if status.before_ns >= healed.before_ns else smaller
+        elif smaller is not None and status.after_ns >= healed.before_ns:
+            return status.after_ns, smaller
+    return None, smaller
 
 
 RULE = Rule("isrRecovery", __doc__, judge)

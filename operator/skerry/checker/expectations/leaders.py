@@ -15,9 +15,10 @@ class Leadership(NamedTuple):
     leader: int
     """The leader's ordinal; -1: committed without a leader."""
     earliest_ns: int
-    """By the controller's own stamp where there is one, widened by the clock error; else when it was first seen."""
+    """By the controller's own stamp, put right by the measured skew of its clock and widened by the clock error; never
+    before the controller last said that it was not so yet. Without a stamp: when it was first seen."""
     latest_ns: int
-    """By that stamp, widened by the clock error, and no later than it was first seen."""
+    """By the same stamp, and no later than it was first seen. A stamp that contradicts the samples does not count."""
     seen_ns: int
     """Somebody had certainly applied it."""
     record: HistoryRecord
@@ -26,9 +27,10 @@ class Leadership(NamedTuple):
 def partition_leaders(history: History, topic: str) -> dict[int, list[Leadership]]:
     """Per partition, by epoch. Seen in elections, in brokers' applied metadata, and in acknowledgements."""
     found: dict[tuple[int, int], Leadership] = {}
+    controllers_said = [s for s in history.statuses if s.reachable and s.raft_role == "Leader"]
     for election in history.elections:
         if election.topic == topic:
-            earliest, latest = _stamped_ns(history, election)
+            earliest, latest = _stamped_ns(history, election, controllers_said)
             seen = Leadership(election.leader_epoch, election.leader, earliest, latest, election.seen_ns, election)
             _add(found, election.partition, seen)
     for status in history.statuses:
@@ -75,13 +77,36 @@ def _add(found: dict[tuple[int, int], Leadership], partition: int, seen: Leaders
     )
 
 
-def _stamped_ns(history: History, election: ElectionSeen) -> tuple[int, int]:
+def _stamped_ns(history: History, election: ElectionSeen, controllers_said: list[StatusSample]) -> tuple[int, int]:
     """The bracket of its commit by the controller's stamp."""
     header = history.header
     if header is None or not header.started_wall_ns or not election.wall_ns:
         return election.seen_ns, election.seen_ns
+    low_ns, high_ns = skew_of_controller(controllers_said, election.seen_ns)
     stamp, error = election.wall_ns - header.started_wall_ns, header.clock_error_ns
-    return min(stamp - error, election.seen_ns), min(stamp + error, election.seen_ns)
+    not_yet_ns = _not_before_ns(election, controllers_said)
+    earliest = max(stamp - high_ns - error, not_yet_ns)
+    latest = min(stamp - low_ns + error, election.seen_ns)
+    if earliest > latest:
+        return min(not_yet_ns, election.seen_ns), election.seen_ns
+    return earliest, latest
+
+
+def skew_of_controller(controllers_said: list[StatusSample], at_ns: int) -> tuple[int, int]:
+    """How far the wall clock of whoever was controller was ahead of the recorder's, by its last answer before."""
+    last = next((status for status in reversed(controllers_said) if status.before_ns <= at_ns), None)
+    return (last.clock_low_ns, last.clock_high_ns) if last is not None else (0, 0)
+
+
+def _not_before_ns(election: ElectionSeen, controllers_said: list[StatusSample]) -> int:
+    """When a controller was last asked that had not committed this yet; it applies what it commits at once."""
+    for status in reversed(controllers_said):
+        if status.before_ns <= election.seen_ns:
+            for sample in status.partitions:
+                same = (sample.topic, sample.partition) == (election.topic, election.partition)
+                if same and sample.leader_epoch < election.leader_epoch:
+                    return status.before_ns
+    return 0
 
 
 def _shown(epoch: int, leader: int, status: StatusSample) -> Leadership:
