@@ -6,6 +6,7 @@ import asyncio
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from skerry.targets.skerry.process import BrokerPorts, broker_arguments
 from skerry.targets.skerry.system import SkerrySystem
 from skerry.workload.log.operations import CreateTopic, MoveController, MoveLeader
 from skerry.workload.operations import ClientSpec
-from skerry.worlds.local.brokers import BrokerProcess
+from skerry.worlds.local.brokers import BrokerProcess, data_directory_in
 from skerry.worlds.local.ports import free_ports
 from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Link, boot_ns
@@ -59,7 +60,7 @@ class Cluster:
         self.brokers = [
             BrokerProcess(
                 i,
-                broker_arguments(i, self.ports[i], self._peers(i), "Default"),
+                self._command(i),
                 self._directory / str(i),
                 self._watchdog,
             )
@@ -67,6 +68,11 @@ class Cluster:
         ]
         self.admin: AdminClient = self.target.admin()
         self.client: SkerryClient = self.target.client(ClientSpec("bench", idempotent=True))
+
+    def _command(self, ordinal: int) -> list[str]:
+        arguments = broker_arguments(ordinal, self.ports[ordinal], self._peers(ordinal), "Default")
+        data = data_directory_in(self._directory / str(ordinal))
+        return [sys.executable, "-m", "skerry_broker", *arguments, "--data-dir", str(data)]
 
     def _peers(self, ordinal: int) -> dict[int, BrokerPorts]:
         through = {(link.target, link.plane): link.listen_port for link in self._links if link.source == ordinal}

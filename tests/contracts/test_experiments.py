@@ -9,7 +9,9 @@ import pytest
 
 from skerry.engine.plan import make_plan
 from skerry.experiment import Experiment, load_document
+from skerry.targets import registry
 
+OURS = registry.target(registry.DEFAULT)
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "experiments").rglob("*.y*ml"))
 
@@ -19,8 +21,13 @@ def load(path: Path) -> Experiment:
 
 
 def test_every_scenario_is_there() -> None:
-    numbers = {path.relative_to(ROOT / "experiments").parts[0][:2] for path in FILES}
+    numbers = {path.relative_to(ROOT / "experiments").parts[0][:2] for path in FILES if load(path).target is OURS}
     assert numbers == {f"{number:02}" for number in range(1, 16)}
+
+
+def test_systems_of_others_have_a_folder_of_their_name() -> None:
+    others = [path for path in FILES if load(path).target is not OURS]
+    assert [path.parent.name for path in others] == [load(path).target.name for path in others]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -20,7 +20,11 @@ from skerry_broker.core.pending_produces import PendingProduces
 from skerry_broker.core.types import Plane
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-FILES = sorted(EXPERIMENTS.rglob("*.yaml"))
+FILES = [
+    path
+    for path in sorted(EXPERIMENTS.rglob("*.yaml"))
+    if load_document(path.read_text()).target.name in CAPABILITIES.targets
+]
 SHORT = EXPERIMENTS / "04a-leader-crash.yaml"
 CUT = EXPERIMENTS / "01-leader-isolation.yaml"
 

@@ -58,7 +58,7 @@ def test_the_good_one_is_good():
             "zzz: red",
             "x.yaml:10: spec.zzz: unknown field; known here: `hypothesis`, `target`, `cluster`, `topic`, "
             "`workload`, `prepare`, `seed`, `timeout`, `retain`, `dryRun`, `prometheusUrl`, `allow`, `faults`, "
-            "`expect`",
+            "`expect`, `etcd`",
         ),
         (
             "[Raft, Rep",
@@ -69,9 +69,9 @@ def test_the_good_one_is_good():
         (
             "role: PartitionLeader",
             "role: partitionleader",
-            "x.yaml:18: spec.faults[0].partition.groups[0][0].role: must be `PartitionLeader`, `PartitionFollower`, "
-            "`InSyncFollower`, `Controller`, `NonController`, `Other` or `All`, and is `partitionleader`; "
-            "did you mean `PartitionLeader`?",
+            "x.yaml:18: spec.faults[0].partition.groups[0][0].role: must be `Leader`, `Follower`, `PartitionLeader`, "
+            "`PartitionFollower`, `InSyncFollower`, `Controller`, `NonController`, `Other` or `All`, and is "
+            "`partitionleader`; did you mean `PartitionLeader`?",
         ),
         (
             "leaderChange",
@@ -173,7 +173,7 @@ def test_the_good_one_is_good():
             "{partition: 0, within: 3s, of: cut}",
             "{within: 3s, of: cut}",
             "x.yaml:21: spec.expect[0].leaderChange: whose epoch is meant is missing: give exactly one of `partition`, "
-            "`controller`",
+            "`controller`, `leader`",
         ),
         (
             "of: cut}}",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from skerry.engine.needs import needed_features
 from skerry.experiment import load_document
+from skerry.targets import registry
 from skerry.worlds.local.capabilities import CAPABILITIES
-from skerry.worlds.local.layout import lay_out, ports_needed
+from skerry.worlds.local.layout import ANYBODY, lay_out, ports_needed
+
+SKERRY, ETCD = registry.target("skerry"), registry.target("etcd")
 
 
 @pytest.mark.parametrize(("brokers", "ports"), [(1, 4), (3, 24), (5, 60)])
 def test_every_ordered_pair_has_its_own_way_through_the_proxy(brokers: int, ports: int) -> None:
-    assert ports_needed(brokers) == ports
-    layout = lay_out(brokers, list(range(10_000, 10_000 + ports)))
-    listening = [port for own in layout.brokers for port in own] + [link.listen_port for link in layout.links]
+    assert ports_needed(SKERRY, brokers) == ports
+    layout = lay_out(SKERRY, brokers, list(range(10_000, 10_000 + ports)))
+    listening = [port for own in layout.nodes for port in own.values()] + [link.listen_port for link in layout.links]
     assert len(set(listening)) == ports
     assert {(link.source, link.target) for link in layout.links} == {
         (a, b) for a in range(brokers) for b in range(brokers) if a != b
@@ -22,12 +27,33 @@ def test_every_ordered_pair_has_its_own_way_through_the_proxy(brokers: int, port
 
 
 def test_a_broker_is_told_the_proxy_instead_of_its_peers() -> None:
-    layout = lay_out(3, list(range(10_000, 10_024)))
-    arguments = layout.arguments(0, "Default")
+    layout = lay_out(SKERRY, 3, list(range(10_000, 10_024)))
+    place = layout.place(0, Path("data"), "Default")
+    assert place.ports == {"Client": 10000, "Raft": 10001, "Replication": 10002, "Admin": 10003}
+    # client and admin are reached directly, raft and replication through ports that belong to the proxy
+    assert place.peers == {
+        1: {"Client": 10004, "Raft": 10012, "Replication": 10013, "Admin": 10007},
+        2: {"Client": 10008, "Raft": 10014, "Replication": 10015, "Admin": 10011},
+    }
+    assert SKERRY.launch is not None
+    arguments = SKERRY.launch().command(place)
     assert arguments[arguments.index("--listen") + 1] == "127.0.0.1:10000,10001,10002,10003"
     peers = [arguments[i + 1] for i, flag in enumerate(arguments) if flag == "--peer"]
-    # client and admin are reached directly, raft and replication through ports that belong to the proxy
     assert peers == ["1=127.0.0.1:10004,10012,10013,10007", "2=127.0.0.1:10008,10014,10015,10011"]
+
+
+def test_nodes_with_one_address_share_a_way_through_the_proxy() -> None:
+    assert ports_needed(ETCD, 3) == 9
+    layout = lay_out(ETCD, 3, list(range(10_000, 10_009)))
+    assert [(link.source, link.target, link.listen_port, link.target_port) for link in layout.links] == [
+        (ANYBODY, 0, 10006, 10001),
+        (ANYBODY, 1, 10007, 10003),
+        (ANYBODY, 2, 10008, 10005),
+    ]
+    places = [layout.place(ordinal, Path("data"), "Default") for ordinal in range(3)]
+    assert places[0].ports == {"Client": 10000, "Peer": 10001}
+    assert all(place.peers == places[0].peers for place in places)
+    assert [ports["Peer"] for ports in places[0].peers.values()] == [10006, 10007, 10008]
 
 
 DOCUMENT = """

@@ -20,6 +20,7 @@ from skerry.engine.conductor import Conductor
 from skerry.experiment import load_document
 from skerry.history.records import ReplicaDump
 from skerry.schema.verdict import FindingKind, Verdict
+from skerry.targets.skerry.process import SkerryLaunch
 from skerry.worlds.local import world as world_module
 from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Answer
@@ -80,7 +81,7 @@ def test_a_proxy_that_silently_does_nothing_is_inconclusive(tmp_path: Path, monk
 
 
 def test_what_happens_to_the_files_of_stopped_brokers_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = world_module.dump_replicas
+    honest = SkerryLaunch.dumps
 
     def spoiled(*args: Any) -> list[ReplicaDump]:
         segment = next((tmp_path / "broker-0" / "data" / "topics" / "orders-0").glob("*.log"))
@@ -93,7 +94,7 @@ def test_what_happens_to_the_files_of_stopped_brokers_is_found(tmp_path: Path, m
         segment.write_bytes(content[: 12 + int.from_bytes(content[8:12], "big")])
         return honest(*args)
 
-    monkeypatch.setattr(world_module, "dump_replicas", spoiled)
+    monkeypatch.setattr(SkerryLaunch, "dumps", spoiled)
     result = run(tmp_path)
     assert result.finish.verdict is Verdict.FAIL
     found = {finding.reason: finding for finding in result.finish.findings if finding.rule == "replica-divergence"}

@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from operator import sub
 from typing import NamedTuple
 
-from skerry.history.records import Produce
+from skerry.history.records import Produce, RegisterOperation
 
 SCANS_MAX = 4
+
+Write = Produce | RegisterOperation
+"""A produce, or a put."""
 
 
 class Gap(NamedTuple):
@@ -26,12 +29,12 @@ class Gap(NamedTuple):
 
 
 class Waits:
-    """The writes to one partition that asked for an acknowledgement, as times of waiting, and the answers to them."""
+    """The writes to one place that asked for an acknowledgement, as times of waiting, and the answers to them."""
 
-    def __init__(self, produces: Iterable[Produce]) -> None:
-        """``produces``: the workload's own, no probes."""
-        self._writes = [produce for produce in produces if produce.acks != "None"]
-        self.acks_ns = sorted(produce.completed_ns for produce in self._writes if produce.acknowledged)
+    def __init__(self, writes: Iterable[Write]) -> None:
+        """``writes``: the workload's own, no probes."""
+        self._writes = [write for write in writes if not isinstance(write, Produce) or write.acks != "None"]
+        self.acks_ns = sorted(write.completed_ns for write in self._writes if write.acknowledged)
         self._merged: tuple[list[int], list[int]] | None = None
         self._scans = 0
 
@@ -70,7 +73,7 @@ class Waits:
         return total
 
 
-def _merged(writes: Iterable[Produce]) -> tuple[list[int], list[int]]:
+def _merged(writes: Iterable[Write]) -> tuple[list[int], list[int]]:
     """Begins and ends of the stretches in which at least one of them waited, apart from each other, in order."""
     starts: list[int] = []
     ends: list[int] = []
@@ -83,6 +86,6 @@ def _merged(writes: Iterable[Produce]) -> tuple[list[int], list[int]]:
     return starts, ends
 
 
-def _begin(write: Produce) -> int:
+def _begin(write: Write) -> int:
     """A write that was sent before it was due (the clock of a schedule is not exact) waited from then on."""
     return min(write.intended_ns, write.invoked_ns) if write.intended_ns >= 0 else write.invoked_ns

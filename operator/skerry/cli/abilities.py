@@ -42,11 +42,12 @@ def abilities(experiment: Experiment) -> list[Ability]:
 def ability(experiment: Experiment, world: WorldName) -> Ability:
     needed = needed_features(experiment.spec)
     prometheus = experiment.spec.prometheus_url is not None
-    most = capabilities_with_everything(world, prometheus=prometheus)
-    lacking = most.lacking(needed)
-    if world is WorldName.KUBERNETES and experiment.spec.cluster.stateful_set is None:
+    most = capabilities_with_everything(world, experiment, prometheus=prometheus)
+    lacking = most.all_lacking(experiment.spec.target, needed)
+    supported = not most.target_lacking(experiment.spec.target)
+    if supported and world is WorldName.KUBERNETES and experiment.spec.cluster.stateful_set is None:
         lacking.append(NO_STATEFUL_SET)
-    switched = (needed & most.features) - capabilities_of(world, prometheus=prometheus).features
+    switched = (needed & most.features) - capabilities_of(world, experiment, prometheus=prometheus).features
     return Ability(
         world,
         tuple(lacking),

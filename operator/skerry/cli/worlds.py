@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from skerry.cli.documents import Document
     from skerry.engine.actions import Finish
     from skerry.engine.capabilities import Capabilities
+    from skerry.experiment import Experiment
     from skerry.history.run import History
     from skerry.report.live import LiveView
 
@@ -28,8 +29,9 @@ class Outcome(NamedTuple):
     history_path: Path
 
 
-def capabilities_of(world: str, *, prometheus: bool = False) -> Capabilities:
-    """What a world can do as it is installed, without a switch that somebody has to throw. No cluster is asked."""
+def capabilities_of(world: str, experiment: Experiment, *, prometheus: bool = False) -> Capabilities:
+    """What a world can do to the system under test as it is installed, without a switch that somebody has to throw. No
+    cluster is asked."""
     if world == WorldName.SIM:
         from skerry.worlds.sim.world import CAPABILITIES as simulated
 
@@ -39,15 +41,15 @@ def capabilities_of(world: str, *, prometheus: bool = False) -> Capabilities:
         from skerry.worlds.kubernetes.opt_ins import OptIns
 
         return capabilities(OptIns(grant=False, label=False, hold=True, prometheus=prometheus))
-    from skerry.worlds.local.world import CAPABILITIES as local
+    from skerry.worlds.local.capabilities import capabilities_for
 
-    return local
+    return capabilities_for(experiment.target)
 
 
-def capabilities_with_everything(world: str, *, prometheus: bool = False) -> Capabilities:
+def capabilities_with_everything(world: str, experiment: Experiment, *, prometheus: bool = False) -> Capabilities:
     """What a world can do at most, with every switch thrown."""
     if world != WorldName.KUBERNETES:
-        return capabilities_of(world)
+        return capabilities_of(world, experiment)
     from skerry.worlds.kubernetes.capabilities import capabilities
     from skerry.worlds.kubernetes.opt_ins import OptIns
 
@@ -74,7 +76,7 @@ def _run_local(document: Document, seed: int, directory: Path, version: str, liv
     import uvloop
 
     from skerry.engine.conductor import Conductor
-    from skerry.worlds.local.world import CAPABILITIES, LocalWorld
+    from skerry.worlds.local.world import LocalWorld
 
     try:
         world = LocalWorld(document.experiment, document.text, seed, directory, version, live.on_turn)
@@ -94,6 +96,6 @@ def _run_local(document: Document, seed: int, directory: Path, version: str, liv
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupt)
-        return Outcome(*await world.run(Conductor(document.experiment, seed, CAPABILITIES)))
+        return Outcome(*await world.run(Conductor(document.experiment, seed, world.capabilities)))
 
     return uvloop.run(drive())

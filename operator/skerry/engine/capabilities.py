@@ -9,6 +9,7 @@ import msgspec
 
 from skerry.faults.port import Feature
 from skerry.faults.registry import features
+from skerry.targets import registry
 
 PREPARE = Feature("prepare")
 METRICS = Feature("metric expectations")
@@ -40,6 +41,25 @@ class Capabilities(msgspec.Struct, frozen=True):
     reasons: dict[Feature, str] = {}
     clock_error_ns: int = 0
     """How far two readings of its clocks may disagree."""
+    targets: frozenset[str] = frozenset({registry.DEFAULT})
+    """The systems that it can have under test."""
+
+    def target_lacking(self, target: str) -> str:
+        """A sentence, when the system is none that this world can have under test; else empty."""
+        if target in self.targets:
+            return ""
+        return f"The {self.world} world cannot have `{target}` under test, only {', '.join(sorted(self.targets))}."
+
+    def refusal(self, target: str, needed: frozenset[Feature]) -> tuple[str, str]:
+        """Why a run is not begun: the reason and its sentences; both empty: it can be."""
+        reason = "UnsupportedTarget" if self.target_lacking(target) else "UnsupportedFault"
+        lacking = " ".join(self.all_lacking(target, needed))
+        return (reason, lacking) if lacking else ("", "")
+
+    def all_lacking(self, target: str, needed: frozenset[Feature]) -> list[str]:
+        """Every reason why a document cannot be run, as sentences: the system itself, else the features."""
+        unsupported = self.target_lacking(target)
+        return [unsupported] if unsupported else self.lacking(needed)
 
     def lacking(self, needed: frozenset[Feature]) -> list[str]:
         """One sentence for each feature that is needed and missing, in a fixed order; empty when all are there."""

@@ -191,9 +191,9 @@ class Conductor:
             self._heal_all_id = self._context.send(HealAll(self._context.new_id()))
             self._end("Interrupted", f"A run was found in progress and is not resumed: {self._interrupted}.")
             return
-        lacking = self._capabilities.lacking(needed_features(self.spec))
+        reason, lacking = self._capabilities.refusal(self.spec.target, needed_features(self.spec))
         if lacking:
-            self._finish_now("UnsupportedFault", " ".join(lacking))
+            self._finish_now(reason, lacking)
             return
         refused = guard_refusals(self.experiment, self._seed)
         if refused:

@@ -99,7 +99,7 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
     )
     planned = [_planned(span, spans, spec, replicas) for span in spans]
     needs = needed_features(spec)
-    lacking = capabilities.lacking(needs) if capabilities is not None else ()
+    lacking = capabilities.all_lacking(spec.target, needs) if capabilities is not None else ()
     return Plan(
         name=experiment.name,
         hypothesis=spec.hypothesis,

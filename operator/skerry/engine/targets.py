@@ -81,9 +81,9 @@ def _holders(target: Target, cluster_view: ClusterView, brokers: int) -> tuple[t
             return tuple(o for o in everyone if o != cluster_view.controller), f"term {cluster_view.term}"
     partition = cluster_view.partitions.get(target.partition or 0)
     if partition is None or partition.leader < 0:
-        return (), "the partition has no leader"
+        return (), "there is no leader" if target.partition is None else "the partition has no leader"
     epoch = f"epoch {partition.leader_epoch}"
-    if target.role is Role.PARTITION_LEADER:
+    if target.role in (Role.LEADER, Role.PARTITION_LEADER):
         return (partition.leader,), epoch
     pool = partition.isr if target.role is Role.IN_SYNC_FOLLOWER else partition.replicas
     return tuple(ordinal for ordinal in pool if ordinal != partition.leader), epoch

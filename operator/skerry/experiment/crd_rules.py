@@ -54,7 +54,7 @@ _FAULT = (
 )
 
 _WINDOW = at_most_one("the window", ("during", "afterHealOf"))
-_SUBJECT = exactly_one("whose epoch is meant", ("partition", "controller"))
+_SUBJECT = exactly_one("whose epoch is meant", ("partition", "controller", "leader"))
 _COMPARISON = (
     rule(
         "!has(self.equals) || !(has(self.atMost) || has(self.atLeast))",

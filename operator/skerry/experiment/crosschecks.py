@@ -59,6 +59,29 @@ def words_of_other_targets(experiment: Experiment) -> Found:
             )
 
 
+def roles_of_the_target(experiment: Experiment) -> Found:
+    """Every role is one that the target has; whose leader changes, too."""
+    target = experiment.target
+    known = ", ".join(target.roles)
+    for index, fault in enumerate(experiment.spec.faults):
+        for path, named in fault.body.targets_named():
+            if named.role is not None and named.role not in target.roles:
+                where = ("spec", "faults", index, fault.kind, *path, "role")
+                yield where, f"`{named.role}` is no role of the target `{target.name}`; its roles are {known}"
+    for index, expectation in enumerate(experiment.spec.expect):
+        body = expectation.body
+        for attribute, role in (
+            ("partition", Role.PARTITION_LEADER),
+            ("controller", Role.CONTROLLER),
+            ("leader", Role.LEADER),
+        ):
+            if getattr(body, attribute, None) is not None and role not in target.roles:
+                yield (
+                    ("spec", "expect", index, expectation.rule, attribute),
+                    f"`{attribute}` has no meaning for the target `{target.name}`, which has no {role}",
+                )
+
+
 def replication(experiment: Experiment) -> Found:
     spec = experiment.spec
     if spec.topic.replication_factor > spec.cluster.brokers:
@@ -232,6 +255,7 @@ def bodies(experiment: Experiment) -> Found:
 RULES: tuple[Callable[[Experiment], Found], ...] = (
     unique_names,
     words_of_other_targets,
+    roles_of_the_target,
     replication,
     ordinals_and_partitions,
     following,

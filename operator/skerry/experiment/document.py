@@ -42,7 +42,7 @@ from skerry.schema.base import (
 )
 from skerry.schema.vocabulary import Acks, Allowance, TimingPreset
 from skerry.targets import registry
-from skerry.targets.port import Target
+from skerry.targets.port import DataModel, Target
 
 API_VERSION = "skerry.dev/v1alpha1"
 KIND = "ChaosExperiment"
@@ -294,6 +294,16 @@ class _Spec(Model):
     """What is broken, and when. Names are unique."""
     expect: Annotated[tuple[Expectation, ...], Field(max_length=32)] = ()
     """What must be true. Names are unique. What is owed to every acknowledged write is checked without being asked."""
+
+    @model_validator(mode="after")
+    def _one_group(self) -> _Spec:
+        """To whoever speaks of topics, a system without them is one partition on all nodes, named after it."""
+        if registry.target(self.target).model is not DataModel.LOG and "topic" not in self.model_fields_set:
+            brokers = self.cluster.brokers
+            group = {"replication_factor": brokers, "min_in_sync_replicas": brokers // 2 + 1}
+            topic = Topic().model_copy(update={"name": self.target, "partitions": 1, **group})
+            self.__dict__["topic"] = topic  # not a field that was set: the document does not say it
+        return self
 
 
 if TYPE_CHECKING:

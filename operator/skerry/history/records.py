@@ -174,6 +174,11 @@ class RegisterOperation(msgspec.Struct, frozen=True, tag="register", omit_defaul
     """Part of the final read of everything by a fresh client."""
     error: str = ""
 
+    @property
+    def acknowledged(self) -> bool:
+        """A put that was answered: it took effect."""
+        return self.action is RegisterAction.PUT and self.outcome is Outcome.OK
+
 
 class DumpedBatch(msgspec.Struct, frozen=True, array_like=True):
     base_offset: Number

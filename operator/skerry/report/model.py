@@ -105,6 +105,7 @@ def make_report(
         findings.sort(key=lambda finding: finding.rule not in CONDUCTOR_RULES or finding.reason != reason)
     causes = causes_of(findings, history)
     acknowledged = sum(produce.count for produce in history.produces if produce.acknowledged)
+    acknowledged += sum(each.acknowledged for each in history.registers)
     return RunReport(
         experiment=experiment.name if experiment is not None else (header.experiment if header is not None else "?"),
         hypothesis=experiment.spec.hypothesis if experiment is not None else "",
@@ -116,7 +117,7 @@ def make_report(
         findings=tuple(findings),
         started_wall_ns=header.started_wall_ns if header is not None else 0,
         duration_ns=history.footer.ended_ns if history.footer is not None else 0,
-        operations=len(history.produces) + len(history.fetches),
+        operations=len(history.produces) + len(history.fetches) + len(history.registers),
         acknowledged_records=acknowledged,
         history_digest=history.digest,
         skerry_version=header.skerry_version if header is not None else "",

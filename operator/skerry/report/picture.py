@@ -10,7 +10,7 @@ from statistics import median
 
 import msgspec
 
-from skerry.history.records import Outcome
+from skerry.history.records import Outcome, RegisterAction
 from skerry.history.run import History
 from skerry.report.lanes import Stretch, all_stretches
 from skerry.report.occurrences import Occurrence, occurrences
@@ -272,6 +272,12 @@ def _acknowledgements(history: History, scale: _Scale, top: float) -> tuple[list
             counts[slot] += produce.count
         elif produce.outcome is not Outcome.OK:  # acks=None: sent, and nothing more to know
             unknown[slot] += produce.count
+    for put in history.registers:
+        slot = max(0, min(slots - 1, int(put.completed_ns / slot_ns)))
+        if put.acknowledged:
+            counts[slot] += 1
+        elif put.action is RegisterAction.PUT:
+            unknown[slot] += 1
     peak = max(counts)
     # A burst after a failover would flatten everything else: its bar breaks off at a few times the usual height.
     usual = median([count for count in counts if count]) if peak else 0

@@ -38,6 +38,11 @@ THE_RUN = (
         "switch on what the message names, or choose a world that can: `skerry plan FILE` says which can",
     ),
     _reason(
+        "UnsupportedTarget",
+        "this world cannot have the system under test that the document names; nothing was touched",
+        "choose another world: the message names the systems that this one can have",
+    ),
+    _reason(
         "GuardRefused",
         "the plan loses quorum or the minimum ISR; what was to follow was not injected",
         "change the plan, or list what you accept in `spec.allow`",

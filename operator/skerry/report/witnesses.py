@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from skerry.history.records import Fetch, HistoryRecord, Produce, ReplicaDump
+from skerry.history.records import Fetch, HistoryRecord, Produce, RegisterAction, RegisterOperation, ReplicaDump
 from skerry.history.run import History
 from skerry.schema.verdict import Finding, Verdict
 
@@ -54,9 +54,21 @@ def told_of(record: HistoryRecord, offset: int = -1) -> str:
                 seen = short_value(record.values[0])
                 return f"{who} finds {seen} and on at offsets {_span(record.base_offset, len(record.values))}"
             return f"{who} finds the end of the log at {record.high_watermark}"
+        case RegisterOperation():
+            return _told_of_register(record)
         case ReplicaDump():
             return f"the disk of broker {record.broker} ends at offset {record.log_end_offset}"
     return ""
+
+
+def _told_of_register(record: RegisterOperation) -> str:
+    by = f" by member {record.member}" if record.member >= 0 else ""
+    at = f" at revision {record.revision}" if record.revision > 0 else ""
+    if record.action is RegisterAction.PUT:
+        return f"the put of {short_value(record.value)} to {record.key} is answered {record.outcome}{at}{by}"
+    who = "the final read" if record.final else f"client {record.process}"
+    found = f"finds {short_value(record.value)}{at}" if record.value >= 0 else "finds no such key"
+    return f"{who} asks for {record.key} and {found}{by}"
 
 
 def _span(first: int, count: int) -> str:

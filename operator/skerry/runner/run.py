@@ -22,10 +22,9 @@ from skerry.runner.clock import RunClock
 from skerry.runner.judging import judged_apart
 from skerry.runner.recorder import Recorder
 from skerry.runner.sampling import Process, Sampling
-from skerry.runner.workload import Dumps, RunError, WorkloadDriver
+from skerry.runner.workload import Dumps, RunError, WorkloadDriver, workload_of
 from skerry.schema.verdict import Finding
 from skerry.targets.port import System
-from skerry.workload.log.load import LoadSpec, LogWorkload
 
 
 class Run:
@@ -53,7 +52,7 @@ class Run:
             stamps=frozenset(experiment.target.stamps or ()),
         )
         self.sampling = Sampling(self.observer, system, processes, clock)
-        self._workload = LogWorkload(LoadSpec.of(experiment.spec), self.recorder.append)
+        self._workload = workload_of(experiment, self.recorder.append)
         self._driver = WorkloadDriver(self._workload, system, clock, dumps)
         self.findings: tuple[Finding, ...] | None = None
         self.abort_reason = ""

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-from skerry.history.records import ReplicaDump
+from skerry.experiment.document import Experiment
+from skerry.history.records import HistoryRecord, ReplicaDump
 from skerry.runner.clock import RunClock
-from skerry.targets.port import Client, System
-from skerry.workload.log.load import LogWorkload
+from skerry.targets.port import Client, DataModel, System
+from skerry.workload.log.load import LoadSpec, LogWorkload
 from skerry.workload.log.operations import Dumped, DumpReplicas
 from skerry.workload.operations import NEVER_NS, Answer, ClientSpec, Operation
+from skerry.workload.port import Workload
+from skerry.workload.register.load import RegisterLoadSpec, RegisterWorkload
 
 NS = 1_000_000_000
 
 Dumps = Callable[[Mapping[int, int]], Awaitable[Sequence[ReplicaDump]]]
 """The replicas of the topic, given the high watermark that the final read found in each partition."""
+
+
+def workload_of(experiment: Experiment, record: Callable[[HistoryRecord], None]) -> Workload:
+    """What the clients of the target's model do."""
+    if experiment.target.model is DataModel.REGISTER:
+        return RegisterWorkload(RegisterLoadSpec.of(experiment), record)
+    return LogWorkload(LoadSpec.of(experiment.spec), record)
 
 
 class RunError(Exception):
@@ -26,7 +36,7 @@ class WorkloadDriver:
     """An operation's time of invocation is read before its first byte is sent, that of its end after its answer was
     understood."""
 
-    def __init__(self, workload: LogWorkload, system: System, clock: RunClock, dumps: Dumps) -> None:
+    def __init__(self, workload: Workload, system: System, clock: RunClock, dumps: Dumps) -> None:
         self._workload = workload
         self._system = system
         self._clock = clock

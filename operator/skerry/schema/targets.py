@@ -10,7 +10,7 @@ from skerry.schema.base import FaultName, Model, Ordinal, PartitionIndex, exactl
 from skerry.schema.vocabulary import Role
 
 PARTITION_ROLES = frozenset({Role.PARTITION_LEADER, Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER})
-SINGLE_ROLES = frozenset({Role.PARTITION_LEADER, Role.CONTROLLER})
+SINGLE_ROLES = frozenset({Role.LEADER, Role.PARTITION_LEADER, Role.CONTROLLER})
 EVERYONE_ROLES = frozenset({Role.OTHER, Role.ALL})
 
 

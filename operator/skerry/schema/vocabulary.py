@@ -14,6 +14,11 @@ class Plane(StrEnum):
 
 
 class Role(StrEnum):
+    """Which of these a target has is the target's business."""
+
+    LEADER = "Leader"
+    """Of a system whose nodes form one group."""
+    FOLLOWER = "Follower"
     PARTITION_LEADER = "PartitionLeader"
     PARTITION_FOLLOWER = "PartitionFollower"
     IN_SYNC_FOLLOWER = "InSyncFollower"

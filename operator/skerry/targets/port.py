@@ -136,7 +136,8 @@ class NodePlace(NamedTuple):
     ports: Mapping[str, int]
     """Plane -> port to listen on."""
     peers: Mapping[int, Mapping[str, int]]
-    """Ordinal -> plane -> the port through which *this* node reaches that peer."""
+    """Ordinal -> plane -> the port through which *this* node reaches that peer; of a target with ``one_address`` the
+    node itself is among them."""
     data_directory: Path
     timing: str
     """`cluster.timing` of the document."""
@@ -191,6 +192,13 @@ class Target:
     part: type[Model] | None = None
     """Its own part of the document, the field of `spec` with the target's name."""
     launch: Callable[[], Launch] | None = None
+    rejoins_empty: bool = False
+    """A node that comes back with an empty data directory finds its way into the cluster by itself."""
+    reports_links: bool = False
+    """Its nodes say of their links what they measure of them; without that, no fault of links can be verified."""
+    one_address: bool = False
+    """A node is known to all others, and to itself, by one address, because that is part of what it is. Then a proxy in
+    between cannot tell by its port who speaks."""
     stamps: Stamps | None = None
 
     @property

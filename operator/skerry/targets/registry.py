@@ -17,6 +17,7 @@ DEFAULT = "skerry"
 
 BUILT_IN = {
     "skerry": "skerry.targets.skerry.target:TARGET",
+    "etcd": "skerry.targets.etcd.target:TARGET",
 }
 
 

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from skerry.targets.etcd import launch
-from skerry.targets.etcd.launch import MemberPorts, ProgramMissing, member_arguments, program
+from skerry.targets.etcd.launch import EtcdLaunch, ProgramMissing, member_arguments, program
+from skerry.targets.port import NodePlace
 
-PEERS = {0: 7000, 1: 7001, 2: 7002}
+PEERS = {ordinal: {"Peer": 7000 + ordinal} for ordinal in range(3)}
 
 
-def flags(ordinal: int, scale: int = 1) -> dict[str, str]:
-    words = member_arguments(ordinal, MemberPorts(2379, 2380), PEERS, "run-7", scale)
+def flags(ordinal: int, timing: str = "Default") -> dict[str, str]:
+    place = NodePlace(ordinal, {"Client": 2379, "Peer": 2380}, PEERS, Path("data"), timing)
+    words = member_arguments(place)
     assert len(words) % 2 == 0
     return dict(zip(words[::2], words[1::2], strict=True))
 
@@ -24,7 +26,7 @@ def test_every_member_is_told_the_same_cluster() -> None:
     assert {each["--initial-cluster"] for each in told} == {
         "member-0=http://127.0.0.1:7000,member-1=http://127.0.0.1:7001,member-2=http://127.0.0.1:7002"
     }
-    assert {each["--initial-cluster-token"] for each in told} == {"run-7"}
+    assert len({each["--initial-cluster-token"] for each in told}) == 1
     assert [each["--name"] for each in told] == ["member-0", "member-1", "member-2"]
 
 
@@ -41,7 +43,8 @@ def test_nothing_listens_but_on_loopback() -> None:
 
 def test_timings_scale_together() -> None:
     assert (flags(0)["--heartbeat-interval"], flags(0)["--election-timeout"]) == ("100", "1000")
-    assert (flags(0, 3)["--heartbeat-interval"], flags(0, 3)["--election-timeout"]) == ("300", "3000")
+    relaxed = flags(0, "Relaxed")
+    assert (relaxed["--heartbeat-interval"], relaxed["--election-timeout"]) == ("300", "3000")
 
 
 def test_without_a_program_a_sentence_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +52,7 @@ def test_without_a_program_a_sentence_says_how_to_get_one(monkeypatch: pytest.Mo
     monkeypatch.setattr(launch.shutil, "which", lambda name: None)
     with pytest.raises(ProgramMissing, match=r"pip install 'skerry\[targets\]'"):
         program()
+    assert EtcdLaunch().missing().startswith("there is no etcd to run: install it with")
 
 
 def test_a_program_in_path_will_do(monkeypatch: pytest.MonkeyPatch) -> None:

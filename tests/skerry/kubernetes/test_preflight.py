@@ -296,6 +296,23 @@ async def test_without_the_switches_what_needs_no_injector_is_accepted(experimen
     assert isinstance(await preflight(kube, experiment, SETTINGS), Accepted)
 
 
+async def test_a_system_that_others_wrote_is_refused_before_anything_is_asked(kube):
+    text = """
+apiVersion: skerry.dev/v1alpha1
+kind: ChaosExperiment
+metadata: {name: crash}
+spec:
+  hypothesis: It goes on.
+  target: etcd
+  faults: [{name: crash, kill: {target: {role: Leader}, how: PodDelete}}]
+"""
+    refusal = await refused(kube, load_document(text))
+    assert (refusal.reason, refusal.message) == (
+        "UnsupportedTarget",
+        "The kubernetes world cannot have `etcd` under test, only skerry.",
+    )
+
+
 async def test_a_stateful_set_must_be_named(cluster, kube):
     refusal = await refused(kube, document("01-leader-isolation", ("statefulSet: broker, ", "")))
     assert refusal.reason == "StatefulSetNotFound"

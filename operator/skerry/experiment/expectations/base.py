@@ -37,16 +37,18 @@ class ExpectationBody(Model):
 
 
 class OfPartitionOrController(ExpectationBody):
-    """About the leader of one partition, or about the controller."""
+    """About the leader of one partition, about the controller, or about the leader of a system that has one group."""
 
     partition: PartitionIndex | None = None
     """The leader of this partition."""
     controller: Literal[True] | None = None
     """`true`: the controller, whose epoch is the term."""
+    leader: Literal[True] | None = None
+    """`true`: the leader of a system whose nodes form one group, whose epoch is the term."""
 
     @model_validator(mode="after")
     def _one_subject(self) -> OfPartitionOrController:
-        exactly_one(self, ("partition", "controller"), "whose epoch is meant")
+        exactly_one(self, ("partition", "controller", "leader"), "whose epoch is meant")
         return self
 
 

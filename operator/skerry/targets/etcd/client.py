@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 import aiohttp
 from msgspec.structs import replace
 
-from skerry.history.records import Outcome, RegisterAction
+from skerry.history.records import Outcome
 from skerry.targets.etcd import gateway
 from skerry.targets.etcd.gateway import Refusal
-from skerry.workload.register import RegisterAnswer
+from skerry.workload.register import Get, Put, RegisterAnswer
 
-OPERATION_TIMEOUT_MS = 1000
-"""A put that was forwarded to a leader that died is never answered; to wait longer is only to see less."""
 CONNECT_TIMEOUT_S = 0.3
 AGAIN_S = 0.05
 """Between two rounds of asking every member."""
@@ -29,7 +25,7 @@ class EtcdClient:
     not take effect.
     """
 
-    def __init__(self, addresses: Mapping[int, str], *, first: int = 0, timeout_ms: int = OPERATION_TIMEOUT_MS) -> None:
+    def __init__(self, addresses: Mapping[int, str], *, first: int = 0, timeout_ms: int = 1000) -> None:
         """``addresses``: ordinal -> host:port of its client plane. ``first``: with which to begin. An operation ends,
         somehow, in ``timeout_ms``."""
         self._members = sorted(addresses)
@@ -38,24 +34,12 @@ class EtcdClient:
         self._timeout_s = timeout_ms / 1000
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(use_dns_cache=False, limit=0))
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def put(self, key: str, value: int) -> RegisterAnswer:
-        return await self._operate(RegisterAction.PUT, gateway.put_body(key, value))
-
-    async def get(self, key: str) -> RegisterAnswer:
-        """A linearizable read."""
-        return await self._operate(RegisterAction.GET, gateway.range_body(key))
-
-    async def _operate(self, action: RegisterAction, body: bytes) -> RegisterAnswer:
+    async def perform(self, request: Put | Get) -> RegisterAnswer:
+        body = gateway.body_of(request)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._timeout_s
         attempts = 0
@@ -63,7 +47,7 @@ class EtcdClient:
             attempts += 1
             place = self._place
             member = self._members[place]
-            answer = await self._ask(action, member, body, deadline_s - loop.time())
+            answer = await self._ask(request, member, body, deadline_s - loop.time())
             if isinstance(answer, RegisterAnswer):
                 return replace(answer, attempts=attempts)
             if self._place == place:  # several operations fail at once: the first moves on for all of them
@@ -73,10 +57,11 @@ class EtcdClient:
             if not answer.again or loop.time() >= deadline_s:
                 return RegisterAnswer(answer.outcome, member=member, attempts=attempts, error=answer.error)
 
-    async def _ask(self, action: RegisterAction, member: int, body: bytes, left_s: float) -> RegisterAnswer | Refusal:
-        assert self._session is not None
+    async def _ask(self, request: Put | Get, member: int, body: bytes, left_s: float) -> RegisterAnswer | Refusal:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(use_dns_cache=False, limit=0))
         timeout = aiohttp.ClientTimeout(total=max(left_s, 0.001), sock_connect=CONNECT_TIMEOUT_S)
-        url = self._urls[member] + gateway.PATHS[action]
+        url = self._urls[member] + gateway.path_of(request)
         try:
             async with self._session.post(url, data=body, timeout=timeout) as response:
                 answer = await response.read()
@@ -85,9 +70,7 @@ class EtcdClient:
             return Refusal(Outcome.FAILED, f"no connection: {_told(error)}", again=True)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Refusal(Outcome.UNKNOWN, _told(error))
-        if status != 200:
-            return gateway.read_refusal(status, answer)
-        return (gateway.read_put if action is RegisterAction.PUT else gateway.read_range)(answer, member)
+        return gateway.read_answer(request, status, answer, member)
 
 
 def _told(error: BaseException) -> str:

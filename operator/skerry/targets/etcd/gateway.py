@@ -10,12 +10,11 @@ import binascii
 
 import msgspec
 
-from skerry.history.records import Outcome, RegisterAction
-from skerry.workload.register import RegisterAnswer
+from skerry.history.records import Outcome
+from skerry.workload.register import Get, Put, RegisterAnswer
 
 PUT_PATH = "/v3/kv/put"
 RANGE_PATH = "/v3/kv/range"
-PATHS = {RegisterAction.PUT: PUT_PATH, RegisterAction.GET: RANGE_PATH}
 
 NOT_OURS = (1 << 63) - 1
 """The value of a key that holds what no client of ours can have put; no client puts it."""
@@ -65,13 +64,22 @@ class Refusal(msgspec.Struct, frozen=True):
     again: bool = False
 
 
-def put_body(key: str, value: int) -> bytes:
-    return msgspec.json.encode({"key": _base64(key), "value": _base64(str(value))})
+def path_of(request: Put | Get) -> str:
+    return PUT_PATH if isinstance(request, Put) else RANGE_PATH
 
 
-def range_body(key: str) -> bytes:
-    """A linearizable get: the member asks the leader for its commit index before it answers."""
-    return msgspec.json.encode({"key": _base64(key)})
+def body_of(request: Put | Get) -> bytes:
+    """A get is linearizable: the member asks the leader for its commit index before it answers."""
+    if isinstance(request, Put):
+        return msgspec.json.encode({"key": _base64(request.key), "value": _base64(str(request.value))})
+    return msgspec.json.encode({"key": _base64(request.key)})
+
+
+def read_answer(request: Put | Get, status: int, body: bytes, member: int) -> RegisterAnswer | Refusal:
+    """``member``: whose answer it is."""
+    if status != 200:
+        return read_refusal(status, body)
+    return read_put(body, member) if isinstance(request, Put) else read_range(body, member)
 
 
 def read_put(body: bytes, member: int) -> RegisterAnswer | Refusal:

@@ -7,7 +7,13 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
+
+from skerry.experiment.document import Experiment
+from skerry.history.records import ReplicaDump
+from skerry.schema.vocabulary import TimingPreset
+from skerry.targets.etcd.planes import CLIENT, PEER
+from skerry.targets.port import NodePlace
 
 HEARTBEAT_MS = 100
 ELECTION_MS = 1000
@@ -16,13 +22,6 @@ ELECTION_MS = 1000
 
 class ProgramMissing(Exception):
     """There is no etcd to run; the sentence says how to get one."""
-
-
-class MemberPorts(NamedTuple):
-    """Where a member listens on 127.0.0.1."""
-
-    client: int
-    peer: int
 
 
 def program() -> Path:
@@ -41,21 +40,36 @@ def program() -> Path:
     return Path(found)
 
 
-def member_arguments(ordinal: int, own: MemberPorts, peers: Mapping[int, int], token: str, scale: int = 1) -> list[str]:
-    """The flags of one member, but for its data directory.
+class EtcdLaunch:
+    """One process a member, of the program that `program` finds."""
 
-    ``peers``: ordinal -> the port at which all members reach that one's peer plane, itself included. It is part of what
-    a member is, so it cannot differ from member to member. ``token``: the run's own, so that two clusters never mix.
-    ``scale``: of every timing.
-    """
-    client = f"http://127.0.0.1:{own.client}"
+    def missing(self) -> str:
+        try:
+            program()
+        except ProgramMissing as missing:
+            return str(missing)
+        return ""
+
+    def command(self, place: NodePlace) -> list[str]:
+        return [str(program()), *member_arguments(place)]
+
+    def dumps(self, experiment: Experiment, directories: Mapping[int, Path], ends: Any) -> list[ReplicaDump]:
+        """None: its files are read by nobody but etcd."""
+        return []
+
+
+def member_arguments(place: NodePlace) -> list[str]:
+    """The flags of one member. The address of a member is part of what it is, and the same for all of them, itself
+    included: ``place.peers`` names every member."""
+    client, peer = (f"http://127.0.0.1:{place.ports[plane]}" for plane in (CLIENT, PEER))
+    urls = {ordinal: f"http://127.0.0.1:{ports[PEER]}" for ordinal, ports in sorted(place.peers.items())}
+    scale = TimingPreset(place.timing).factor
     return [
-        *("--name", name_of(ordinal)),
+        *("--name", name_of(place.ordinal), "--data-dir", str(place.data_directory)),
         *("--listen-client-urls", client, "--advertise-client-urls", client),
-        *("--listen-peer-urls", f"http://127.0.0.1:{own.peer}"),
-        *("--initial-advertise-peer-urls", f"http://127.0.0.1:{peers[ordinal]}"),
-        *("--initial-cluster", ",".join(f"{name_of(peer)}=http://127.0.0.1:{peers[peer]}" for peer in sorted(peers))),
-        *("--initial-cluster-state", "new", "--initial-cluster-token", token),
+        *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", urls[place.ordinal]),
+        *("--initial-cluster", ",".join(f"{name_of(ordinal)}={url}" for ordinal, url in urls.items())),
+        *("--initial-cluster-state", "new", "--initial-cluster-token", "-".join(urls.values())),
         *("--heartbeat-interval", str(HEARTBEAT_MS * scale), "--election-timeout", str(ELECTION_MS * scale)),
         *("--logger", "zap", "--log-level", "warn", "--log-outputs", "stderr"),
     ]

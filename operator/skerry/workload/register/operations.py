@@ -1,10 +1,26 @@
-"""The operations of a register workload, what comes of them, and the record that says both."""
+"""What a client of a store of registers can be asked to do, what it answers, and the record that says both."""
 
 from __future__ import annotations
 
 import msgspec
 
 from skerry.history.records import Outcome, RegisterAction, RegisterOperation
+
+
+class Put(msgspec.Struct, frozen=True, gc=False):
+    """Write this value under the key. Answered by `RegisterAnswer`."""
+
+    key: str
+    value: int
+
+
+class Get(msgspec.Struct, frozen=True, gc=False):
+    """Read the key; the read is linearizable. Answered by `RegisterAnswer`."""
+
+    key: str
+
+
+Request = Put | Get
 
 
 class PlannedOperation(msgspec.Struct, frozen=True):
@@ -17,6 +33,11 @@ class PlannedOperation(msgspec.Struct, frozen=True):
     value: int
     intended_ns: int
     final: bool = False
+
+    @property
+    def request(self) -> Request:
+        """What a client is asked to do."""
+        return Put(self.key, self.value) if self.action is RegisterAction.PUT else Get(self.key)
 
 
 class RegisterAnswer(msgspec.Struct, frozen=True):

@@ -100,6 +100,9 @@ async def namespace_refusal(kube: Kube) -> Refusal | None:
 
 
 async def _judge(kube: Kube, experiment: Experiment, settings: Settings) -> Accepted:
+    nothing = capabilities(OptIns(grant=False, label=False, namespace=kube.namespace))
+    if unsupported := nothing.target_lacking(experiment.spec.target):
+        raise _Refused("UnsupportedTarget", unsupported.rstrip("."))
     namespace = await _enabled_namespace(kube)
     await _require_grants(kube)
     if missing_fields := await unknown_fields(kube):

@@ -33,6 +33,8 @@ def own_topic(experiment: Experiment, uid: str) -> Experiment:
 
     ``uid``: of the resource.
     """
+    if not _has_topics(experiment):
+        return experiment
     spec = experiment.spec
     old, new = spec.topic.name, own_topic_name(spec.topic.name, uid)
     expect = tuple(_renamed(expectation, old, new) for expectation in spec.expect)
@@ -42,8 +44,13 @@ def own_topic(experiment: Experiment, uid: str) -> Experiment:
 
 def document_text(experiment: Experiment) -> str:
     """The document as YAML, for the header of the history: reading it gives the same experiment."""
-    document = experiment.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"status"})
+    unsaid = {"status": True} | ({} if _has_topics(experiment) else {"spec": {"topic"}})
+    document = experiment.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=unsaid)
     return yaml.dump(document, Dumper=_NoAliases, sort_keys=False, width=120, allow_unicode=False)
+
+
+def _has_topics(experiment: Experiment) -> bool:
+    return "topic" in experiment.target.words
 
 
 def _renamed(expectation: Expectation, old: str, new: str) -> Expectation:

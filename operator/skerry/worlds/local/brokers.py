@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,11 @@ POLL_S = 0.005
 """How often the end of a process is looked for. Waiting in a thread could not be broken off."""
 
 
+def data_directory_in(directory: Path) -> Path:
+    """Where a node keeps its data, of all that it leaves in its directory."""
+    return directory / "data"
+
+
 class BrokerProcess:
     """The broker with this ordinal, whichever process it is at the moment.
 
@@ -30,11 +34,11 @@ class BrokerProcess:
     that is gone without it has ended by itself.
     """
 
-    def __init__(self, ordinal: int, arguments: Sequence[str], directory: Path, watchdog: Watchdog) -> None:
-        """``arguments`` follow ``skerry-broker``; ``directory`` holds ``data/`` and ``broker.log``."""
+    def __init__(self, ordinal: int, command: Sequence[str], directory: Path, watchdog: Watchdog) -> None:
+        """``command``: the program and its arguments; ``directory`` holds its ``data/`` and ``broker.log``."""
         self.ordinal = ordinal
-        self.arguments = list(arguments)
-        self.data_directory = directory / "data"
+        self.command = list(command)
+        self.data_directory = data_directory_in(directory)
         self.log_path = directory / "broker.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
@@ -80,7 +84,7 @@ class BrokerProcess:
         self._close_log()
         self._log = self.log_path.open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "skerry_broker", *self.arguments, "--data-dir", str(self.data_directory)],
+            self.command,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -1,49 +1,58 @@
-"""Who listens where: four ports a broker, and a port of the proxy for every ordered pair on every plane between."""
+"""Who listens where: the ports of every node, and the ports of the proxy in between.
+
+On planes between nodes a node is told the proxy's port instead of its peer's: one for every ordered pair, so that the
+proxy knows by its port who speaks to whom. A target whose nodes are known by one address has one for every node.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
-from skerry.schema.vocabulary import Plane
-from skerry.targets.skerry.process import BrokerPorts, broker_arguments
+from skerry.targets.port import NodePlace, Target
 from skerry.worlds.local.proxy import Link
+from skerry.worlds.local.rules import CLIENTS
 
-PROXIED_PLANES = (Plane.RAFT, Plane.REPLICATION)
-PORTS_OF_A_BROKER = 4
+ANYBODY = CLIENTS
+"""The source of a link whose port all nodes share."""
 
 
-def ports_needed(brokers: int) -> int:
-    return brokers * (PORTS_OF_A_BROKER + len(PROXIED_PLANES) * (brokers - 1))
+def ports_needed(target: Target, nodes: int) -> int:
+    proxied = nodes if target.one_address else nodes * (nodes - 1)
+    return nodes * len(target.planes) + proxied * len(target.peer_planes)
 
 
 class Layout(NamedTuple):
-    """Invariant: no port appears twice, and no broker knows a port of another but through the proxy."""
+    """Invariant: no port appears twice, and no node knows a port of another between nodes but through the proxy."""
 
-    brokers: tuple[BrokerPorts, ...]
+    nodes: tuple[Mapping[str, int], ...]
+    """Plane -> port, of each node."""
     links: tuple[Link, ...]
 
-    def arguments(self, ordinal: int, timing: str) -> list[str]:
-        """The flags of one broker: its peers are where the proxy listens for them."""
-        through = {(link.target, link.plane): link.listen_port for link in self.links if link.source == ordinal}
-        peers = {
-            peer: BrokerPorts(
-                ports.client, through[peer, str(Plane.RAFT)], through[peer, str(Plane.REPLICATION)], ports.admin
-            )
-            for peer, ports in enumerate(self.brokers)
-            if peer != ordinal
-        }
-        return broker_arguments(ordinal, self.brokers[ordinal], peers, timing)
+    def place(self, ordinal: int, data_directory: Path, timing: str) -> NodePlace:
+        """Where one node runs, and how it reaches the others."""
+        peers: dict[int, dict[str, int]] = {}
+        for link in self.links:
+            if link.source in (ordinal, ANYBODY):
+                ports = peers.setdefault(link.target, dict(self.nodes[link.target]))
+                ports[link.plane] = link.listen_port
+        return NodePlace(ordinal, self.nodes[ordinal], peers, data_directory, timing)
 
 
-def lay_out(brokers: int, ports: list[int]) -> Layout:
+def lay_out(target: Target, nodes: int, ports: list[int]) -> Layout:
     """``ports``: as many as `ports_needed` says."""
     free = iter(ports)
-    own = tuple(BrokerPorts(next(free), next(free), next(free), next(free)) for _ in range(brokers))
+    own = tuple({plane.name: next(free) for plane in target.planes} for _ in range(nodes))
+    pairs = [
+        (source, node)
+        for source in ([ANYBODY] if target.one_address else range(nodes))
+        for node in range(nodes)
+        if source != node
+    ]
     links = tuple(
-        Link(source, target, str(plane), next(free), own[target].of(plane))
-        for source in range(brokers)
-        for target in range(brokers)
-        if source != target
-        for plane in PROXIED_PLANES
+        Link(source, node, plane, next(free), own[node][plane])
+        for source, node in pairs
+        for plane in target.peer_planes
     )
     return Layout(own, links)

@@ -32,12 +32,10 @@ from skerry.history.run import History
 from skerry.runner.clock import RunClock
 from skerry.runner.journal import JournalFile
 from skerry.runner.run import Run
-from skerry.targets.port import addresses_on_loopback
-from skerry.targets.skerry.system import SkerrySystem
-from skerry.worlds.local.brokers import BrokerProcess
-from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS
-from skerry.worlds.local.dumps import dump_replicas
-from skerry.worlds.local.layout import lay_out, ports_needed
+from skerry.targets.port import Launch, addresses_on_loopback
+from skerry.worlds.local.brokers import BrokerProcess, data_directory_in
+from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS, capabilities_for
+from skerry.worlds.local.layout import Layout, lay_out, ports_needed
 from skerry.worlds.local.machines import Machines
 from skerry.worlds.local.ports import free_ports
 from skerry.worlds.local.proxies import FaultProxy, ProxyError
@@ -69,8 +67,10 @@ class LocalWorld:
         version: str,
         on_turn: OnTurn = nobody_watches,
     ) -> None:
-        """``directory`` is this run's own and new; data, logs, journal and history go there."""
+        """``directory`` is this run's own and new; data, logs, journal and history go there. Raises OSError, also when
+        there is no program to start."""
         self._experiment = experiment
+        self._launch = launch_of(experiment)
         self._on_turn = on_turn
         self._directory = directory
         self._clock = RunClock()
@@ -85,34 +85,32 @@ class LocalWorld:
             skerry_version=version,
             brokers=spec.cluster.brokers,
             clock_error_ns=CLOCK_ERROR_NS,
+            model=str(experiment.target.model),
         )
         self._journal = JournalFile(directory / "journal.jsonl")
         self._finish: Finish | None = None
         self._watchdog = Watchdog()
         self._proxy = FaultProxy(self._watchdog, self._proxy_stalled)
-        brokers = spec.cluster.brokers
-        layout = lay_out(brokers, free_ports(ports_needed(brokers), random.Random()))
+        target, brokers = experiment.target, spec.cluster.brokers
+        layout = lay_out(target, brokers, free_ports(ports_needed(target, brokers), random.Random()))
         self._links = layout.links
-        self._brokers = {
-            ordinal: BrokerProcess(
-                ordinal,
-                layout.arguments(ordinal, str(spec.cluster.timing)),
-                directory / f"broker-{ordinal}",
-                self._watchdog,
-            )
-            for ordinal in range(brokers)
-        }
-        addresses = addresses_on_loopback([ports.by_plane() for ports in layout.brokers])
-        target = SkerrySystem(addresses, spec.topic.name)
-        self._run = Run(experiment, header, directory, target, self._brokers, self._clock, self._stop_and_dump)
+        self._brokers = {ordinal: self._node(ordinal, layout) for ordinal in range(brokers)}
+        system = target.connect(addresses_on_loopback(layout.nodes), experiment)
+        self._run = Run(experiment, header, directory, system, self._brokers, self._clock, self._stop_and_dump)
         machines = Machines(self._brokers, self._proxy, self._clock, self._run.observer.brokers)
         self._faults = Faults(machines, self._clock, self._run.report)
+
+    def _node(self, ordinal: int, layout: Layout) -> BrokerProcess:
+        directory = self._directory / f"broker-{ordinal}"
+        timing = str(self._experiment.spec.cluster.timing)
+        command = self._launch.command(layout.place(ordinal, data_directory_in(directory), timing))
+        return BrokerProcess(ordinal, command, directory, self._watchdog)
 
     # --- the World port -----------------------------------------------------------------------------------
 
     @property
     def capabilities(self) -> Capabilities:
-        return CAPABILITIES
+        return capabilities_for(self._experiment.target)
 
     def now_ns(self) -> int:
         return self._clock.now_ns()
@@ -215,10 +213,23 @@ class LocalWorld:
     async def _stop_and_dump(self, ends: Mapping[int, int]) -> list[ReplicaDump]:
         await self._run.sampling.stop()
         await self._stop_brokers()
-        return await asyncio.to_thread(dump_replicas, self._experiment, self._brokers, ends)
+        directories = {ordinal: broker.data_directory for ordinal, broker in self._brokers.items()}
+        return await asyncio.to_thread(self._launch.dumps, self._experiment, directories, ends)
 
     def _proxy_stalled(self, stall: StallReport) -> None:
         self._run.sampling.stalled(-2, stall.from_ns, stall.to_ns)
+
+
+def launch_of(experiment: Experiment) -> Launch:
+    """How its nodes are started here. Raises OSError with a sentence when they cannot be."""
+    target = experiment.target
+    if target.launch is None:
+        raise OSError(f"the target `{target.name}` does not say how it is started on this machine")
+    launch = target.launch()
+    missing = launch.missing()
+    if missing:
+        raise OSError(missing)
+    return launch
 
 
 __all__ = ["CAPABILITIES", "LocalWorld", "RunResult"]

@@ -3,7 +3,8 @@
 * ``keys`` puts together, per key, what the answers say of it, revision by revision. All of them must agree, because
   what a revision wrote never changes.
 * ``order`` decides whether one order of the operations of a key agrees with real time; exactly, in one pass.
-* Every other file is one property.
+* ``leaders`` says who led, and when each of them began to, as far as asking again and again can tell.
+* ``leader_change``, ``max_write_gap`` are expectations; every other file is one property.
 
 What is guaranteed does not depend on how a put was asked for: a store of registers promises one thing.
 """
@@ -11,13 +12,18 @@ What is guaranteed does not depend on how a put was asked for: a store of regist
 from __future__ import annotations
 
 from skerry.checker.common import clock, processes, recording, stalls
+from skerry.checker.expectations import metric
+from skerry.checker.expectations.base import Rule
 from skerry.checker.model import Model
 from skerry.checker.models.register import (
+    accounting,
     availability,
     counted,
     failed_put,
+    leader_change,
     linearizable,
     lost_put,
+    max_write_gap,
     revision_back,
     revision_conflict,
     unwritten_value,
@@ -31,6 +37,7 @@ PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
     clock.PROPERTY,
     processes.PROPERTY,
+    accounting.PROPERTY,
     lost_put.PROPERTY,
     counted.PROPERTY,
     unwritten_value.PROPERTY,
@@ -48,4 +55,7 @@ def prepare(history: History, experiment: Experiment | None) -> tuple[Evidence, 
     return Evidence(history), GUARANTEE
 
 
-MODEL = Model("register", prepare, PROPERTIES, {})
+EXPECTATIONS: dict[str, Rule] = {rule.name: rule for rule in (leader_change.RULE, max_write_gap.RULE, metric.RULE)}
+"""By the field of the document."""
+
+MODEL = Model("register", prepare, PROPERTIES, EXPECTATIONS)

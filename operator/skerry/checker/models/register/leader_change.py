@@ -1,0 +1,47 @@
+"""Another member leads the store in a higher term within the limit after the fault took effect.
+
+Nobody stamps an election: the members are asked again and again, and what is known is the interval from the last answer
+in which the new leader did not lead to the first in which it did. It is judged by the longest that it may have taken,
+from the early edge of the effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
+from skerry.checker.expectations.facts import RunFacts
+from skerry.checker.models.register.leaders import leader_before, leaderships
+from skerry.experiment.expectations import LeaderChange
+
+
+def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
+    limit_ns = run.limit_ns(body.within_ns)
+    known = leaderships(run.history)
+    for occurrence, effective in run.occurrences_of(body.of):
+        start_ns, deadline_ns = effective.after_ns, effective.after_ns + limit_ns
+        shown = {"limit": seconds(limit_ns), "window": (effective.before_ns, deadline_ns), "upper_bound": True}
+        old = leader_before(known, effective.before_ns)
+        if old is None:
+            yield unknown("NoEvidence", f"no member said that it led before {occurrence}", **shown)
+            continue
+        new = next((each for each in known if each.term > old.term and each.member != old.member), None)
+        if new is None:
+            if run.observed_until_ns < deadline_ns:
+                yield unknown("NoSamples", f"no member was asked until the limit after {occurrence}", **shown)
+                continue
+            message = f"no other leader than member {old.member} after {occurrence}"
+            yield failed("NoLeaderChange", message, measured="none", witness=(old.first, effective), **shown)
+            continue
+        earliest_ns, latest_ns = new.earliest_ns - start_ns, new.latest_ns - effective.before_ns
+        measured = span(earliest_ns, latest_ns)
+        message = (
+            f"member {new.member} took over from member {old.member} in term {new.term}, {measured} after {occurrence} "
+            "took effect"
+        )
+        shown |= {"measured": measured, "weight": latest_ns, "witness": (old.first, effective, new.without, new.first)}
+        shown["window"] = (effective.before_ns, min(new.latest_ns, deadline_ns))
+        yield within(earliest_ns, latest_ns, limit_ns, "TooLate", message, **shown)
+
+
+RULE = Rule("leaderChange", __doc__, judge)
