@@ -1,4 +1,5 @@
-"""How fast the simulator is: events per second with all invariants on, and virtual seconds per wall second.
+"""How fast the simulator is: events per second with all invariants on, virtual seconds per wall second, and whole seeds
+per second of CPU time (the one figure that a busy machine changes little).
 
 Run alone it prints its rows; `bench/run.py` imports ``rows``.
 """
@@ -9,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 try:
@@ -18,7 +19,7 @@ except ImportError:  # from a checkout without an installation
     ROOT = Path(__file__).resolve().parents[1]
     sys.path[:0] = [str(ROOT / "broker"), str(ROOT / "operator")]
 
-from skerry.worlds.sim.chaos import SeedRun
+from skerry.worlds.sim.chaos import SeedRun, run_seed
 from skerry.worlds.sim.plan import Plan, draw_plan
 from skerry.worlds.sim.scheduler import Scheduler
 from skerry_broker.core.node import Node
@@ -62,6 +63,16 @@ def measure_cluster(seed: int, records_per_second: int) -> tuple[float, float]:
     return (run.cluster.scheduler.events - events) / took, VIRTUAL_SECONDS / took
 
 
+def measure_seeds(first: int, count: int) -> float:
+    """Whole chaos seeds per second of CPU time that this process itself used: what `make sim` is made of."""
+    began = process_time()
+    for seed in range(first, first + count):
+        result = run_seed(seed)
+        if not result.passed:
+            raise RuntimeError(result.story())
+    return count / (process_time() - began)
+
+
 def measure_scheduler(count: int = 300_000) -> float:
     """Trivial events per second: each one posts the next."""
     scheduler = Scheduler()
@@ -95,10 +106,12 @@ def rows(rounds: int = 5) -> list[dict[str, Any]]:
     """One line per figure: name, unit, p50, p95, max, n, goal (a lower bound of the median)."""
     schedulers = [measure_scheduler() for _ in range(rounds)]
     clusters = [measure_cluster(seed, 400) for seed in range(rounds)]
+    seeds = [measure_seeds(5 * number, 5) for number in range(rounds)]
     return [
         row("simulator: trivial events", "events/s", schedulers, 1_000_000),
         row("simulator: events, all invariants on", "events/s", [one for one, _ in clusters], 60_000),
         row("simulator: virtual time, loaded cluster of 3", "s/s", [two for _, two in clusters], 25),
+        row("simulator: seeds", "1/CPU s", seeds, 3),
     ]
 
 

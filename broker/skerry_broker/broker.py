@@ -26,8 +26,9 @@ from skerry_broker.clocks import boot_ns
 from skerry_broker.config import PLANES, Address, BrokerConfig
 from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.intake import Intake, IntakeLimits
-from skerry_broker.core.messages import FromPeer, PeerMessage, PeerRefused, StopNode
+from skerry_broker.core.messages import FromPeer, PeerRefused, StopNode
 from skerry_broker.core.node import Node
+from skerry_broker.core.peer_messages import PeerMessage
 from skerry_broker.core.status import NodeStatus
 from skerry_broker.core.types import Plane, Timing, Voter
 from skerry_broker.dialing import Resolver

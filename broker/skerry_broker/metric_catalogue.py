@@ -116,6 +116,7 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("broker_raft_elections_total", "Elections of this node.", ("outcome",), _each("started", "won")),
     _counter("broker_raft_prevotes_total", "Pre-votes that this node began.", ("outcome",), _each("started")),
     _counter("broker_raft_quorum_lost_total", "Times this leader stepped down for want of a quorum."),
+    _counter("broker_raft_terms_refused_total", "Messages ignored because their term is impossibly far ahead."),
     _seconds(
         "broker_raft_fsync_seconds",
         "A write of the metadata log, from being queued to being durable.",

@@ -75,7 +75,6 @@ class PeerChecks:
     def accept(self, hello: Hello, connection: FrameConnection) -> Session | str:
         """The gate for pings and probes, on all planes. A stranger's pings are answered too: this says what the
         network does, not who belongs to whom."""
-        self.identity.learn(hello.broker_id, hello.advertised)
         count = self._received.get((hello.broker_id, hello.plane)) if hello.purpose is Purpose.PINGS else None
         return _Answering(connection, count)
 

@@ -37,7 +37,6 @@ from skerry_broker.core.messages import (
     FormatDisk,
     LogRead,
     LogStartAdvanced,
-    PeerMessage,
     Reply,
     SaveRaft,
     Send,
@@ -49,6 +48,7 @@ from skerry_broker.core.messages import (
     Tick,
     WallClock,
 )
+from skerry_broker.core.peer_messages import PeerMessage
 from skerry_broker.core.status import NodeStatus
 from skerry_broker.core.types import Batch, TopicPartition
 from skerry_broker.gateway import Gateway

@@ -24,7 +24,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from skerry_broker.config import Address
-from skerry_broker.core.messages import REPLICATION_MESSAGES, PeerMessage
+from skerry_broker.core.peer_messages import REPLICATION_MESSAGES, PeerMessage
+from skerry_broker.core.peer_messages import Identify as WhoAreYou
+from skerry_broker.core.peer_messages import Identity as WhoIAm
 from skerry_broker.core.types import Plane, Voter
 from skerry_broker.dialing import Dialer, Resolver
 from skerry_broker.frames import FrameConnection, Outgoing, Session
@@ -46,6 +48,8 @@ from skerry_broker.wire import (
 
 log = logging.getLogger("skerry_broker.transport")
 
+FORMATION_MESSAGES = (WhoAreYou, WhoIAm)
+"""All that an unformatted broker has to say to one that belongs to a cluster."""
 MESSAGE_PLANES = (Plane.RAFT, Plane.REPLICATION)
 WAITING_MAX = 64
 UNSENT_BYTES_MAX = 16 << 20
@@ -87,6 +91,8 @@ class Identity:
         )
 
     def learn(self, broker_id: int, advertised: str) -> None:
+        """From a Welcome only: it came from the address that we were configured with. What a Hello says of itself is
+        anybody's word, and clients would be sent there."""
         if broker_id >= 0 and advertised and broker_id != self.voter.broker_id:
             self.advertised[broker_id] = advertised
 
@@ -180,7 +186,6 @@ class PeerTransport:
             if older.hello.incarnation == hello.incarnation and older.hello.connection > hello.connection:
                 return "a newer connection of the same process is already here"
             older.connection.close("replaced by a newer connection")
-        self.identity.learn(hello.broker_id, hello.advertised)
         self._incoming[key] = arriving = _Arriving(self, hello, connection)
         return arriving
 
@@ -207,6 +212,12 @@ class _Arriving:
         message = decode_peer(payload)
         if isinstance(message, REPLICATION_MESSAGES) is not self._replication:
             raise FrameError(f"a {type(message).__name__} on the wrong plane")
+        if (
+            self.hello.cluster_id is None
+            and self._transport.identity.cluster_id is not None
+            and not isinstance(message, FORMATION_MESSAGES)
+        ):
+            raise FrameError(f"a {type(message).__name__} from a broker that belongs to no cluster")
         self._transport.on_message(self._source, message)
 
     def on_closed(self, problem: str) -> None:

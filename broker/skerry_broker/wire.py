@@ -26,7 +26,7 @@ import google_crc32c
 import msgspec
 
 from skerry_broker.core.api import ClientRequest, ClientResponse
-from skerry_broker.core.messages import PeerMessage
+from skerry_broker.core.peer_messages import PeerMessage
 from skerry_broker.core.types import Plane
 
 PROTOCOL = 1

@@ -10,20 +10,19 @@ import random
 
 from skerry_broker.core.api import ClientResponse, CreateTopicRequest, ElectLeaderRequest
 from skerry_broker.core.controller import Controller
-from skerry_broker.core.messages import (
+from skerry_broker.core.messages import Fact, Reply
+from skerry_broker.core.metadata import Change, ClusterMetadata, PartitionState
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     AlterPartition,
     AlterPartitionReply,
     AlterResult,
     BrokerHeartbeat,
-    Fact,
     HeartbeatReply,
     PeerMessage,
     RegisterReply,
     RegisterRequest,
-    Reply,
 )
-from skerry_broker.core.metadata import Change, ClusterMetadata, PartitionState
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.records import Entry, NoOp, PartitionChanged, Record
 from skerry_broker.core.types import NodeConfig, TopicPartition, Voter
 

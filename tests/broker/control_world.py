@@ -11,17 +11,17 @@ import random
 
 from skerry_broker.core.api import CreateTopicRequest, DeleteTopicRequest, ElectLeaderRequest
 from skerry_broker.core.controller import Controller
-from skerry_broker.core.messages import (
+from skerry_broker.core.messages import Reply
+from skerry_broker.core.metadata import ClusterMetadata, PartitionState
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     AlterPartition,
     BrokerHeartbeat,
     HeartbeatReply,
     PeerMessage,
     RegisterReply,
     RegisterRequest,
-    Reply,
 )
-from skerry_broker.core.metadata import ClusterMetadata, PartitionState
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.records import BrokerRegistered, Entry, NoOp, PartitionChanged, Record
 from skerry_broker.core.session import BrokerSession, ReplicaReport
 from skerry_broker.core.types import FlushMode, NodeConfig, TopicPartition, Voter

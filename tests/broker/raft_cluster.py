@@ -12,17 +12,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from skerry_broker.core.messages import (
-    Fact,
-    FormatDisk,
-    PeerMessage,
-    RaftSnapshot,
-    Recovered,
-    SaveRaft,
-    SaveSnapshot,
-    Send,
-)
+from skerry_broker.core.messages import Fact, FormatDisk, RaftSnapshot, Recovered, SaveRaft, SaveSnapshot, Send
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import PeerMessage
 from skerry_broker.core.raft import Raft
 from skerry_broker.core.records import Entry, Founded, TopicDeleted
 from skerry_broker.core.types import HardState, NodeConfig, Timing, Voter

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from raft_cluster import MS, Node, Packet, RaftCluster
 
-from skerry_broker.core.messages import (
+from skerry_broker.core.peer_messages import (
     AppendReply,
     AppendRequest,
     Identify,

@@ -8,7 +8,7 @@ from random import Random
 
 from replica_transcripts import ReplicaCluster
 
-from skerry_broker.core.messages import AlterPartition, FetchedPartition, FetchPartition
+from skerry_broker.core.peer_messages import AlterPartition, FetchedPartition, FetchPartition
 from skerry_broker.core.types import Acks, FlushMode
 
 Step = tuple[int, int, int]

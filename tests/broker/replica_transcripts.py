@@ -23,17 +23,12 @@ from pathlib import Path
 from skerry_broker.core.api import ErrorResponse, FetchRequest, ProduceRequest, ProduceResponse
 from skerry_broker.core.messages import (
     AdvanceLogStart,
-    AlterPartition,
-    AlterPartitionReply,
-    AlterResult,
     AppendLog,
     AssignEpoch,
     Checkpoint,
     CreateLog,
     Effect,
     Fact,
-    FetchedPartition,
-    FetchPartition,
     LogRead,
     Reply,
     ResetLog,
@@ -41,6 +36,13 @@ from skerry_broker.core.messages import (
     TruncateLog,
 )
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
+    AlterPartition,
+    AlterPartitionReply,
+    AlterResult,
+    FetchedPartition,
+    FetchPartition,
+)
 from skerry_broker.core.replica import BrokerView, PartitionReplica, PartitionView, ReplicaPorts
 from skerry_broker.core.types import (
     Acks,

@@ -6,8 +6,8 @@ import pytest
 from control_plane import ControlPlane
 
 from skerry_broker.core.alter_partition import granted, judge
-from skerry_broker.core.messages import AlterPartition, AlterResult
 from skerry_broker.core.metadata import BrokerState, ClusterMetadata, PartitionState
+from skerry_broker.core.peer_messages import AlterPartition, AlterResult
 from skerry_broker.core.types import TopicPartition
 
 P = TopicPartition("orders", 0)

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from skerry_broker.core import alter_partition, contacts, decisions, election, session, vacancies
 from skerry_broker.core.contacts import Contact
 from skerry_broker.core.controller import Controller
-from skerry_broker.core.messages import AlterResult
+from skerry_broker.core.peer_messages import AlterResult
 from skerry_broker.core.types import FlushMode
 
 brokers = st.sampled_from(BROKERS)

@@ -12,7 +12,7 @@ from skerry_broker.core.api import (
     InitProducerRequest,
     TopicCreatedResponse,
 )
-from skerry_broker.core.messages import RegisterRequest
+from skerry_broker.core.peer_messages import RegisterRequest
 from skerry_broker.core.records import BrokerFenced, BrokerLeaving, BrokerUnfenced, PartitionChanged
 from skerry_broker.core.types import NodeConfig, TopicPartition
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from skerry_broker.core.api import ErrorCode, ProduceRequest
 from skerry_broker.core.fetcher import FetchWaits, FollowerFetcher
-from skerry_broker.core.messages import (
+from skerry_broker.core.messages import Send, ServePeer, TruncateLog
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     AlterPartition,
     FetchedPartition,
     ReplicaFetch,
     ReplicaFetched,
     ReplicaProgress,
-    Send,
-    ServePeer,
-    TruncateLog,
 )
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.replica import BrokerView, PartitionReplica, PartitionView, ReplicaPorts
 from skerry_broker.core.types import Acks, Batch, EpochStart, NodeConfig, RecoveredLog, TopicPartition
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.follower_replica import FollowerReplica
 from skerry_broker.core.in_sync import PartitionView
-from skerry_broker.core.messages import AppendLog, FetchedPartition, ResetLog, TruncateLog
+from skerry_broker.core.messages import AppendLog, ResetLog, TruncateLog
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import FetchedPartition
 from skerry_broker.core.replica_log import ReplicaLog
 from skerry_broker.core.types import Batch, EpochStart, FlushMode, RecoveredLog, TopicPartition
 

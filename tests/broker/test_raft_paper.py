@@ -10,18 +10,21 @@ from raft_cluster import MS, Node, RaftCluster, Violation
 
 from skerry_broker.core import leadership
 from skerry_broker.core.leadership import UNCOMMITTED_ENTRIES_MAX, Leadership
-from skerry_broker.core.messages import (
+from skerry_broker.core.messages import SaveRaft
+from skerry_broker.core.peer_messages import (
     AppendReply,
     AppendRequest,
     Identity,
     JoinRequest,
-    SaveRaft,
+    PeerMessage,
+    SnapshotRequest,
     TimeoutNow,
     VoteReply,
     VoteRequest,
 )
 from skerry_broker.core.quorum import agreed
 from skerry_broker.core.raft import RaftInvariantError
+from skerry_broker.core.raft_roles import TERM_STEP_MAX
 from skerry_broker.core.raft_state import RaftState
 from skerry_broker.core.records import Entry, NoOp, TopicDeleted
 from skerry_broker.core.types import HardState, Voter
@@ -602,3 +605,40 @@ def test_a_corrupt_log_never_counts_never_votes_and_is_never_written_over() -> N
     assert not any(node.raft.is_leader for node in cluster.nodes.values())
     assert corrupt.disk.entries == before
     assert not any(isinstance(effect, SaveRaft) for effect in corrupt.disk.queue)
+
+
+FAR = (1 << 64) - 1
+"""The last term that the wire can carry: nobody could ever be elected in the next."""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        AppendRequest(FAR, 0, 0, 0, 1),
+        AppendReply(FAR, False, 0, 1),
+        VoteRequest(FAR, 99, FAR - 1, False),
+        VoteRequest(FAR, 99, FAR - 1, False, True),
+        VoteReply(FAR, False, False),
+        SnapshotRequest(FAR, 5, FAR - 1, (), b"", 1),
+        AppendRequest(TERM_STEP_MAX + 3, 0, 0, 0, 1),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_a_term_that_no_election_can_have_reached_is_ignored(message: PeerMessage) -> None:
+    """Entered, it would be on disk, and the cluster could never elect anybody again."""
+    cluster, leader = led_cluster()
+    term = leader.raft.term
+    assert term == 2
+    for node in cluster.nodes.values():
+        node.raft.step(cluster.now, Voter(9, "somebody"), message)
+    cluster.advance(2000)
+    assert {node.raft.term for node in cluster.nodes.values()} == {term}
+    cluster.propose(leader, "x")
+    cluster.advance(300)
+    assert all(node.raft.commit_index == leader.raft.last_index for node in cluster.nodes.values())
+
+
+def test_a_replica_that_was_away_for_many_elections_is_heard() -> None:
+    cluster, leader = led_cluster()
+    leader.raft.step(cluster.now, cluster.nodes[2].me, AppendReply(TERM_STEP_MAX + 2, False, 0, 1))
+    assert leader.raft.term == TERM_STEP_MAX + 2

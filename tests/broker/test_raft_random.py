@@ -14,7 +14,8 @@ from raft_cluster import MS, Node, RaftCluster, Violation
 
 from skerry_broker.core import quorum
 from skerry_broker.core.following import Following
-from skerry_broker.core.messages import AppendReply, SaveSnapshot, VoteReply
+from skerry_broker.core.messages import SaveSnapshot
+from skerry_broker.core.peer_messages import AppendReply, VoteReply
 from skerry_broker.core.raft_roles import RaftRoles
 from skerry_broker.core.raft_state import RaftState
 from skerry_broker.core.raftlog import RaftInvariantError, RaftLog

@@ -16,9 +16,6 @@ from skerry_broker.core.api import (
 )
 from skerry_broker.core.messages import (
     AdvanceLogStart,
-    AlterPartition,
-    AlterPartitionReply,
-    AlterResult,
     AppendLog,
     AssignEpoch,
     Checkpoint,
@@ -26,8 +23,6 @@ from skerry_broker.core.messages import (
     DeleteLog,
     DiskEffect,
     Effect,
-    FetchedPartition,
-    FetchPartition,
     LogRead,
     Reply,
     ResetLog,
@@ -36,7 +31,15 @@ from skerry_broker.core.messages import (
     TruncateLog,
 )
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
+    AlterPartition,
+    AlterPartitionReply,
+    AlterResult,
+    FetchedPartition,
+    FetchPartition,
+)
 from skerry_broker.core.replica import BrokerView, CommittedDataLost, PartitionReplica, PartitionView, ReplicaPorts
+from skerry_broker.core.replica_log import NEVER
 from skerry_broker.core.types import Acks, Batch, EpochStart, FlushMode, NodeConfig, RecoveredLog, TopicPartition
 
 P = TopicPartition("orders", 0)
@@ -271,7 +274,7 @@ def test_the_log_goes_offline_after_a_disk_error() -> None:
     assert bench.code(bench.produce()) is ErrorCode.LOG_OFFLINE
     bench.become(TRIO._replace(leader=2, leader_epoch=3, partition_epoch=3))
     assert bench.replica.fetch_position() is None
-    assert bench.replica.next_deadline is None
+    assert bench.replica.next_deadline == NEVER
 
 
 def test_before_its_registration_a_broker_does_not_lead() -> None:
@@ -541,4 +544,4 @@ def test_the_high_watermark_is_checkpointed_now_and_then() -> None:
     assert bench.replica.next_deadline == 1000 * MS
     bench.tick(1000)
     assert [e for e in bench.effects if isinstance(e, Checkpoint)] == [Checkpoint(P, 5)]
-    assert bench.replica.next_deadline is None
+    assert bench.replica.next_deadline == NEVER

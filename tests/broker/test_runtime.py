@@ -24,12 +24,10 @@ from skerry_broker.core.messages import (
     Effect,
     Event,
     Fact,
-    FetchedPartition,
     Flushed,
     FormatDisk,
     LogRead,
     PeerRefused,
-    ReplicaFetched,
     SaveRaft,
     Send,
     ServeClient,
@@ -38,9 +36,9 @@ from skerry_broker.core.messages import (
     ShutdownRequested,
     StopNode,
     Tick,
-    TimeoutNow,
     WallClock,
 )
+from skerry_broker.core.peer_messages import FetchedPartition, ReplicaFetched, TimeoutNow
 from skerry_broker.core.types import Batch, Plane, TopicPartition
 from skerry_broker.gateway import Gateway
 from skerry_broker.metrics import Metrics

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from skerry_broker.core.messages import BrokerHeartbeat, HeartbeatReply, PeerMessage, RegisterReply, RegisterRequest
 from skerry_broker.core.metadata import BrokerState, ClusterMetadata, PartitionState, PartitionUpdated
+from skerry_broker.core.peer_messages import (
+    BrokerHeartbeat,
+    HeartbeatReply,
+    PeerMessage,
+    RegisterReply,
+    RegisterRequest,
+)
 from skerry_broker.core.session import NEVER, BrokerSession, ReplicaReport
 from skerry_broker.core.types import FlushMode, NodeConfig, TopicPartition, Voter
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skerry_broker.core.api import FetchRequest
-from skerry_broker.core.messages import AppendRequest, TimeoutNow
+from skerry_broker.core.peer_messages import AppendRequest, TimeoutNow
 from skerry_broker.core.types import Plane
 from skerry_broker.wire import (
     HEADER,

@@ -9,7 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from skerry_broker.config import PLANES, Address
-from skerry_broker.core.messages import PeerMessage, ReplicaProgress, TimeoutNow, VoteReply
+from skerry_broker.core.peer_messages import (
+    AppendRequest,
+    Identify,
+    PeerMessage,
+    ReplicaProgress,
+    TimeoutNow,
+    VoteReply,
+)
 from skerry_broker.core.types import Plane, Voter
 from skerry_broker.dialing import Resolver
 from skerry_broker.errors import PortInUse
@@ -202,10 +209,38 @@ async def test_brokers_of_two_clusters_do_not_listen_to_each_other(pair: Pair) -
 
 async def test_an_unformatted_broker_is_heard_until_it_belongs_elsewhere(pair: Pair) -> None:
     one, two = await pair(None, "c")
-    one.transport.send(2, TimeoutNow(1))
+    one.transport.send(2, Identify(None))
     await until(lambda: two.messages)
     one.transport.set_cluster_id("other")
     await until(lambda: two.counted('broker_connections_refused_total{plane="Raft",reason="handshake"}') >= 1)
+
+
+async def test_who_belongs_to_no_cluster_can_only_ask_and_say_who_it_is(pair: Pair) -> None:
+    """Else anybody who reaches the port leads the cluster, in a term of his choice."""
+    one, two = await pair(None, "c")
+    one.transport.send(2, AppendRequest(7, 0, 0, 0, 1))
+    await until(lambda: two.counted('broker_connections_refused_total{plane="Raft",reason="garbage"}') >= 1)
+    assert two.messages == []
+    two.transport.send(1, AppendRequest(7, 0, 0, 0, 1))  # the other way round it is the new broker that cannot know
+    await until(lambda: one.messages)
+
+
+async def test_what_a_hello_says_of_addresses_is_not_passed_on_to_clients(pair: Pair) -> None:
+    one, _ = await pair()
+    await until(lambda: 2 in one.identity.advertised)
+    for purpose, plane in ((Purpose.MESSAGES, Plane.RAFT), (Purpose.PINGS, Plane.CLIENT), (Purpose.PROBE, Plane.ADMIN)):
+        for broker_id in (2, 3, 4):
+            lie = hello(plane, purpose=purpose, broker_id=broker_id, advertised="elsewhere:1", connection=1 << 40)
+            _, writer = await asyncio.open_connection(*one.addresses[plane])
+            writer.write(lie + bytes(control_frame(Ping(1))))
+            await writer.drain()
+            writer.close()
+    _, writer = await asyncio.open_connection(*one.addresses[Plane.CLIENT])
+    writer.write(hello(Plane.CLIENT, purpose=Purpose.PINGS, broker_id=9, advertised="elsewhere:1"))
+    await writer.drain()
+    await until(lambda: True)
+    assert one.identity.advertised == {1: "host1:9", 2: "host2:9"}
+    writer.close()
 
 
 GARBAGE = {

@@ -18,19 +18,12 @@ MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
 
 LONG_MODULES = {
-    "broker/skerry_broker/core/client.py": 450,
-    "broker/skerry_broker/core/messages.py": 550,  # every event and effect of the core, in one place
-    "broker/skerry_broker/core/node.py": 430,
     "operator/skerry/engine/conductor.py": 420,
     "operator/skerry/engine/fault_instance.py": 415,
-    "operator/skerry/worlds/sim/disk.py": 420,
-    "operator/skerry/worlds/sim/node_host.py": 440,
 }
 """Those that are longer than they may be, and how long. An entry may shrink or go; none is added."""
 LONG_FUNCTIONS = {
     "broker/skerry_broker/broker.py start": 68,
-    "broker/skerry_broker/core/metadata.py apply": 52,
-    "broker/skerry_broker/core/node.py __init__": 70,
     "broker/skerry_broker/storage/storage.py open": 90,
     "operator/skerry/worlds/kubernetes/workload.py job_manifest": 55,
     "operator/skerry/worlds/kubernetes/world.py __init__": 66,

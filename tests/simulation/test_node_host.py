@@ -29,9 +29,9 @@ from skerry_broker.core.messages import (
     ShutdownRequested,
     StopNode,
     Tick,
-    TimeoutNow,
     WallClock,
 )
+from skerry_broker.core.peer_messages import TimeoutNow
 from skerry_broker.core.status import NodeStatus
 from skerry_broker.core.types import HardState, NodeConfig, Plane, Rng
 

@@ -8,8 +8,8 @@ to the leader (retry elsewhere; you are deposed; wait for metadata; revert).
 from __future__ import annotations
 
 from skerry_broker.core.election import eligible_after
-from skerry_broker.core.messages import AlterPartition, AlterResult
 from skerry_broker.core.metadata import ClusterMetadata, PartitionState
+from skerry_broker.core.peer_messages import AlterPartition, AlterResult
 from skerry_broker.core.records import PartitionChanged
 
 

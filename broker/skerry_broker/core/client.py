@@ -22,15 +22,15 @@ from skerry_broker.core.api import (
     DeleteTopicRequest,
     ErrorCode,
     ErrorResponse,
-    FetchRequest,
     InitProducerRequest,
     InitProducerResponse,
-    MetadataRequest,
     MetadataResponse,
     ProduceRequest,
 )
 from skerry_broker.core.client_calls import (
+    ELSEWHERE,
     MS,
+    NAMES_LEADER,
     Call,
     CancelCall,
     ClientConfig,
@@ -40,15 +40,16 @@ from skerry_broker.core.client_calls import (
     Outcome,
     Route,
     Timers,
+    attempt_timeout_ms,
+    next_backoff_ms,
 )
 from skerry_broker.core.client_metadata import ClusterView
 from skerry_broker.core.client_producer import PartitionProducer
+from skerry_broker.core.client_search import MetadataSearch
 from skerry_broker.core.types import NO_BROKER, Batch, Rng, TopicPartition
 
 __all__ = ["Call", "CancelCall", "Client", "ClientConfig", "Completed", "Operation", "Outcome"]
 
-_METADATA = -1
-"""The op id of the client's own metadata requests."""
 _IDENTITY = -2
 """The op id of the client's own requests for a producer id."""
 
@@ -69,7 +70,7 @@ class Client:
         self._rng = rng
         self._seal = seal
         self._view = ClusterView(bootstrap)
-        self._first_broker = rng.randrange(0, len(bootstrap))
+        first_broker = rng.randrange(0, len(bootstrap))
         self._out: list[Call | CancelCall | Completed] = []
         self._ops: dict[int, Op] = {}
         self._calls: dict[int, tuple[Op, int]] = {}  # call id -> (operation, time when it is over)
@@ -80,12 +81,8 @@ class Client:
         self._producer_keys: list[PartitionProducer] = []
         self._waiting: dict[int, Op] = {}  # operations without an attempt under way, except produces
         self._timers = Timers()
-        self._metadata_op: Op | None = None
-        self._metadata_wanted_at: int | None = None
-        self._metadata_backoff_at = 0
-        self._metadata_failures = 0
-        self._metadata_at: int | None = None
         self._suspects: dict[TopicPartition, int] = {}  # partition -> its believed leader, which does not serve it
+        self._search = MetadataSearch(config, self._view, self._timers, self._suspects, first_broker, self.send)
 
     # --- the interface --------------------------------------------------------------------------------------
 
@@ -98,8 +95,8 @@ class Client:
         op = Op(op_id, operation, deadline)
         self._ops[op_id] = op
         self._timers.at(deadline, "op", op_id)
-        if self._metadata_at is not None and now - self._metadata_at > self._config.metadata_max_age_ms * MS:
-            self._want_metadata(now)
+        if self._search.is_old(now):
+            self._search.want(now)
         if operation.directed_to is not None:
             self._send_probe(now, op, operation.directed_to)
         elif isinstance(operation.request, ProduceRequest):
@@ -137,9 +134,8 @@ class Client:
                 self._try(now, self._waiting.pop(key))
             elif kind == "pump":
                 self._producer_keys[key].pump(now)
-            elif self._metadata_wanted_at is not None and self._metadata_wanted_at <= time:
-                self._metadata_wanted_at = None
-                self._ask_metadata(now)
+            else:
+                self._search.timer(now, time)
 
     @property
     def next_deadline(self) -> int | None:
@@ -157,8 +153,7 @@ class Client:
 
     @property
     def in_progress(self) -> int:
-        """Operations that have not completed."""
-        return sum(1 for op_id in self._ops if op_id >= 0)
+        return sum(op_id >= 0 for op_id in self._ops)
 
     def _is_stale(self, kind: str, key: int) -> bool:
         if kind == "call":
@@ -182,22 +177,17 @@ class Client:
         self._timers.at(min(slow_at, over_at) if slow_at > now else over_at, "call", self._call_id)
         self._out.append(Call(self._call_id, broker, request, timeout_ms))
 
-    def _timeout_ms(self, request: ClientRequest) -> int:
-        if isinstance(request, FetchRequest):
-            return self._config.request_timeout_ms + request.wait_ms
-        return self._config.request_timeout_ms
-
     def _send_probe(self, now: int, op: Op, broker: int) -> None:
         request = op.operation.request
         if isinstance(request, ProduceRequest) and self._seal is not None:
             batch = self._seal(request.batch)
             request = ProduceRequest(request.topic, request.partition, batch, request.acks, request.timeout_ms)
-        self.send(now, op, broker, request, self._timeout_ms(request))
+        self.send(now, op, broker, request, attempt_timeout_ms(self._config, request))
 
     def _try(self, now: int, op: Op) -> None:
         """Send the next attempt of anything but a produce, or wait until somebody is known who could answer."""
         if op.route is Route.ANY:
-            broker = self._next_broker()
+            broker = self._search.next_broker()
         elif op.route is Route.CONTROLLER:
             broker = self._view.controller
         else:
@@ -206,16 +196,15 @@ class Client:
         if broker == NO_BROKER:
             op.retry_at = now
             self._waiting[op.op_id] = op
-            self._want_metadata(now)
+            self._search.want(now)
             return
-        self.send(now, op, broker, op.operation.request, self._timeout_ms(op.operation.request))
+        self.send(now, op, broker, op.operation.request, attempt_timeout_ms(self._config, op.operation.request))
 
     def _end_call(self, call_id: int) -> Op | None:
         entry = self._calls.pop(call_id, None)
-        if entry is None:
-            return None  # cancelled, or given up
-        entry[0].call_id = None
-        return entry[0]
+        if entry is not None:  # else cancelled, or given up
+            entry[0].call_id = None
+        return None if entry is None else entry[0]
 
     def _cancel(self, op: Op) -> None:
         """Nobody waits for the attempt under way any more: what it did is unknown."""
@@ -240,8 +229,8 @@ class Client:
         op.message = "" if response is None else response.message
         if error in UNKNOWN_OUTCOME and op.has_effect:
             op.maybe = True
-        if op is self._metadata_op:
-            self._metadata_failed(now)
+        if op is self._search.op:
+            self._search.failed(now)
             return
         if op.operation.directed_to is not None:
             self.give_up(op)
@@ -275,19 +264,19 @@ class Client:
             if error in RETRIABLE:
                 if self._view.controller == op.broker:
                     self._view.controller = NO_BROKER
-                self._want_metadata(now)
+                self._search.want(now)
             return False
         if op.partition is None or error not in RETRIABLE:
             return False
         news = False
-        if response is not None and error in _NAMES_LEADER and response.leader_epoch >= 0:
+        if response is not None and error in NAMES_LEADER and response.leader_epoch >= 0:
             news = self._view.leads(op.partition, named, response.leader_epoch) and named != op.broker
         if not news:
             self._suspect(now, op)
         return news
 
     def _is_elsewhere(self, op: Op, error: ErrorCode) -> bool:
-        if op.partition is None or error not in _ELSEWHERE:
+        if op.partition is None or error not in ELSEWHERE:
             return False
         return self._view.leader(op.partition) not in (NO_BROKER, op.broker)
 
@@ -295,11 +284,11 @@ class Client:
         """The one that was asked does not serve: look for another until it does, or another is found."""
         if op.partition is not None and self._view.leader(op.partition) in (NO_BROKER, op.broker):
             self._suspects[op.partition] = op.broker
-        self._want_metadata(now)
+        self._search.want(now)
 
     def _succeeded(self, now: int, op: Op, response: ClientResponse) -> None:
-        if op is self._metadata_op:
-            self._metadata_op = None
+        if op is self._search.op:
+            self._search.op = None
             if isinstance(response, MetadataResponse):
                 self._learned(now, response)
             return
@@ -351,7 +340,7 @@ class Client:
     def leader_of(self, now: int, partition: TopicPartition) -> int:
         leader = self._view.leader(partition)
         if leader == NO_BROKER:
-            self._want_metadata(now)
+            self._search.want(now)
         return leader
 
     def seal(self, batch: Batch) -> Batch:
@@ -370,41 +359,12 @@ class Client:
         self._timers.at(time, "pump", producer.key)
 
     def backoff_ms(self, before: int) -> int:
-        """The next backoff: doubled, bounded, and spread by a quarter so that clients do not march in step."""
-        config = self._config
-        base = min(max(before, config.retry_backoff_ms // 2) * 2, config.retry_backoff_max_ms)
-        return max(1, int(base * (0.75 + self._rng.random() / 2)))
+        return next_backoff_ms(self._config, self._rng, before)
 
     # --- metadata -----------------------------------------------------------------------------------------------
 
-    def _want_metadata(self, now: int) -> None:
-        if self._metadata_op is None and self._metadata_wanted_at is None:
-            if now >= self._metadata_backoff_at:
-                self._ask_metadata(now)
-            else:
-                self._metadata_wanted_at = self._metadata_backoff_at
-                self._timers.at(self._metadata_backoff_at, "metadata", 0)
-
-    def _ask_metadata(self, now: int) -> None:
-        self._metadata_backoff_at = now + self._config.retry_backoff_ms * MS
-        op = Op(_METADATA, Operation(MetadataRequest()), now)
-        self._metadata_op = op
-        self.send(now, op, self._next_broker(), op.operation.request, self._config.metadata_timeout_ms)
-
-    def _next_broker(self) -> int:
-        return self._view.next_broker(self._first_broker, set(self._suspects.values()))
-
-    def _metadata_failed(self, now: int) -> None:
-        """The next broker is asked at once, after a full round of failures with a pause."""
-        self._metadata_op = None
-        self._metadata_failures += 1
-        if self._metadata_failures % len(self._view.brokers) != 0:
-            self._metadata_backoff_at = now
-        self._want_metadata(now)
-
     def _learned(self, now: int, response: MetadataResponse) -> None:
-        self._metadata_failures = 0
-        self._metadata_at = now
+        self._search.learned(now)
         for partition in self._view.learned(response):
             self._leader_changed(now, partition)
         for op in list(self._waiting.values()):
@@ -415,9 +375,10 @@ class Client:
             producer.pump(now)
         if self._suspects:
             wanted = {op.partition for op in self._ops.values()}
-            self._suspects = {key: value for key, value in self._suspects.items() if key in wanted}
+            for partition in [partition for partition in self._suspects if partition not in wanted]:
+                del self._suspects[partition]
             if self._suspects:
-                self._want_metadata(now)
+                self._search.want(now)
 
     def _leader_changed(self, now: int, partition: TopicPartition) -> None:
         """Attempts at the former leader are not waited for: a produce with a sequence and a read may be repeated."""
@@ -437,8 +398,3 @@ class Client:
         producer = self._producers.get(partition)
         if producer is not None:
             producer.leader_changed(now)
-
-
-_NAMES_LEADER = frozenset({ErrorCode.NOT_LEADER, ErrorCode.LEADERSHIP_LOST})
-_ELSEWHERE = frozenset({ErrorCode.NOT_LEADER, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.CONNECTION_FAILED})
-"""After one of these another broker, if known to lead, is asked at once."""

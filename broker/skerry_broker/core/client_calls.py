@@ -17,7 +17,7 @@ from skerry_broker.core.api import (
     MetadataRequest,
     ProduceRequest,
 )
-from skerry_broker.core.types import Batch, TopicPartition
+from skerry_broker.core.types import Batch, Rng, TopicPartition
 
 if TYPE_CHECKING:
     from skerry_broker.core.client_producer import PartitionProducer
@@ -170,3 +170,19 @@ class Timers:
 
     def drop_head(self) -> None:
         heapq.heappop(self._heap)
+
+
+NAMES_LEADER = frozenset({ErrorCode.NOT_LEADER, ErrorCode.LEADERSHIP_LOST})
+ELSEWHERE = frozenset({ErrorCode.NOT_LEADER, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.CONNECTION_FAILED})
+"""After one of these another broker, if known to lead, is asked at once."""
+
+
+def attempt_timeout_ms(config: ClientConfig, request: ClientRequest) -> int:
+    """How long one attempt may take; a long poll its wait more."""
+    return config.request_timeout_ms + (request.wait_ms if isinstance(request, FetchRequest) else 0)
+
+
+def next_backoff_ms(config: ClientConfig, rng: Rng, before: int) -> int:
+    """The next backoff: doubled, bounded, and spread by a quarter so that clients do not march in step."""
+    base = min(max(before, config.retry_backoff_ms // 2) * 2, config.retry_backoff_max_ms)
+    return max(1, int(base * (0.75 + rng.random() / 2)))

@@ -11,7 +11,7 @@ Two times per broker, because liveness and safety ask different questions:
 
 from __future__ import annotations
 
-from skerry_broker.core.messages import BrokerHeartbeat
+from skerry_broker.core.peer_messages import BrokerHeartbeat
 from skerry_broker.core.types import Timing, TopicPartition
 
 MS = 1_000_000

@@ -37,7 +37,14 @@ from skerry_broker.core.api import (
 from skerry_broker.core.contacts import MS, Contact
 from skerry_broker.core.controller_state import ControllerState
 from skerry_broker.core.heartbeats import HeartbeatAnswers
-from skerry_broker.core.messages import (
+from skerry_broker.core.metadata import (
+    BrokerState,
+    Change,
+    ClusterMetadata,
+    PartitionUpdated,
+)
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     AlterPartition,
     AlterPartitionReply,
     AlterResult,
@@ -46,13 +53,6 @@ from skerry_broker.core.messages import (
     RegisterReply,
     RegisterRequest,
 )
-from skerry_broker.core.metadata import (
-    BrokerState,
-    Change,
-    ClusterMetadata,
-    PartitionUpdated,
-)
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.proposals import Proposals
 from skerry_broker.core.records import (
     BrokerFenced,

@@ -20,15 +20,15 @@ from skerry_broker.core.api import (
     TransferControllerRequest,
 )
 from skerry_broker.core.controller import Controller
-from skerry_broker.core.messages import (
+from skerry_broker.core.metadata import Change, ClusterMetadata
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     AlterPartition,
     AlterPartitionReply,
     AlterResult,
     BrokerHeartbeat,
     RegisterRequest,
 )
-from skerry_broker.core.metadata import Change, ClusterMetadata
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.raft import Raft
 from skerry_broker.core.records import Entry, Record
 from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, Voter
@@ -140,8 +140,8 @@ class ControllerHost:
     @property
     def next_deadline(self) -> int:
         soonest = FOREVER if self._controller is None else self._controller.next_deadline
-        for _, _, deadline in self.transfers:
-            soonest = min(soonest, deadline)
+        if self.transfers:
+            soonest = min(soonest, *(deadline for _, _, deadline in self.transfers))
         return soonest
 
     def tick(self, now: int) -> None:

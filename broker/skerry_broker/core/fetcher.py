@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skerry_broker.core.api import ErrorCode
-from skerry_broker.core.messages import (
+from skerry_broker.core.messages import LogRead, ServePeer
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     FetchedPartition,
     FetchPartition,
-    LogRead,
     ReplicaFetch,
     ReplicaFetched,
     ReplicaProgress,
-    ServePeer,
 )
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.replica import PartitionReplica
 from skerry_broker.core.replica_log import NEVER
 from skerry_broker.core.types import NodeConfig, TopicPartition

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.in_sync import PartitionView
-from skerry_broker.core.messages import FetchedPartition, FetchPartition
+from skerry_broker.core.peer_messages import FetchedPartition, FetchPartition
 from skerry_broker.core.replica_log import ReplicaLog
 from skerry_broker.core.types import EpochStart, TopicPartition
 

@@ -5,7 +5,8 @@ An object of this class lives as long as the term has that leader.
 
 from __future__ import annotations
 
-from skerry_broker.core.messages import AppendReply, AppendRequest, RaftSnapshot, SnapshotRequest
+from skerry_broker.core.messages import RaftSnapshot
+from skerry_broker.core.peer_messages import AppendReply, AppendRequest, SnapshotRequest
 from skerry_broker.core.raft_state import RaftState
 from skerry_broker.core.raftlog import RaftInvariantError
 from skerry_broker.core.types import Voter

@@ -20,7 +20,8 @@ lead; nothing was ever written to it, and wiping the other disks is the way out.
 
 from __future__ import annotations
 
-from skerry_broker.core.messages import FormatDisk, Identify, Identity, JoinRequest
+from skerry_broker.core.messages import FormatDisk
+from skerry_broker.core.peer_messages import Identify, Identity, JoinRequest
 from skerry_broker.core.raft_state import RaftState
 from skerry_broker.core.records import Entry, Founded
 from skerry_broker.core.types import Voter

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from skerry_broker.core import decisions
 from skerry_broker.core.controller_state import ControllerState
-from skerry_broker.core.messages import BrokerHeartbeat, HeartbeatReply, PeerMessage
+from skerry_broker.core.peer_messages import BrokerHeartbeat, HeartbeatReply, PeerMessage
 
 
 class _Waiting(NamedTuple):

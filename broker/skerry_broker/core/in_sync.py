@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from skerry_broker.core.messages import AlterPartition, AlterPartitionReply, AlterResult
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import AlterPartition, AlterPartitionReply, AlterResult
 from skerry_broker.core.replica_log import NEVER, ReplicaLog
 from skerry_broker.core.types import NodeConfig, TopicPartition
 
@@ -110,10 +110,12 @@ class InSync:
         }
         self._pending: AlterPartition | None = None
         self._pending_lagging: frozenset[int] = frozenset()
-        self._retry_at = NEVER
+        self.retry_at = NEVER
+        """When a proposal is to be sent again, or thought over again."""
         self._not_before = now
         self._removed_at: dict[int, int] = {}
-        self._lag_deadline = NEVER
+        self.lag_deadline = NEVER
+        """When the next follower will have lagged too long."""
         self.maximal: frozenset[int] = frozenset(view.isr)
         self.consider(now)
 
@@ -145,8 +147,8 @@ class InSync:
 
     def appended(self, now: int) -> None:
         """The leader's log grew: who does not follow will have to be judged."""
-        if self._lag_deadline == NEVER:
-            self._lag_deadline = self._next_lag(now)
+        if self.lag_deadline == NEVER:
+            self.lag_deadline = self._next_lag(now)
 
     def _next_lag(self, now: int) -> int:
         """When the next follower will have lagged too long: a member must go then, and the high watermark need not
@@ -192,25 +194,25 @@ class InSync:
 
     @property
     def next_deadline(self) -> int:
-        return self._retry_at if self._retry_at < self._lag_deadline else self._lag_deadline
+        return self.retry_at if self.retry_at < self.lag_deadline else self.lag_deadline
 
     def tick(self, now: int) -> None:
-        if now >= self._lag_deadline:
-            self._lag_deadline = max(self._next_lag(now), now + _LAG_CHECK_NS)
+        if now >= self.lag_deadline:
+            self.lag_deadline = max(self._next_lag(now), now + _LAG_CHECK_NS)
         self.consider(now)
 
     def consider(self, now: int) -> None:
         """Propose what is called for, unless a proposal is in flight; repeat that one when it is overdue."""
         if self._pending is not None:
-            if now >= self._retry_at:
-                self._retry_at = now + ALTER_RETRY_NS
+            if now >= self.retry_at:
+                self.retry_at = now + ALTER_RETRY_NS
                 self._ports.alter(self._pending)
             return
-        if now >= self._retry_at:
-            self._retry_at = NEVER
+        if now >= self.retry_at:
+            self.retry_at = NEVER
         committed = self.view.isr
         if now < self._not_before:
-            self._retry_at = self._not_before
+            self.retry_at = self._not_before
             return
         if self.view.recovering:
             # After an unclean election this log is the truth; nobody joins before that is recorded (KIP-966).
@@ -259,7 +261,7 @@ class InSync:
             recovered,
         )
         self.maximal = self.maximal.union(isr)
-        self._retry_at = now + ALTER_RETRY_NS
+        self.retry_at = now + ALTER_RETRY_NS
         self._ports.alter(self._pending)
 
     def _epoch_of(self, broker_id: int) -> int:
@@ -287,7 +289,7 @@ class InSync:
         if reply.result in (AlterResult.INELIGIBLE_REPLICA, AlterResult.INVALID_REQUEST):
             self._pending = None
             self._pending_lagging = frozenset()
-            self._not_before = self._retry_at = now + ALTER_RETRY_NS
+            self._not_before = self.retry_at = now + ALTER_RETRY_NS
 
     def committed(self, now: int, view: PartitionView) -> None:
         """A newer partition epoch of this leader epoch: all proposals are settled."""
@@ -305,6 +307,6 @@ class InSync:
         self.maximal = frozenset(view.isr)
         self._pending = None
         self._pending_lagging = frozenset()
-        self._retry_at = NEVER
-        self._lag_deadline = self._next_lag(now)
+        self.retry_at = NEVER
+        self.lag_deadline = self._next_lag(now)
         self.consider(now)

@@ -13,7 +13,8 @@ from skerry_broker.core.api import (
     ProduceResponse,
 )
 from skerry_broker.core.in_sync import InSync, PartitionView, ReplicaPorts
-from skerry_broker.core.messages import FetchedPartition, FetchPartition, LogRead, ServeClient, ServeOffsets
+from skerry_broker.core.messages import LogRead, ServeClient, ServeOffsets
+from skerry_broker.core.peer_messages import FetchedPartition, FetchPartition
 from skerry_broker.core.pending_produces import PendingProduces
 from skerry_broker.core.producers import Verdict
 from skerry_broker.core.replica_log import NEVER, ReplicaLog
@@ -179,6 +180,10 @@ class LeaderReplica:
             if request.offset < high_watermark:
                 del self._readers[request_id]
                 self.fetch(now, request_id, request)  # the lease is asked again: this is the answer
+        self._settle_readers_deadline()
+
+    def _settle_readers_deadline(self) -> None:
+        self._readers_deadline = min((deadline for _, deadline in self._readers.values()), default=NEVER)
 
     def _answer_tail(self, now: int, request_id: int) -> None:
         """There is nothing below the high watermark to give: the answer shows the high watermark itself.
@@ -301,14 +306,15 @@ class LeaderReplica:
                 if deadline <= now:
                     del self._readers[request_id]
                     self._answer_tail(now, request_id)
-            self._readers_deadline = min((deadline for _, deadline in self._readers.values()), default=NEVER)
+            self._settle_readers_deadline()
         if now >= self.in_sync.next_deadline:
             self.in_sync.tick(now)
             self._advance(now)  # a replica that was about to join may have stopped following
 
     @property
     def next_deadline(self) -> int:
-        soonest = self.in_sync.next_deadline
+        in_sync = self.in_sync
+        soonest = in_sync.retry_at if in_sync.retry_at < in_sync.lag_deadline else in_sync.lag_deadline
         if self._readers_deadline < soonest:
             soonest = self._readers_deadline
         return soonest if soonest < self._produces.next_deadline else self._produces.next_deadline

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 
 from skerry_broker.core.membership import next_voters
-from skerry_broker.core.messages import AppendReply, AppendRequest, SnapshotRequest, TimeoutNow
+from skerry_broker.core.peer_messages import AppendReply, AppendRequest, SnapshotRequest, TimeoutNow
 from skerry_broker.core.progress import MESSAGE_ENTRIES, WINDOW_ENTRIES, Flow, Progress
 from skerry_broker.core.quorum import agreed
 from skerry_broker.core.raft_state import RaftState

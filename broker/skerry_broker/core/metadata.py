@@ -174,15 +174,7 @@ class ClusterMetadata:
                 case PartitionChanged():
                     self._change_partition(record, before_partitions)
                 case BrokerRegistered():
-                    before_brokers.setdefault(record.broker_id, self.brokers.get(record.broker_id))
-                    self.brokers[record.broker_id] = BrokerState(
-                        record.broker_id,
-                        entry.index,
-                        record.directory_id,
-                        record.incarnation,
-                        fenced=True,
-                        leaving=False,
-                    )
+                    self._register_broker(entry.index, record, before_brokers)
                 case BrokerFenced() | BrokerUnfenced() | BrokerLeaving():
                     self._change_broker(record, before_brokers)
                 case TopicCreated():
@@ -208,6 +200,16 @@ class ClusterMetadata:
             for partition, was in before_partitions.items()
         ]
         return changes
+
+    def _register_broker(
+        self, index: int, record: BrokerRegistered, before_brokers: dict[int, BrokerState | None]
+    ) -> None:
+        """The entry's index is the new broker epoch."""
+        broker_id = record.broker_id
+        before_brokers.setdefault(broker_id, self.brokers.get(broker_id))
+        self.brokers[broker_id] = BrokerState(
+            broker_id, index, record.directory_id, record.incarnation, fenced=True, leaving=False
+        )
 
     def _change_broker(
         self,

@@ -9,7 +9,7 @@ partition's in `replica`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from skerry_broker.core.api import (
@@ -18,15 +18,11 @@ from skerry_broker.core.api import (
     MetadataRequest,
     ProduceRequest,
 )
+from skerry_broker.core.assignment import Assignment
 from skerry_broker.core.controller_host import ControllerHost
-from skerry_broker.core.describe import metadata_response, partition_statuses, partition_view
+from skerry_broker.core.describe import metadata_response, partition_statuses
 from skerry_broker.core.disk_watch import DiskWatch
 from skerry_broker.core.messages import (
-    AlterPartition,
-    AlterPartitionReply,
-    AppendReply,
-    AppendRequest,
-    BrokerHeartbeat,
     ClientGone,
     DiskFailed,
     Effect,
@@ -34,36 +30,43 @@ from skerry_broker.core.messages import (
     Flushed,
     FromClient,
     FromPeer,
+    LogStartAdvanced,
+    PeerRefused,
+    Recovered,
+    ShutdownRequested,
+    StopNode,
+    Tick,
+    WallClock,
+)
+from skerry_broker.core.metadata import ClusterMetadata
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.partitions import Partitions
+from skerry_broker.core.peer_messages import (
+    AlterPartition,
+    AlterPartitionReply,
+    AppendReply,
+    AppendRequest,
+    BrokerHeartbeat,
     HeartbeatReply,
     Identify,
     Identity,
     JoinRequest,
-    LogStartAdvanced,
-    PeerRefused,
-    Recovered,
     RegisterReply,
     RegisterRequest,
     ReplicaFetch,
     ReplicaFetched,
     ReplicaProgress,
-    ShutdownRequested,
     SnapshotRequest,
-    StopNode,
-    Tick,
     TimeoutNow,
     VoteReply,
     VoteRequest,
-    WallClock,
 )
-from skerry_broker.core.metadata import BrokerUpdated, Change, ClusterMetadata, PartitionState, PartitionUpdated
-from skerry_broker.core.outbox import Outbox
-from skerry_broker.core.partitions import Partitions
 from skerry_broker.core.raft import Raft
 from skerry_broker.core.replica import BrokerView, ReplicaPorts
 from skerry_broker.core.session import BrokerSession, ReplicaReport
 from skerry_broker.core.shutdown import Shutdown
 from skerry_broker.core.status import BrokerStatus, NodeStatus
-from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, TopicPartition, Voter
+from skerry_broker.core.types import NO_BROKER, NodeConfig, Rng, Voter
 
 CONSENSUS = (
     VoteRequest,
@@ -87,7 +90,6 @@ class Node:
     (`controller_host` keeps it).
     Invariant 2: when ``step`` returns, everything committed is applied and every part has heard of it.
     Invariant 3: after StopNode, or an exception, nothing more is emitted.
-    Invariant 4: no partition is assigned before this process's own registration is applied (`Partitions` invariant 3).
     """
 
     def __init__(self, config: NodeConfig, recovered: Recovered, rng: Rng, now: int) -> None:
@@ -104,16 +106,18 @@ class Node:
         self._wall_offset_ns = 0
         self._stopped = False
         self._log_offline = False
-        self._caught_up = False
-        """The metadata of this process's own registration is applied; what came before was a replay."""
         self._raft = Raft(config, recovered, rng, self._out, now)
         self._metadata = ClusterMetadata()
         self._controller_host = ControllerHost(config, self._raft, self._metadata, self._out, rng, self._wall_ns, now)
         self._brokers: dict[int, BrokerView] = {}
         self._shutdown: Shutdown | None = None
         self._lease_held = False
-        self._raft_deadline = 0
+        self._raft_deadline = self._raft.next_deadline
         """Raft's deadline when it was last followed; it stays the same until Raft is dirty."""
+        self.next_deadline = now
+        """When ``Tick`` is due, in ns; settled by every step."""
+        self.commit_index = self._raft.commit_index
+        """Of the metadata log; everything up to it is applied."""
         ports = ReplicaPorts(
             out=self._out,
             lease=lambda at: self._session.lease_valid(at),
@@ -123,6 +127,9 @@ class Node:
             broker_epoch=lambda: self._session.broker_epoch,
         )
         self._partitions = Partitions(config, recovered.logs, ports)
+        self._assignment = Assignment(
+            config.broker_id, recovered.incarnation, self._metadata, self._partitions, self._brokers
+        )
         self._session = BrokerSession(
             config,
             self.self_voter,
@@ -133,7 +140,11 @@ class Node:
             self._replica_report,
             now,
         )
-        self._handlers: dict[type, Callable[[int, Any], None]] = {
+        self._handlers = self._event_handlers()
+        self._peer_handlers = self._message_handlers()
+
+    def _event_handlers(self) -> dict[type, Callable[[int, Any], None]]:
+        return {
             Tick: self._on_tick,
             FromPeer: self._on_peer,
             FromClient: self._on_client,
@@ -145,7 +156,9 @@ class Node:
             LogStartAdvanced: self._on_log_start,
             ShutdownRequested: self._on_shutdown,
         }
-        self._peer_handlers: dict[type, Callable[[int, Voter, Any], None]] = {
+
+    def _message_handlers(self) -> dict[type, Callable[[int, Voter, Any], None]]:
+        return {
             **dict.fromkeys(CONSENSUS, self._raft.step),
             AppendRequest: self._on_append,
             RegisterRequest: self._controller_host.register,
@@ -181,30 +194,6 @@ class Node:
             self._out.take()
             raise
         return self._out.take()
-
-    @property
-    def next_deadline(self) -> int:
-        """When ``Tick`` is due, in ns."""
-        session = self._session
-        soonest = self._partitions.next_deadline
-        # Asked after every step: four comparisons are cheaper than a call of min().
-        raft = self._raft
-        if (deadline := raft.next_deadline if raft.dirty else self._raft_deadline) < soonest:
-            soonest = deadline
-        if (deadline := self._controller_host.next_deadline) < soonest:
-            soonest = deadline
-        if session.next_deadline < soonest:
-            soonest = session.next_deadline
-        if self._lease_held and session.lease_until < soonest:
-            soonest = session.lease_until
-        if self._shutdown is not None and (deadline := self._shutdown.next_deadline) < soonest:
-            soonest = deadline
-        return soonest
-
-    @property
-    def commit_index(self) -> int:
-        """Of the metadata log; everything up to it is applied. Cheap: the simulator asks after every step."""
-        return self._raft.commit_index
 
     # --- events ---------------------------------------------------------------------------------------------
 
@@ -277,7 +266,7 @@ class Node:
             if self._lease_held and not lease_held:
                 self._partitions.lease_lost(now)
             self._lease_held = lease_held
-            self._partitions.poll(now, session.broker_epoch)
+            soonest = self._partitions.poll(now, session.broker_epoch)
             if out.to_self:
                 for message in out.take_to_self():
                     self._peer_handlers[type(message)](now, self.self_voter, message)
@@ -287,6 +276,17 @@ class Node:
             self._controller_host.answer_transfers(now)
         if self._shutdown is not None:
             self._go_on_shutting_down(now)
+            soonest = min(soonest, self._shutdown.next_deadline)
+        # Done by every step: comparisons are cheaper than a call of min().
+        if (deadline := raft.next_deadline if raft.dirty else self._raft_deadline) < soonest:
+            soonest = deadline
+        if (deadline := self._controller_host.next_deadline) < soonest:
+            soonest = deadline
+        if session.next_deadline < soonest:
+            soonest = session.next_deadline
+        if lease_held and session.lease_until < soonest:
+            soonest = session.lease_until
+        self.next_deadline = soonest
 
     def _follow_raft(self, now: int) -> bool:
         """Apply what was committed, and tell who leads the cluster now; True when anything changed."""
@@ -296,11 +296,12 @@ class Node:
         snapshot = raft.take_installed_snapshot()
         if snapshot is not None:
             self._metadata.load(snapshot.image)
-            self._tell_everything(now)
+            self._assignment.replaced(now)
+            self._session.on_applied(now, self._metadata, ())
             changed = True
         for entry in raft.take_committed():
             changes = self._metadata.apply(entry)
-            self._tell(now, changes)
+            self._assignment.applied(now, changes)
             self._session.on_applied(now, self._metadata, changes)
             self._controller_host.applied(now, entry, changes)
             changed = True
@@ -311,59 +312,8 @@ class Node:
             changed = True
         changed = self._controller_host.take(now) or changed
         self._raft_deadline = raft.next_deadline
+        self.commit_index = raft.commit_index
         return changed
-
-    def _tell(self, now: int, changes: Sequence[Change]) -> None:
-        """Partitions hear of brokers first: who may join an ISR depends on it."""
-        brokers = [change for change in changes if isinstance(change, BrokerUpdated)]
-        for change in brokers:
-            current = change.current
-            self._brokers[change.broker_id] = BrokerView(current.broker_epoch, current.electable)
-        if not self._caught_up:
-            if self._may_lead:
-                self._catch_up(now)
-            return
-        for update in changes:
-            if isinstance(update, PartitionUpdated):
-                self._tell_partition(now, update.partition, update.current)
-        if brokers:
-            self._partitions.brokers_changed(now)
-
-    def _catch_up(self, now: int) -> None:
-        """The metadata is at least as new as everything that former processes wrote to this disk."""
-        self._caught_up = True
-        self._tell_all_partitions(now)
-        self._partitions.drop_leftovers()
-
-    def _tell_everything(self, now: int) -> None:
-        """The metadata was replaced whole."""
-        self._brokers.clear()
-        for broker in self._metadata.brokers.values():
-            self._brokers[broker.broker_id] = BrokerView(broker.broker_epoch, broker.electable)
-        if self._caught_up:
-            self._tell_all_partitions(now)
-        elif self._may_lead:
-            self._catch_up(now)
-        self._session.on_applied(now, self._metadata, ())
-
-    def _tell_all_partitions(self, now: int) -> None:
-        for partition in sorted(set(self._partitions.replicas) - set(self._metadata.partitions)):
-            self._partitions.unassign(now, partition)
-        for partition, state in self._metadata.partitions.items():
-            self._tell_partition(now, partition, state)
-        self._partitions.brokers_changed(now)
-
-    def _tell_partition(self, now: int, partition: TopicPartition, state: PartitionState | None) -> None:
-        if state is None or self.config.broker_id not in state.replicas:
-            self._partitions.unassign(now, partition)
-        else:
-            self._partitions.assign(now, partition, state.topic_id, partition_view(state), self._may_lead)
-
-    @property
-    def _may_lead(self) -> bool:
-        """Only this process's own registration gives it leaderships: a leader never acts twice in an epoch (B10)."""
-        own = self._metadata.brokers.get(self.config.broker_id)
-        return own is not None and own.incarnation == self._incarnation
 
     def _go_on_shutting_down(self, now: int) -> None:
         assert self._shutdown is not None

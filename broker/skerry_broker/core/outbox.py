@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from skerry_broker.core.api import ClientResponse
-from skerry_broker.core.messages import Effect, Fact, PeerMessage, Reply, Send
+from skerry_broker.core.messages import Effect, Fact, Reply, Send
+from skerry_broker.core.peer_messages import PeerMessage
 from skerry_broker.core.types import NO_BROKER, TopicPartition
 
 

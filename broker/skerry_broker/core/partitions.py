@@ -16,8 +16,9 @@ from skerry_broker.core.api import (
     ProduceRequest,
 )
 from skerry_broker.core.fetcher import FetchWaits, FollowerFetcher
-from skerry_broker.core.messages import AlterPartitionReply, DeleteLog, ReplicaFetch, ReplicaFetched, ReplicaProgress
+from skerry_broker.core.messages import DeleteLog
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import AlterPartitionReply, ReplicaFetch, ReplicaFetched, ReplicaProgress
 from skerry_broker.core.replica import PartitionReplica, PartitionView, ReplicaPorts
 from skerry_broker.core.status import PartitionStatus
 from skerry_broker.core.types import NO_BROKER, NodeConfig, RecoveredLog, TopicPartition
@@ -224,13 +225,15 @@ class Partitions:
             self.touched(partition)
 
     def tick(self, now: int) -> None:
+        if now < self._soonest:
+            return
         due = [partition for partition, deadline in self._deadlines.items() if deadline <= now]
         for partition in due:
             self.replicas[partition].tick(now)
             self.touched(partition)
 
-    def poll(self, now: int, broker_epoch: int) -> None:
-        """The end of a step: answer the fetches that something was found for, and fetch on."""
+    def poll(self, now: int, broker_epoch: int) -> int:
+        """The end of a step: answer the fetches that something was found for, and fetch on. Gives the next deadline."""
         waits = self.waits
         if waits.woken or now >= waits.next_deadline:
             waits.poll(now)
@@ -239,15 +242,12 @@ class Partitions:
             for fetcher in self._fetchers.values():
                 fetcher.poll(now, broker_epoch)
             self._quiet_until = self._fetch_deadline
-
-    @property
-    def next_deadline(self) -> int:
-        soonest = self._fetch_deadline if self._dirty else self._quiet_until
-        if self.waits.next_deadline < soonest:
-            soonest = self.waits.next_deadline
-        if self._soonest == UNKNOWN:
-            self._soonest = min(self._deadlines.values(), default=FOREVER)
-        return self._soonest if self._soonest < soonest else soonest
+        soonest = self._soonest
+        if soonest == UNKNOWN:
+            soonest = self._soonest = min(self._deadlines.values(), default=FOREVER)
+        if self._quiet_until < soonest:
+            soonest = self._quiet_until
+        return waits.next_deadline if waits.next_deadline < soonest else soonest
 
     @property
     def _fetch_deadline(self) -> int:
@@ -265,11 +265,13 @@ class Partitions:
         replica = self.replicas.get(partition)
         if replica is not None:
             deadline = replica.next_deadline
-            if deadline is None:
-                deadline = FOREVER
-            if self._deadlines.get(partition) != deadline:
+            before = self._deadlines.get(partition, FOREVER)
+            if deadline != before or partition not in self._deadlines:
                 self._deadlines[partition] = deadline
-                self._soonest = UNKNOWN
+                if deadline <= self._soonest:
+                    self._soonest = deadline
+                elif before == self._soonest:
+                    self._soonest = UNKNOWN
 
     def _each(self, act: Callable[[PartitionReplica], None]) -> None:
         for partition, replica in self.replicas.items():

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from skerry_broker.core.api import ClientResponse, ErrorCode, ErrorResponse
-from skerry_broker.core.messages import AlterPartitionReply, AlterResult, PeerMessage, Reply
+from skerry_broker.core.messages import Reply
 from skerry_broker.core.metadata import Change, ClusterMetadata
 from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import AlterPartitionReply, AlterResult, PeerMessage
 from skerry_broker.core.records import Entry, Record
 
 MS = 1_000_000

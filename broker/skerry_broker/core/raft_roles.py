@@ -10,20 +10,20 @@ from skerry_broker.core import quorum
 from skerry_broker.core.following import Following
 from skerry_broker.core.formation import Formation
 from skerry_broker.core.leadership import Leadership
-from skerry_broker.core.messages import (
+from skerry_broker.core.messages import Recovered
+from skerry_broker.core.outbox import Outbox
+from skerry_broker.core.peer_messages import (
     AppendReply,
     AppendRequest,
     Identify,
     Identity,
     JoinRequest,
     PeerMessage,
-    Recovered,
     SnapshotRequest,
     TimeoutNow,
     VoteReply,
     VoteRequest,
 )
-from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.raft_state import RaftState
 from skerry_broker.core.raftlog import RaftInvariantError
 from skerry_broker.core.types import NodeConfig, Rng, Voter
@@ -39,6 +39,12 @@ class Role(StrEnum):
 
 
 _CANDIDATE = Role.CANDIDATE
+
+
+TERM_STEP_MAX = 1 << 32
+"""A message of a term that is further ahead than this is ignored. A term grows with an election, and this many take
+longer than any cluster lives; but whoever enters a term writes it down for good, and one that cannot grow any more
+(2^64 - 1 does not) would be the end of the whole cluster."""
 
 
 class RaftRoles:
@@ -112,6 +118,9 @@ class RaftRoles:
         if self._formation.cluster_id is not None:
             handler = self._handlers.get(kind)
             if handler is not None:
+                if getattr(message, "term", 0) - self._state.term > TERM_STEP_MAX:
+                    self._out.fact("broker_raft_terms_refused_total")
+                    return
                 if source.broker_id != self._state.me.broker_id:
                     handler(now, source, message)
                 return

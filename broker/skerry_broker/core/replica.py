@@ -17,7 +17,8 @@ from skerry_broker.core.api import ErrorCode, ErrorResponse, FetchRequest, ListO
 from skerry_broker.core.follower_replica import FollowerReplica
 from skerry_broker.core.in_sync import BrokerView, PartitionView, ReplicaPorts
 from skerry_broker.core.leader_replica import LeaderReplica
-from skerry_broker.core.messages import AlterPartitionReply, DeleteLog, FetchedPartition, FetchPartition, LogRead
+from skerry_broker.core.messages import DeleteLog, LogRead
+from skerry_broker.core.peer_messages import AlterPartitionReply, FetchedPartition, FetchPartition
 from skerry_broker.core.replica_log import NEVER, CommittedDataLost, ReplicaLog
 from skerry_broker.core.status import PartitionStatus
 from skerry_broker.core.types import NO_BROKER, NodeConfig, RecoveredLog, TopicPartition
@@ -251,13 +252,12 @@ class PartitionReplica:
             self.log.checkpoint()
 
     @property
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
+        """When ``tick`` is due, in ns; `NEVER` when nothing is."""
         deadline = NEVER if self.offline else self.log.checkpoint_due
-        if self.leading is not None:
-            soonest = self.leading.next_deadline
-            if soonest < deadline:
-                deadline = soonest
-        return None if deadline == NEVER else deadline
+        if self.leading is not None and (soonest := self.leading.next_deadline) < deadline:
+            return soonest
+        return deadline
 
     @property
     def produces_pending(self) -> int:

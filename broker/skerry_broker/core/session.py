@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from skerry_broker.core.messages import (
+from skerry_broker.core.metadata import Change, ClusterMetadata, PartitionUpdated
+from skerry_broker.core.peer_messages import (
     BrokerHeartbeat,
     HeartbeatReply,
     PeerMessage,
     RegisterReply,
     RegisterRequest,
 )
-from skerry_broker.core.metadata import Change, ClusterMetadata, PartitionUpdated
 from skerry_broker.core.types import NO_BROKER, FlushMode, NodeConfig, TopicPartition, Voter
 
 MS = 1_000_000

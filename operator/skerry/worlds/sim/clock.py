@@ -22,7 +22,7 @@ class NodeClock:
     def local(self, true_ns: int) -> int:
         elapsed = true_ns - self._true_anchor_ns
         if self.drift_ppm:
-            elapsed += elapsed * self.drift_ppm // _MILLION
+            return self._local_anchor_ns + elapsed + elapsed * self.drift_ppm // _MILLION
         return self._local_anchor_ns + elapsed
 
     def true(self, local_ns: int) -> int:

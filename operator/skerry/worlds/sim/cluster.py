@@ -17,7 +17,8 @@ from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S, Scheduler
 from skerry.worlds.sim.streams import Streams
 from skerry.worlds.sim.trace import Trace
 from skerry_broker.core.intake import CheckBatch
-from skerry_broker.core.messages import FromPeer, PeerMessage
+from skerry_broker.core.messages import FromPeer
+from skerry_broker.core.peer_messages import PeerMessage
 from skerry_broker.core.types import FlushMode, NodeConfig, Plane, Timing
 
 PEER_PLANES = (Plane.RAFT, Plane.REPLICATION)

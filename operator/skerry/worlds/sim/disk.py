@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from skerry.worlds.sim.disk_files import ContractBroken, LogFile, RaftFile, producer_states
+from skerry.worlds.sim.disk_files import ContractBroken, LogFile, RaftFile, cut_corrupt, recover_log, recover_raft
 from skerry.worlds.sim.disk_writes import (
     RAFT,
     Append,
@@ -57,7 +57,7 @@ from skerry_broker.core.messages import (
     TruncateLog,
 )
 from skerry_broker.core.records import Entry
-from skerry_broker.core.types import Batch, EpochStart, RecoveredLog, TopicPartition
+from skerry_broker.core.types import Batch, EpochStart, TopicPartition
 
 
 class Disk:
@@ -358,36 +358,16 @@ class Disk:
     def recover(self, incarnation: str) -> Recovered:
         """Read everything, cut off what cannot be trusted, make the rest durable."""
         for partition, offset in sorted(self.corrupt_logs.items()):
-            self._cut_corrupt(partition, offset)
+            log = self.logs.get(partition)
+            if log is not None and offset < log.end_offset:
+                cut_corrupt(log, offset)
         self._unsynced.clear()
         self._doomed.clear()
         self.written_id = self.durable_id = 0
         self.logs_failed = self.failure_told = False
-        raft = self.raft
-        raft.durable_index = raft.last_index
-        raft.durable_hard_state = raft.hard_state
-        raft.truncations = 0
-        logs = []
-        for partition, log in sorted(self.logs.items()):
-            log.durable_end = log.end_offset
-            log.truncations = 0
-            log.epochs = [line for line in log.epochs if line.start_offset <= log.end_offset]
-            log.checkpoint = min(log.checkpoint, log.end_offset)
-            logs.append(
-                RecoveredLog(
-                    partition,
-                    log.topic_id,
-                    log.start_offset,
-                    log.end_offset,
-                    max(log.checkpoint, log.start_offset),
-                    tuple(log.epochs),
-                    producer_states(log.batches),
-                    not log.lost,
-                    max((batch.max_timestamp_ms for batch in log.batches), default=0),
-                )
-            )
         clean, self.clean_shutdown_epoch = self.clean_shutdown_epoch, None
         self.corrupt_logs.clear()
+        raft = recover_raft(self.raft)
         return Recovered(
             self.directory_id,
             incarnation,
@@ -395,19 +375,10 @@ class Disk:
             raft.hard_state,
             raft.snapshot,
             tuple(raft.entries),
-            tuple(logs),
+            tuple(recover_log(partition, log) for partition, log in sorted(self.logs.items())),
             clean,
             not self.raft_corrupt,
         )
-
-    def _cut_corrupt(self, partition: TopicPartition, offset: int) -> None:
-        log = self.logs.get(partition)
-        if log is None or offset >= log.end_offset:
-            return
-        log.lost = True
-        keep = bisect_right(log.bases, offset - 1)
-        del log.batches[keep:], log.bases[keep:]
-        log.epochs = [line for line in log.epochs if line.start_offset < offset]
 
 
 def by_file(writes: Iterable[Write]) -> dict[FileKey, list[Write]]:

@@ -8,7 +8,16 @@ from collections.abc import Iterable
 
 from skerry_broker.core.messages import LogRead, RaftSnapshot
 from skerry_broker.core.records import Entry
-from skerry_broker.core.types import NO_PRODUCER, Batch, EpochStart, HardState, ProducerBatch, ProducerState
+from skerry_broker.core.types import (
+    NO_PRODUCER,
+    Batch,
+    EpochStart,
+    HardState,
+    ProducerBatch,
+    ProducerState,
+    RecoveredLog,
+    TopicPartition,
+)
 
 PRODUCER_BATCHES_KEPT = 5
 BATCH_OVERHEAD_BYTES = 61
@@ -104,6 +113,41 @@ class RaftFile:
             return self.snapshot.last_term
         entry = self.entry(index)
         return entry.term if entry is not None else None
+
+
+def cut_corrupt(log: LogFile, offset: int) -> None:
+    """A start has found that the batch at ``offset`` is damaged: it and all behind it are put aside."""
+    log.lost = True
+    keep = bisect_right(log.bases, offset - 1)
+    del log.batches[keep:], log.bases[keep:]
+    log.epochs = [line for line in log.epochs if line.start_offset < offset]
+
+
+def recover_log(partition: TopicPartition, log: LogFile) -> RecoveredLog:
+    """What a start finds of one partition's log, made durable before it says so."""
+    log.durable_end = log.end_offset
+    log.truncations = 0
+    log.epochs = [line for line in log.epochs if line.start_offset <= log.end_offset]
+    log.checkpoint = min(log.checkpoint, log.end_offset)
+    return RecoveredLog(
+        partition,
+        log.topic_id,
+        log.start_offset,
+        log.end_offset,
+        max(log.checkpoint, log.start_offset),
+        tuple(log.epochs),
+        producer_states(log.batches),
+        not log.lost,
+        max((batch.max_timestamp_ms for batch in log.batches), default=0),
+    )
+
+
+def recover_raft(raft: RaftFile) -> RaftFile:
+    """The metadata log as a start finds it, made durable."""
+    raft.durable_index = raft.last_index
+    raft.durable_hard_state = raft.hard_state
+    raft.truncations = 0
+    return raft
 
 
 def producer_states(batches: Iterable[Batch]) -> tuple[ProducerState, ...]:

@@ -19,21 +19,17 @@ from skerry.worlds.sim.disk_files import ContractBroken
 from skerry.worlds.sim.network import CLIENTS, Network
 from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel, Machine, NodeFactory, Watcher
 from skerry.worlds.sim.scheduler import NS_PER_MS, Scheduler
+from skerry.worlds.sim.serving import client_fetch, client_offsets, peer_fetch
 from skerry.worlds.sim.trace import Trace
-from skerry_broker.core.api import ClientResponse, FetchResponse, ListOffsetsResponse
 from skerry_broker.core.intake import CheckBatch
 from skerry_broker.core.messages import (
-    REPLICATION_MESSAGES,
     DiskEffect,
     DiskFailed,
     Event,
     Fact,
-    FetchedPartition,
     Flushed,
     FromPeer,
-    PeerMessage,
     PeerRefused,
-    ReplicaFetched,
     Reply,
     Send,
     ServeClient,
@@ -44,11 +40,14 @@ from skerry_broker.core.messages import (
     Tick,
     WallClock,
 )
+from skerry_broker.core.peer_messages import REPLICATION_MESSAGES, PeerMessage
 from skerry_broker.core.types import NodeConfig, Plane, Voter
 
 DISK_EFFECTS = get_args(DiskEffect)
-_CLIENT, _RAFT, _REPLICATION = Plane.CLIENT, Plane.RAFT, Plane.REPLICATION
+_CLIENT, _RAFT = Plane.CLIENT, Plane.RAFT
 """Looking a member up in its enumeration is a call; this is done for every message."""
+_PLANES = dict.fromkeys(REPLICATION_MESSAGES, Plane.REPLICATION)
+"""All other messages travel on the raft plane."""
 NEVER_NS = 1 << 63
 TICKS_WITHOUT_TIME_MAX = 1000
 """More ticks than this without a step of time is a machine that never sleeps."""
@@ -116,20 +115,25 @@ class NodeHost:
         self._wake_ns: int | None = None
         self._wake_local_ns = NEVER_NS
         """The deadline, on the node's clock, that ``_wake_ns`` was posted for."""
+        self._decided_index = -1
+        """The commit index after the last step."""
         self._idle_ticks = 0
         self._last_tick_ns = -1
         self._sync_began_ns: int | None = None
         """When the sync that is under way began; None while there is none."""
         self._refusing: set[tuple[int, Plane]] = set()
-        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+        self._handlers = self._effect_handlers()
+
+    def _effect_handlers(self) -> dict[type[Any], Callable[[Any], None]]:
+        return {
             Send: self._send,
-            Reply: self._reply,
+            Reply: lambda effect: self._clients.answer(effect.request_id, effect.response),
             ServeClient: self._serve_client,
             ServePeer: self._serve_peer,
             ServeOffsets: self._serve_offsets,
             Fact: self._fact,
             StopNode: self._stop_node,
-            **dict.fromkeys(DISK_EFFECTS, disk.carry_out),
+            **dict.fromkeys(DISK_EFFECTS, self.disk.carry_out),
         }
 
     # --- life -----------------------------------------------------------------------------------------------
@@ -155,6 +159,7 @@ class NodeHost:
         self._record(self._scheduler.now_ns, self.broker_id, ("start", incarnation))
         now = self.clock.local(self._scheduler.now_ns)
         self.node = self._factory(self.config, recovered, self._node_rng, now)
+        self._decided_index = -1
         self._watcher.started(self)
         self._network.attach(self.broker_id, self.receive)
         self.step(WallClock(self.clock.wall_minus_monotonic(self._scheduler.now_ns)))
@@ -200,11 +205,8 @@ class NodeHost:
 
     # --- stepping -------------------------------------------------------------------------------------------
 
-    def feed(self, event: Event) -> None:
-        """Step now, or when the pause is over."""
-        self._feed(event)
-
-    def _feed(self, one: Event | ClientCall | ClientCancel) -> None:
+    def feed(self, one: Event | ClientCall | ClientCancel) -> None:
+        """Take it now, or when the pause is over."""
         if self.node is None:
             return
         if self.paused:
@@ -233,7 +235,8 @@ class NodeHost:
             self.disk.failure_told = True
         try:
             effects = node.step(self.clock.local(now_ns), event)
-            more = watcher.decided(self)
+            more = node.commit_index > self._decided_index and watcher.decided(self)
+            self._decided_index = node.commit_index
             look, handlers = watcher.effect, self._handlers
             for effect in effects:
                 look(self, event, effect)
@@ -253,7 +256,8 @@ class NodeHost:
         disk = self.disk
         if disk.written_id > disk.durable_id and self._sync_began_ns is None:
             self._begin_sync()
-        self._arm()
+        if not self.paused and node.next_deadline is not None and node.next_deadline < self._wake_local_ns:
+            self._arm()
         if more:
             watcher.stepped(self)
 
@@ -309,14 +313,11 @@ class NodeHost:
             else:
                 self.step(payload)
         elif isinstance(payload, ClientCall | ClientCancel):
-            self._feed(payload)
+            self.feed(payload)
         elif self.on_other is not None:
             self.on_other(self.broker_id, source, payload)
         else:
             raise TypeError(f"broker {self.broker_id} received {payload!r:.200} from {source}")
-
-    def refused(self, broker_id: int, plane: Plane) -> None:
-        self.feed(PeerRefused(broker_id, plane))
 
     # --- effects --------------------------------------------------------------------------------------------
 
@@ -326,7 +327,7 @@ class NodeHost:
     def _send_message(self, destination: int, message: PeerMessage) -> None:
         if self._codec is not None:
             message = self._codec(message)
-        plane = _REPLICATION if type(message) in REPLICATION_MESSAGES else _RAFT
+        plane = _PLANES.get(type(message), _RAFT)
         if not self._network.send(self.broker_id, destination, plane, FromPeer(self.voter, message)):
             self.was_refused(destination, plane)
 
@@ -342,58 +343,19 @@ class NodeHost:
         starts, destination, plane = token
         self._refusing.discard((destination, plane))
         if starts == self.starts:
-            self.refused(destination, plane)
-
-    def _reply(self, effect: Reply) -> None:
-        self._answer(effect.request_id, effect.response)
+            self.feed(PeerRefused(destination, plane))
 
     def _serve_client(self, effect: ServeClient) -> None:
-        response = effect.response
-        self._answer(
-            effect.request_id,
-            FetchResponse(
-                response.high_watermark,
-                response.log_start_offset,
-                response.leader_epoch,
-                response.leader,
-                self.disk.read(effect.read),
-            ),
-        )
+        self._clients.answer(effect.request_id, client_fetch(self.disk, effect))
 
     def _serve_offsets(self, effect: ServeOffsets) -> None:
-        response = effect.response
-        found = self.disk.offset_at_time(effect.partition, effect.at_wall_ms, response.high_watermark)
-        self._answer(
-            effect.request_id,
-            ListOffsetsResponse(
-                response.log_start_offset, response.high_watermark, response.leader_epoch, response.leader, found
-            ),
-        )
-
-    def _answer(self, request_id: int, response: ClientResponse) -> None:
-        self._clients.answer(request_id, response)
+        self._clients.answer(effect.request_id, client_offsets(self.disk, effect))
 
     def _send_answer(self, answer: ClientAnswer) -> None:
         self._network.send(self.broker_id, CLIENTS, _CLIENT, answer)
 
     def _serve_peer(self, effect: ServePeer) -> None:
-        message = effect.message
-        filled = tuple(
-            part
-            if read is None
-            else FetchedPartition(
-                part.partition,
-                part.leader_epoch,
-                part.error,
-                part.high_watermark,
-                part.log_start_offset,
-                part.log_end_offset,
-                part.diverging,
-                self.disk.read(read),
-            )
-            for part, read in zip(message.partitions, effect.reads, strict=True)
-        )
-        self._send_message(effect.destination, ReplicaFetched(message.request_id, filled))
+        self._send_message(effect.destination, peer_fetch(self.disk, effect))
 
     def _fact(self, effect: Fact) -> None:
         key = (effect.name, effect.labels)

@@ -24,7 +24,7 @@ class Machine(Protocol):
 
     @property
     def commit_index(self) -> int:
-        """Of the metadata log; asked after every step."""
+        """Of the metadata log; asked after every step, so it had better be an attribute."""
         ...
 
     def status(self, now: int, /) -> NodeStatus: ...

@@ -15,15 +15,8 @@ from skerry_broker.core.api import (
     ProduceRequest,
     ProduceResponse,
 )
-from skerry_broker.core.messages import (
-    Event,
-    ReplicaFetch,
-    ReplicaProgress,
-    Reply,
-    Send,
-    ServeClient,
-    ServeOffsets,
-)
+from skerry_broker.core.messages import Event, Reply, Send, ServeClient, ServeOffsets
+from skerry_broker.core.peer_messages import ReplicaFetch, ReplicaProgress
 from skerry_broker.core.types import Acks, TopicPartition
 
 if TYPE_CHECKING:

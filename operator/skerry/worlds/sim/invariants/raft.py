@@ -7,15 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from skerry.worlds.sim.invariants.truth import Truth
-from skerry_broker.core.messages import (
-    AppendReply,
-    AppendRequest,
-    Event,
-    SaveRaft,
-    SaveSnapshot,
-    Send,
-    VoteReply,
-)
+from skerry_broker.core.messages import Event, SaveRaft, SaveSnapshot, Send
+from skerry_broker.core.peer_messages import AppendReply, AppendRequest, VoteReply
 from skerry_broker.core.records import Entry, Founded, VotersChanged
 from skerry_broker.core.types import Voter
 
