@@ -144,7 +144,7 @@ class LyingCluster:
     def _links(self) -> Iterator[LinkView]:
         """A policy cuts no connection that is open: kept ones live on."""
         cut = self._cut()
-        asked_ms = max(self._checked.values(), default=-1)
+        asked_ms = max(self._asked_ms, *self._checked.values(), -1)
         for one, other in itertools.permutations(BROKERS.ordinals, 2):
             both = self._alive(one) and self._alive(other)
             for plane in PLANES:
@@ -160,7 +160,9 @@ class LyingCluster:
         self._now_ms = view.now_ns // MS
         for action in self._pod.actions:
             if isinstance(action, CheckLinks):
-                self._checked.setdefault(action.id, self._now_ms)
+                first_ms = self._checked.setdefault(action.id, self._now_ms)
+                if self._now_ms <= first_ms + action.for_ns // MS:
+                    self._asked_ms = self._now_ms
             if isinstance(action, Prepare | StartWorkload | StartProbe | StopProbe | CheckLinks):
                 done = ActionReport(action.id, ReportState.DONE, view.now_ns, view.now_ns)
                 self._taken.setdefault(action.id, done)
@@ -177,6 +179,8 @@ class LyingCluster:
 
     _now_ns = 0
     _now_ms = 0
+    _asked_ms = -1
+    """When new connections were tried last."""
 
     def _view(self, ordinal: int) -> BrokerView:
         lives = self._lives[ordinal]

@@ -5,16 +5,20 @@ Each row is a whole run: conductor, world, faults and proofs as they are, on a c
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 from broker_kit import BROKERS
 from fake_api import FakeApi
 from fault_stage import EXPERIMENT
-from lying_cluster import Lie, LyingCluster
+from lying_cluster import LATE_MS, Lie, LyingCluster
 from scripted_pod import ScriptedPod
 
 from skerry.engine.bounds import Bounds
 from skerry.engine.conductor import Conductor
+from skerry.engine.world import Record
 from skerry.experiment import load_document
+from skerry.history.records import FaultEvent, FaultStep
 from skerry.schema.verdict import Verdict
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.capabilities import OptIns, capabilities
@@ -52,11 +56,19 @@ BOUNDS = Bounds(
     recover_hold_ns=50 * MS,
     links_every_ns=50 * MS,
 )
-PACE = Pace(look_every_s=0.01, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.01)
+PACE = Pace(effect_s=0.6, look_every_s=0.01, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.01)
 
 
-async def outcome(api: FakeApi, kube: Kube, fault: str, lie: Lie) -> tuple[Verdict, set[str], list[str]]:
-    """The verdict, the reasons of what kept it from being a Pass, and what is left in the cluster."""
+class Outcome(NamedTuple):
+    verdict: Verdict
+    reasons: set[str]
+    """Of what kept it from being a Pass."""
+    left: list[str]
+    """In the cluster."""
+    events: list[FaultEvent]
+
+
+async def outcome(api: FakeApi, kube: Kube, fault: str, lie: Lie, pace: Pace = PACE) -> Outcome:
     experiment = load_document(DOCUMENT + FAULTS[fault], "demo.yaml")
     able = capabilities(OptIns(grant=True, label=True, hold=True, namespace="skerry"))
     api.put(EXPERIMENT)
@@ -64,7 +76,7 @@ async def outcome(api: FakeApi, kube: Kube, fault: str, lie: Lie) -> tuple[Verdi
         LyingCluster(api, pod, lie, experiment.spec.topic.name)
         settings = Settings("skerry", "skerry/operator:dev", "skerry/injector:dev")
         world = KubernetesWorld(
-            kube, EXPERIMENT, experiment, DOCUMENT, 7, BROKERS, able, settings, "a-token-of-sixteen", pace=PACE
+            kube, EXPERIMENT, experiment, DOCUMENT, 7, BROKERS, able, settings, "a-token-of-sixteen", pace=pace
         )
 
         async def journal(actions: object) -> None:
@@ -72,12 +84,24 @@ async def outcome(api: FakeApi, kube: Kube, fault: str, lie: Lie) -> tuple[Verdi
 
         end = await drive(Conductor(experiment, 7, able, bounds=BOUNDS), world, journal, turn_s=0.02)
     reasons = {finding.reason for finding in end.finish.findings if finding.verdict is not Verdict.PASS}
-    return end.finish.verdict, reasons, api.names("networkpolicies")
+    records = [action.record for action in pod.actions if isinstance(action, Record)]
+    events = [record for record in records if isinstance(record, FaultEvent)]
+    return Outcome(end.finish.verdict, reasons, api.names("networkpolicies"), events)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_an_honest_cluster_passes(api: FakeApi, kube: Kube, fault: str) -> None:
-    assert await outcome(api, kube, fault, Lie.NONE) == (Verdict.PASS, set(), [])
+    found = await outcome(api, kube, fault, Lie.NONE)
+    assert found[:3] == (Verdict.PASS, set(), [])
+
+
+async def test_a_cut_that_comes_late_counts_from_when_it_came(api: FakeApi, kube: Kube) -> None:
+    """The planted bug: it counted from when its policy was stored, and the cluster was blamed for the rest."""
+    found = await outcome(api, kube, "partition", Lie.LATE, PACE._replace(effect_s=10))
+    (injecting,) = [event for event in found.events if event.step is FaultStep.INJECTING]
+    (effective,) = [event for event in found.events if event.step is FaultStep.EFFECTIVE]
+    assert effective.before_ns - injecting.before_ns > (LATE_MS - 300) * MS
+    assert effective.after_ns - injecting.before_ns > LATE_MS * MS
 
 
 @pytest.mark.parametrize(
@@ -86,6 +110,7 @@ async def test_an_honest_cluster_passes(api: FakeApi, kube: Kube, fault: str) ->
         ("partition", Lie.DOES_NOTHING, "NotVerified"),
         ("partition", Lie.HITS_ANOTHER, "NotVerified"),
         ("partition", Lie.ONE_DIRECTION, "NotVerified"),
+        ("partition", Lie.ENDS_EARLY, "FaultLost"),
         ("partition", Lie.DOES_NOT_END, "NotHealed"),
         ("kill", Lie.DOES_NOTHING, "NotHealed"),
         ("kill", Lie.HITS_ANOTHER, "NotHealed"),
@@ -93,7 +118,7 @@ async def test_an_honest_cluster_passes(api: FakeApi, kube: Kube, fault: str) ->
     ],
 )
 async def test_a_cluster_that_lies_never_passes(api: FakeApi, kube: Kube, fault: str, lie: Lie, reason: str) -> None:
-    verdict, reasons, left = await outcome(api, kube, fault, lie)
-    assert verdict is Verdict.INCONCLUSIVE
-    assert reason in reasons
-    assert left == []
+    found = await outcome(api, kube, fault, lie)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert reason in found.reasons
+    assert found.left == []
