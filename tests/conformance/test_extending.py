@@ -43,11 +43,19 @@ def test_the_schema_knows_an_installed_fault(dns: Path) -> None:
     assert "Nobody finds the broker by its name" in json.dumps(schema)
 
 
-def test_an_installed_fault_is_proven_and_healed(dns: Path, tmp_path: Path) -> None:
-    found = with_dns(dns, "sim", tmp_path)
-    assert found.outcome.verdict == "Pass", found.output
+@pytest.mark.parametrize("acks", ["All", "Leader", "None"])
+def test_an_installed_fault_is_proven_and_healed(acks: str, dns: Path, tmp_path: Path) -> None:
+    workload = {"producers": 1, "consumers": 1, "ratePerSecond": 50, "acks": acks, "idempotent": acks == "All"}
+    found = with_dns(dns, "sim", tmp_path, workload=workload)
+    assert found.outcome.verdict != "Fail", found.output
     assert found.outcome.faults == (("no-dns", True, True),)
     assert "no name is resolved" in found.output
+
+
+def test_an_installed_fault_joins_the_conformance_tests(dns: Path) -> None:
+    """By being in the registry: with the smallest body that its model takes."""
+    code = "from fault_cases import cases; print([case.body for case in cases() if case.kind == 'dns'])"
+    assert python(code, dns, Path(__file__).parent) == "[{'target': {'ordinal': 2}}]"
 
 
 def test_a_handler_that_does_nothing_is_found_out(dns: Path, tmp_path: Path) -> None:

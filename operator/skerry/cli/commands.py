@@ -27,7 +27,7 @@ OUTPUT_CLOSED = 128 + signal.SIGPIPE
 ENDED_BY_CTRL_C = 128 + signal.SIGINT
 """What typer makes of Ctrl-C; no command of ours ends so."""
 SEED_MAX = 2**53 - 1
-"""As in the document."""
+"""The same limit as the document's."""
 
 
 def _a_name(value: str) -> str:
@@ -249,7 +249,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
 
 
 def _output_is_closed() -> int:
-    """Whoever read our output has read enough (`skerry schema | head`); the interpreter must not try again."""
+    """The reader of our output has read enough (`skerry schema | head`); the interpreter must not try again."""
     with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return OUTPUT_CLOSED

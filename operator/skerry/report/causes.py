@@ -120,7 +120,7 @@ def _rank(finding: Finding) -> tuple[int, ...]:
 def causes_of(findings: Sequence[Finding], history: History | None = None) -> tuple[Cause, ...]:
     """Everything that is no Pass, in the order of ``findings`` (see `by_importance`).
 
-    :param history: tells when things happened; without it no cause has a moment.
+    ``history``: tells when things happened; without it no cause has a moment.
     """
     groups = _grouped(findings)
     return tuple(_cause(findings, group, history) for group in groups)

@@ -75,7 +75,7 @@ class Interval(msgspec.Struct, frozen=True):
 
 
 def intervals(history: History, brokers: int, experiment: Experiment | None = None) -> list[Interval]:
-    """Of every occurrence that took effect, the first `INTERVALS_MAX`."""
+    """The interval of every occurrence that took effect, the first `INTERVALS_MAX` of them."""
     happened = [each for each in occurrences(history.faults) if each.effective_ns >= 0]
     series = series_of(history)
     return [_interval(each, happened, series, brokers, experiment) for each in happened[:INTERVALS_MAX]]

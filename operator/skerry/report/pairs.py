@@ -52,7 +52,7 @@ class PairCell(msgspec.Struct, frozen=True):
 
 
 class PairMatrix(msgspec.Struct, frozen=True):
-    """Of one occurrence, one plane, one kind of connection (kept or new). ``cells[source][target]``."""
+    """The pairs of one occurrence, one plane, one kind of connection (kept or new). ``cells[source][target]``."""
 
     fault: str
     plane: str

@@ -1,4 +1,5 @@
-"""A plan as plain text: phases, faults with their predicted effect, and from whom what is taken when. Pure."""
+"""A plan as plain text: phases, faults with their predicted effect, and what is taken from which broker, and when.
+Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ BAR = 40
 """Characters for the whole time until the last fault is over."""
 ROWS_MAX = 60
 SPANS_MAX = 6
-"""Of one row."""
+"""Most spans of one row."""
 FREE, TAKEN, TWICE = "·", "█", "!"
 
 

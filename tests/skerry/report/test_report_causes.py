@@ -80,7 +80,7 @@ def test_what_a_person_understands_comes_first(findings, order):
         # The same rule in several places; the simulator's invariants rest on each other.
         ([broken("lost-write", 5), broken("lost-write", 7, partition=1)], [["lost-write", "lost-write"]]),
         ([INVARIANT, TORN, broken("phantom", 3)], [["phantom"], ["gap-in-sequence", "too-few-copies"]]),
-        # One reason about one fault; whoever names no fault rests on all of them.
+        # One reason about one fault; one that names no fault rests on all of them.
         ([said("NotVerified", "cut", "verified"), asked("a", fault="cut"), asked("b"), asked("c", fault="kill")],
          [["verified", "a", "b"], ["c"]]),
         ([asked("a", reason="NoSample"), asked("b", reason="NotTried")], [["a"], ["b"]]),

@@ -19,7 +19,7 @@ Record = Callable[[HistoryRecord], None]
 FETCH_WAIT_MS = 200
 """How long a broker may wait for a record to return."""
 READS_PER_SECOND = 100
-"""Of all readers together: a measurement must not be the load."""
+"""How often all readers together fetch: a measurement must not be the load."""
 READ_PAUSE_MIN_NS = 20_000_000
 FAILED_PAUSE_NS = 100_000_000
 """After a read that did not succeed."""

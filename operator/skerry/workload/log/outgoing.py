@@ -1,4 +1,4 @@
-"""Operations on their way: each gets an id, and its answer finds back to whoever asked."""
+"""Operations on their way: each gets an id, and its answer finds back to the one who asked."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ import msgspec
 
 NS_PER_SECOND = 1_000_000_000
 OPERATIONS_PER_SECOND = 25
-"""Of one producer, when the partitions need no more."""
+"""The pace of one producer, when the partitions need no more."""
 SEEN_PER_SECOND = 10
 """Writes to each partition that are wanted, of all producers together."""
 OPERATIONS_PER_SECOND_MAX = 400
-"""Of all producers together, for the partitions' sake: a measurement must not be the load."""
+"""The pace of all producers together, for the partitions' sake: a measurement must not be the load."""
 
 
 class ProducerPace(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ PREPARE_ID = 1
 DELIVERY_TIMEOUT_MS = 30_000
 REQUEST_TIMEOUT_MS = 3000
 RECORD_BYTES = 100
-"""Of no meaning here: batches are opaque."""
+"""Without meaning here: batches are opaque."""
 EVENTS_MAX = 3_000_000
 CHECKED = [rule for rule in PROPERTIES if rule is not processes.PROPERTY]
 """The faults of a plan stand in no history, so whoever they restart would look like somebody else's deed."""
