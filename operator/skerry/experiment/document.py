@@ -297,7 +297,7 @@ class _Spec(Model):
 
     @model_validator(mode="after")
     def _one_group(self) -> _Spec:
-        """To whoever speaks of topics, a system without them is one partition on all nodes, named after it."""
+        """To everybody who speaks of topics, a system without them is one partition on all nodes, named after it."""
         if registry.target(self.target).model is not DataModel.LOG and "topic" not in self.model_fields_set:
             brokers = self.cluster.brokers
             group = {"replication_factor": brokers, "min_in_sync_replicas": brokers // 2 + 1}

@@ -17,7 +17,7 @@ class Role(StrEnum):
     """Which of these a target has is the target's business."""
 
     LEADER = "Leader"
-    """Of a system whose nodes form one group."""
+    """The leader of a system whose nodes form one group."""
     FOLLOWER = "Follower"
     PARTITION_LEADER = "PartitionLeader"
     PARTITION_FOLLOWER = "PartitionFollower"

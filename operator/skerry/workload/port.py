@@ -1,4 +1,4 @@
-"""What every workload is to whoever drives it: one machine for all that clients do in a run, whatever their model."""
+"""What every workload is to its driver: one machine for all that clients do in a run, whatever their model."""
 
 from __future__ import annotations
 

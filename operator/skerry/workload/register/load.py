@@ -27,7 +27,8 @@ from skerry.workload.register.final_read import FinalRead
 from skerry.workload.register.operations import Ended, PlannedOperation, RegisterAnswer, key_names, record_of
 
 TIMEOUT_MS = 1000
-"""Of an operation. A put that was forwarded to a leader that died is never answered: who waits longer sees no more."""
+"""The time of an operation. A put that was forwarded to a leader that died is never answered: to wait longer is to see
+no more."""
 KEYS_DEFAULT = 5
 FINAL_READ_WITHIN_NS = 30 * NS_PER_SECOND
 OVERDUE_NS = 5 * NS_PER_SECOND
@@ -41,7 +42,7 @@ class RegisterLoadSpec(msgspec.Struct, frozen=True):
     keys: tuple[str, ...]
     clients: int
     operations_per_second: int
-    """Of all clients together, half of them puts."""
+    """The rate of all clients together; half of it are puts."""
 
     @classmethod
     def of(cls, experiment: Experiment) -> RegisterLoadSpec:

@@ -21,7 +21,7 @@ CAPABILITIES = capabilities_from(
     reasons={PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world."},
     clock_error_ns=CLOCK_ERROR_NS,
 )
-"""Of all handlers; see `capabilities_for`."""
+"""What all handlers can do; see `capabilities_for`."""
 
 
 def capabilities_for(target: Target) -> Capabilities:

@@ -1,7 +1,8 @@
-"""Who listens where: the ports of every node, and the ports of the proxy in between.
+"""Where everything listens: the ports of every node, and the ports of the proxy in between.
 
 On planes between nodes a node is told the proxy's port instead of its peer's: one for every ordered pair, so that the
-proxy knows by its port who speaks to whom. A target whose nodes are known by one address has one for every node.
+proxy knows by its port who speaks, and to which node. A target whose nodes are known by one address has one for every
+node.
 """
 
 from __future__ import annotations

@@ -50,5 +50,5 @@ def leaderships(history: History) -> list[Leadership]:
 
 
 def leader_before(known: list[Leadership], at_ns: int) -> Leadership | None:
-    """Of the highest term that had certainly begun."""
+    """The leadership of the highest term that had certainly begun."""
     return next((each for each in reversed(known) if each.latest_ns <= at_ns), None)
