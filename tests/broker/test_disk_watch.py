@@ -1,4 +1,4 @@
-"""A disk that does not answer: how its age is told, and what the controller decides (decision 10)."""
+"""A disk that does not answer: how its age is told, and what the controller decides (decision 11)."""
 
 from __future__ import annotations
 

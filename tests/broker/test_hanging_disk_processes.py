@@ -19,7 +19,7 @@ from skerry_broker.status_report import StatusReport
 pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
 
 BOUND_S = 3 * TIMING_PRESETS["Relaxed"].replica_lag_ms / 1000
-"""The arithmetic of decision 10 gives 1.1 times the lag; the rest is for a machine with other things to do."""
+"""The arithmetic of decision 11 gives 1.1 times the lag; the rest is for a machine with other things to do."""
 
 
 class HeldDisks(Processes):

@@ -1,4 +1,4 @@
-"""A leader whose disk hangs, in a simulated cluster under load: writes go on, and nothing is lost (decision 10)."""
+"""A leader whose disk hangs, in a simulated cluster under load: writes go on, and nothing is lost (decision 11)."""
 
 from __future__ import annotations
 

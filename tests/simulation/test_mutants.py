@@ -261,7 +261,7 @@ def tail_reads_before_the_epochs_start(patch: Patch) -> None:
 
 
 def hung_leader_is_not_replaced(patch: Patch) -> None:
-    """Decision 10: only what fails is noticed, not what never returns."""
+    """Decision 11: only what fails is noticed, not what never returns."""
     patch.setattr(decisions, "stuck", lambda known, now, broker_id: [])
 
 

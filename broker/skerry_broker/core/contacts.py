@@ -56,7 +56,7 @@ class Contact:
         """Leaders that it cannot reach: partition -> the leader epoch under which it misses them (I-LIV-3)."""
         self.log_ends: dict[TopicPartition, tuple[int, int]] = {}
         self.disk_stuck = False
-        """Its disk has owed an answer for longer than a follower may lag (`docs/decisions/0010-a-disk-that-hangs.md`).
+        """Its disk has owed an answer for longer than a follower may lag (`docs/decisions/0011-a-disk-that-hangs.md`).
         It ends at half of that, so that a disk which is about this slow does not switch it with every heartbeat."""
 
     def deaf(self, now: int, timing: Timing) -> bool:
