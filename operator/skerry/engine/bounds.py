@@ -8,6 +8,8 @@ from __future__ import annotations
 import msgspec
 
 SECOND_NS = 1_000_000_000
+HEAL_AGAIN_NS = 200_000_000
+"""After a heal that was refused for the first time."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -34,10 +36,21 @@ class Bounds(msgspec.Struct, frozen=True):
     check_ns: int = 120 * SECOND_NS
     sample_age_ns: int = 2 * SECOND_NS
     """A sample older than this says nothing about now."""
-    links_every_ns: int = 300_000_000
-    """Between two requests for new connections while something is being verified."""
+    links_every_ns: int = 200_000_000
+    """Between two requests for new connections while a fault of links is in effect."""
     deadline_margin_ns: int = 5 * SECOND_NS
     """How much later than its regular heal a fault ends by itself."""
+
+    def verification_ns(self, lasts_ns: int, shows_after_ns: int) -> int:
+        """Until a fault was seen. A broker that comes back at once may be proven to have been away only by its new
+        registration."""
+        bound_ns = self.verify_ns + shows_after_ns
+        return min(bound_ns, lasts_ns) if lasts_ns else bound_ns
+
+    def heal_pause_ns(self, refused: bool, heals: int) -> int:
+        """Until a heal is asked for again: one that was refused soon, then ever later, so that a server which refuses
+        is not asked in every turn. ``heals`` is how often it was asked for again."""
+        return min(self.heal_retry_ns, HEAL_AGAIN_NS << min(heals, 20)) if refused else self.heal_retry_ns
 
     def scaled(self, factor: int) -> Bounds:
         return Bounds(**{name: getattr(self, name) * factor for name in self.__struct_fields__})

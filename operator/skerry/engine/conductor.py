@@ -24,12 +24,13 @@ from skerry.engine.actions import Action, Check, CheckLinks, Drain, Finish, Heal
 from skerry.engine.bounds import SECOND_NS, Bounds
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.cluster_view import cluster_view_of
-from skerry.engine.fault_instance import FaultInstance, Stage
+from skerry.engine.fault_instance import FaultInstance
 from skerry.engine.needs import needed_features
 from skerry.engine.observation import Observation
 from skerry.engine.plan import guard_refusals
 from skerry.engine.probes import Probes
 from skerry.engine.progress import Phase, Progress
+from skerry.engine.stage import Stage
 from skerry.engine.steady import (
     brokers_missing,
     clocks_disagree,

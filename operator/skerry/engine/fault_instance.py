@@ -10,41 +10,34 @@
 Invariants:
   1. Every ``Inject`` is followed by a ``Heal`` of the same occurrence before OVER.
   2. The heal is asked for at effective + duration, or at once when the run is ending.
-  3. Nothing is VERIFIED by the injector's word; see `verification`.
+  3. Nothing is VERIFIED by the injector's word, and its beginning is the measured one; see `interval`.
+  4. It is judged as long as it lasts: what is seen to be whole again before the heal was asked for is LOST.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 
-from skerry.engine import guard
 from skerry.engine.actions import Heal, Inject
+from skerry.engine.admission import Refused, RoleWatch, Standing, admit
+from skerry.engine.baseline import Baseline
 from skerry.engine.bounds import Bounds
 from skerry.engine.cluster_view import cluster_view_of
+from skerry.engine.fault_events import fault_event
+from skerry.engine.interval import Bracket
 from skerry.engine.observation import ActionReport, ReportState
+from skerry.engine.occurrence_proof import OccurrenceProof, nobody_measures
+from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
-from skerry.engine.targets import Resolution, Unresolved, concrete, resolve
+from skerry.engine.targets import NothingToBreak, Unresolved
 from skerry.engine.timeline import Occurrence
 from skerry.experiment.document import Spec
 from skerry.faults.port import Groups, ResolvedFault
-from skerry.faults.proof import Before, before
-from skerry.faults.registry import fault_type
-from skerry.history.records import FaultEvent, FaultStep
+from skerry.history.records import FaultStep
 
+NS = 1_000_000_000
 ATTEMPTS_MAX = 3
 """How often a role may move between resolution and injection."""
-HEAL_AGAIN_NS = 200_000_000
-"""After a heal that was refused for the first time."""
-
-
-class Stage(IntEnum):
-    WAITING = 0
-    INJECTING = 1
-    VERIFYING = 2
-    HOLDING = 3
-    HEALING = 4
-    OVER = 5
 
 
 class FaultInstance:
@@ -55,17 +48,21 @@ class FaultInstance:
         self.stage = Stage.WAITING
         self.fault: ResolvedFault | None = None
         self.groups: Groups = ()
-        self.effective: ActionReport | None = None
-        """The bracket in which it took effect."""
+        self.effective: Bracket | None = None
+        """Between what two moments it took effect, as it was measured."""
         self.verified = False
         self.failure = ""
         """Why the run must end: the fault could not be injected, or the guard refused it."""
         self.failure_reason = ""
         self._spec = spec
         self._bounds = bounds
-        self._earlier = Before({}, {})
-        self._resolution: Resolution | None = None
-        self._later: list[Resolution] = []
+        self._baseline = Baseline()
+        self._proof: OccurrenceProof | None = None
+        """What is known of the present attempt."""
+        self._reported: ActionReport | None = None
+        """What the world says of the injection."""
+        self._heal_asked_ns: int | None = None
+        self._roles = RoleWatch(occurrence.fault, spec, 0)
         self._attempts = 0
         self._due_ns = 0
         self._inject_id: int | None = None
@@ -98,7 +95,7 @@ class FaultInstance:
     @property
     def wants_links(self) -> bool:
         """Needs new connections tried."""
-        return self.fault is not None and bool(self.fault.pairs) and self.stage in (Stage.VERIFYING, Stage.HEALING)
+        return self._on_links and Stage.VERIFYING <= self.stage <= Stage.HEALING
 
     # --- steps ------------------------------------------------------------------------------------------
 
@@ -107,17 +104,21 @@ class FaultInstance:
         ``others``: all other occurrences.
         ``ending``: the run is over: heal now, begin nothing."""
         if self.stage is Stage.WAITING:
+            if not any(instance.active for instance in others):
+                self._baseline.look(context.observation)
             if ending:
                 self.stage = Stage.OVER
             elif base_ns is not None and context.now_ns >= base_ns + self.occurrence.offset_ns:
                 self._due_ns = self._due_ns or context.now_ns
                 self._begin(context, others)
             return
-        active = [instance.fault for instance in others if instance.active and instance.fault is not None]
+        active = tuple(instance.fault for instance in others if instance.active and instance.fault is not None)
+        if self._proof is not None:
+            self._proof.look(context.observation, active, self._heal_asked_ns)
         if self.stage is Stage.INJECTING:
             self._injecting(context, ending)
         if self.stage is Stage.VERIFYING:
-            self._verifying(context, active)
+            self._verifying(context)
         if self.stage in (Stage.VERIFYING, Stage.HOLDING):
             self._holding(context, ending)
         if self.stage is Stage.HEALING:
@@ -126,46 +127,54 @@ class FaultInstance:
     def _begin(self, context: StepContext, others: Sequence[FaultInstance]) -> None:
         now_ns, fault = context.now_ns, self.occurrence.fault
         cluster_view = cluster_view_of(context.observation, self._spec.topic.name, now_ns - self._bounds.sample_age_ns)
+        standing = [
+            Standing(each.occurrence.id, each.fault, each.stage is Stage.HEALING)
+            for each in others
+            if each.active and each.fault is not None
+        ]
         try:
-            resolution = resolve(fault, cluster_view, self._spec.cluster.brokers)
+            admitted = admit(fault, self._spec, cluster_view, standing)
         except Unresolved as error:
             if now_ns >= self._due_ns + self._bounds.resolve_ns:
-                self._give_up(context, "Unresolved", f"`{fault.name}` could not begin: {error}")
+                reason = "NothingToBreak" if isinstance(error, NothingToBreak) else "Unresolved"
+                self._give_up(context, reason, f"`{fault.name}` could not begin: {error}")
             return
-        concrete_fault = concrete(fault, resolution.groups)
-        active = [instance.fault for instance in others if instance.active and instance.fault is not None]
-        predictions = guard.predict_all(
-            active,
-            concrete_fault,
-            self._spec.cluster.brokers,
-            {partition: each.isr for partition, each in cluster_view.partitions.items()},
-            self._spec.topic.min_in_sync_replicas,
-        )
-        refused = guard.refusals(predictions, self._spec.allow)
-        if refused:
+        if admitted is None:
+            return
+        if isinstance(admitted, Refused):
             tried = "was not injected"
             if self._moved_because:
                 tried = f"was injected and healed again, because {self._moved_because}; it was not injected once more"
-            self._give_up(context, "GuardRefused", f"`{fault.name}` {tried}: {'; '.join(refused)}")
+            self._give_up(context, admitted.reason, f"`{fault.name}` {tried}: {admitted.why}")
             return
-        self.fault, self.groups, self._resolution = concrete_fault, resolution.groups, resolution
+        self.fault, resolution = admitted.fault, admitted.resolution
+        self.groups = resolution.groups
         self._attempts += 1
-        self._later, self._earlier = [], before(context.observation)
-        self._event(context, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {predictions[0].sentence}")
+        self._roles = RoleWatch(fault, self._spec, now_ns - self._bounds.sample_age_ns)
+        self._proof = OccurrenceProof(
+            self.fault,
+            context.observation,
+            tuple(each.fault for each in standing),
+            self._baseline.rtts_ns,
+            now_ns,
+            fault.lasts_ns,
+        )
+        self._event(context, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {admitted.prediction}")
         self._event(context, FaultStep.INJECTING, now_ns, now_ns)
         self._injected_ns = now_ns
-        self._deadline_ns = now_ns + concrete_fault.settling_ns + fault.lasts_ns + self._bounds.deadline_margin_ns
+        slack_ns = self.fault.settling_ns + self.fault.shows_after_ns + self._bounds.deadline_margin_ns
+        self._deadline_ns = now_ns + fault.lasts_ns + slack_ns
         self._inject_id = context.send(
-            Inject(context.new_id(), self.occurrence.id, concrete_fault, fault.lasts_ns, self._deadline_ns)
+            Inject(context.new_id(), self.occurrence.id, self.fault, fault.lasts_ns, self._deadline_ns)
         )
-        self._heal_id = self._heal_done = self.effective = None
+        self._heal_id = self._heal_done = self.effective = self._reported = self._heal_asked_ns = None
         self._judged = self._again = self.verified = False
         self.stage = Stage.INJECTING
 
     def _injecting(self, context: StepContext, ending: bool) -> None:
         report = context.report(self._inject_id)
         if report is None or report.state is ReportState.STARTED:
-            self._watch_roles(context)
+            self._roles.look(context.observation)
         if report is not None and report.state is ReportState.FAILED:
             self._fail(context, "InjectionFailed", f"could not be injected: {report.error or 'no reason was given'}")
         elif ending:
@@ -174,9 +183,7 @@ class FaultInstance:
             if self._moved(context, report):
                 return
             # What takes one victim after the other is in effect from the first on; its report is done with the last.
-            self.effective = report
-            after_ns = report.after_ns if report.state is ReportState.DONE else context.now_ns
-            self._event(context, FaultStep.EFFECTIVE, report.before_ns, after_ns)
+            self._reported = report
             self.stage = Stage.VERIFYING
         elif context.now_ns >= self._injected_ns + self._inject_bound_ns:
             self._fail(context, "InjectionTimedOut", "was not reported as applied in time")
@@ -191,23 +198,12 @@ class FaultInstance:
         assert self.fault is not None
         return self.fault.injection_bound_ns(self._bounds.inject_ns, self._bounds.heal_ns)
 
-    def _watch_roles(self, context: StepContext) -> None:
-        """Keep what the roles are while the injection is under way; which of it came before is known afterwards."""
-        cluster_view = cluster_view_of(
-            context.observation, self._spec.topic.name, self._injected_ns - self._bounds.sample_age_ns
-        )
-        try:
-            self._later.append(resolve(self.occurrence.fault, cluster_view, self._spec.cluster.brokers))
-        except Unresolved:
-            return
-        del self._later[:-50]
-
     def _moved(self, context: StepContext, report: ActionReport) -> bool:
         """The role had moved before the fault took effect: heal, and begin again with the broker that has it now."""
-        earlier = [each for each in self._later if each.sampled_ns < report.before_ns]
-        if not earlier or earlier[-1].groups == self.groups:
+        moved = self._roles.moved(self.groups, report.before_ns)
+        if not moved:
             return False
-        detail = f"the role moved before the fault took effect: {earlier[-1].why}"
+        detail = f"the role moved before the fault took effect: {moved}"
         if self._attempts >= ATTEMPTS_MAX:
             self._fail(context, "RoleKeepsMoving", f"was given up after {ATTEMPTS_MAX} attempts: {detail}")
             return True
@@ -217,56 +213,81 @@ class FaultInstance:
         self._heal(context, FaultStep.HEALING)
         return True
 
-    def _verifying(self, context: StepContext, active: list[ResolvedFault]) -> None:
-        assert self.fault is not None
+    @property
+    def _reported_ns(self) -> int:
+        """When the injection was complete, as the world says; what is gradual is so when it began."""
+        assert self._reported is not None
+        return self._reported.after_ns if self._reported.after_ns >= 0 else self._reported.before_ns
+
+    def _verifying(self, context: StepContext) -> None:
+        self._take_effect(context)
+        missing = self._missing()
+        if self.effective is not None and not missing:
+            self._verified(context)
+            self.stage = Stage.HOLDING
+        elif context.now_ns >= self._reported_ns + self._verify_bound_ns:
+            self._unverified(context, missing)
+            self.stage = Stage.HOLDING
+
+    def _take_effect(self, context: StepContext) -> None:
+        """Record the measured beginning, once; everything counts from it."""
+        assert self._proof is not None
+        if self.effective is None and self._proof.began is not None:
+            self.effective = self._proof.began
+            self._event(context, FaultStep.EFFECTIVE, *self.effective)
+
+    def _verified(self, context: StepContext) -> None:
+        assert self._proof is not None
         assert self.effective is not None
-        since_ns = self.effective.after_ns if self.effective.after_ns >= 0 else self.effective.before_ns
-        proof = fault_type(self.fault).verify(
-            self.fault, since_ns, context.observation, self._earlier, tuple(active), context.now_ns - since_ns
-        )
-        if proof.proven:
-            self.verified = True
-            self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, proof.detail)
-            self._judged = True
-            self.stage = Stage.HOLDING
-        elif context.now_ns >= since_ns + self._verify_bound_ns:
-            self._unverified(context, proof.detail)
-            self.stage = Stage.HOLDING
+        self.verified = self._judged = True
+        self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, self._proof.proven)
+
+    def _missing(self) -> str:
+        """Why it is not, or not as asked, in effect, as words; empty: it is."""
+        assert self._proof is not None
+        return self._proof.missing(None if self._reported is None else self._reported_ns)
 
     @property
     def _verify_bound_ns(self) -> int:
-        """A broker that comes back at once may be proven to have been away only by its new registration."""
+        assert self.fault is not None
         if self._gradual:
             return self._inject_bound_ns  # the last broker's turn comes late
-        lasts_ns = self.occurrence.fault.lasts_ns
-        instant = lasts_ns == 0
-        return self._bounds.verify_ns if instant else min(self._bounds.verify_ns, lasts_ns)
+        return self._bounds.verification_ns(self.occurrence.fault.lasts_ns, self.fault.shows_after_ns)
 
     def _holding(self, context: StepContext, ending: bool) -> None:
-        assert self.effective is not None
-        after_ns = self.effective.after_ns if self.effective.after_ns >= 0 else context.now_ns
+        after_ns = self.effective.after_ns if self.effective is not None else self._reported_ns
+        self._watch_interval(context)
         if self._gradual and not ending:
             done = context.done(self._inject_id) or context.failed(self._inject_id)
             if done is None and context.now_ns < self._injected_ns + self._inject_bound_ns:
                 return  # still rolling
             after_ns = context.now_ns
         if not ending and self._on_links and not context.observation.injector.alive:
-            self._lose(
-                context,
-                f"its injector died: {context.observation.injector.detail or 'no reason known'}",
-                context.now_ns,
-            )
+            died = f"its injector died: {context.observation.injector.detail or 'no reason known'}"
+            self._lose(context, died, context.now_ns, context.now_ns)
         if context.now_ns >= self._deadline_ns and not self._gradual:
-            self._lose(context, "it had ended by itself before it was healed", self._deadline_ns)
+            said = "it had ended by itself before it was healed"
+            self._lose(context, said, self._deadline_ns, context.now_ns)
         if ending or self._lost or context.now_ns >= after_ns + self.occurrence.fault.lasts_ns:
             self._heal(context, FaultStep.HEALING)
+
+    def _watch_interval(self, context: StepContext) -> None:
+        """What was seen since it took effect: whole again, or somebody hit who had to be left alone."""
+        assert self._proof is not None
+        lost = self._proof.lost
+        if lost is not None:
+            when = f"between {lost.when.before_ns / NS:.2f} and {lost.when.after_ns / NS:.2f} s of the run"
+            self._lose(context, f"{lost.said} {when}, while it should have lasted", *lost.when)
+        if self.stage is Stage.HOLDING and self.verified and (stray := self._proof.stray):
+            self.verified = False
+            self._unverified(context, stray)
 
     @property
     def _on_links(self) -> bool:
         """It touches packets between brokers, not brokers."""
         return self.fault is not None and bool(self.fault.pairs)
 
-    def _healing(self, context: StepContext, active: list[ResolvedFault]) -> None:
+    def _healing(self, context: StepContext, active: tuple[ResolvedFault, ...]) -> None:
         assert self.fault is not None
         done = context.done(self._heal_id)
         if done is not None and self._heal_done is None:
@@ -277,7 +298,9 @@ class FaultInstance:
             self._measure_heal(context, self._heal_done, active)
         if self.stage is not Stage.HEALING:
             return
-        if self._heal_done is not None and self._nobody_measures(context):
+        if self._heal_done is not None and nobody_measures(
+            context.observation, context.now_ns, self._bounds.sample_age_ns
+        ):
             self._leave_unhealed(context, "was lifted, and nobody is left to measure that it is gone")
             return
         failed = context.failed(self._heal_id)
@@ -287,36 +310,19 @@ class FaultInstance:
             why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
             because = f" ({self._not_healed_because})" if self._not_healed_because else ""
             self._leave_unhealed(context, f"was not healed: {why}{because}")
-        elif context.now_ns >= self._heal_sent_ns + self._heal_pause_ns(context):
+        elif context.now_ns >= self._heal_sent_ns + self._bounds.heal_pause_ns(failed is not None, self._heals):
             self._heal(context, None)
 
-    def _heal_pause_ns(self, context: StepContext) -> int:
-        """Until the heal is asked for again: one that was refused soon, then ever later, so that a
-        server which refuses is not asked in every turn."""
-        if context.failed(self._heal_id) is None:
-            return self._bounds.heal_retry_ns
-        return int(min(self._bounds.heal_retry_ns, HEAL_AGAIN_NS << self._heals))
-
-    def _measure_heal(self, context: StepContext, done: ActionReport, active: list[ResolvedFault]) -> None:
-        assert self.fault is not None
-        kind, observation = fault_type(self.fault), context.observation
-        excused = frozenset(ordinal for other in active for ordinal in other.victims)
-        excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
-        proof = kind.healed(self.fault, done.after_ns, observation, self._earlier, excused)
+    def _measure_heal(self, context: StepContext, done: ActionReport, active: tuple[ResolvedFault, ...]) -> None:
+        assert self._proof is not None
+        proof = self._proof.healed(context.observation, done.after_ns, active)
         by_registration = not self._on_links
         if not proof.proven:
             self._not_healed_because = proof.detail
-            self._unregistered_ns = self._oldest_sample_ns(context)
+            self._unregistered_ns = self._proof.oldest_sample_ns(context.observation)
             return
-        if not self._judged and self.effective is not None:
-            late = kind.verify(self.fault, self.effective.after_ns, observation, self._earlier, tuple(active), 0)
-            if late.proven and by_registration:
-                self.verified = self._judged = True
-                self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, late.detail)
-        disproof = kind.disproof(self.fault, observation)
-        if disproof is not None and self.effective is not None:
-            self.verified = False
-            self._unverified(context, disproof.detail)
+        if not self._again:
+            self._last_words(context, done)
         if self._again:
             self.stage, self._due_ns = Stage.WAITING, context.now_ns
             return
@@ -327,18 +333,28 @@ class FaultInstance:
         self._event(context, FaultStep.HEALED, before_ns, max(before_ns, after_ns), proof.detail)
         self.stage = Stage.OVER
 
-    def _oldest_sample_ns(self, context: StepContext) -> int:
-        """Up to when the samples that were just looked at speak of the victims: one that they show unregistered may
-        have registered since: the early edge of a heal must not lie after what followed from it (a whole ISR, say)."""
-        assert self.fault is not None
-        ordinals = self.fault.victims
-        return min((view.sampled_ns for view in context.observation.brokers if view.ordinal in ordinals), default=0)
+    def _last_words(self, context: StepContext, done: ActionReport) -> None:
+        """All of it has been seen: what does that say of the whole of it?"""
+        assert self._proof is not None
+        self._take_effect(context)
+        self._watch_interval(context)
+        if not self._judged and self.effective is not None and not self._missing():
+            self._verified(context)  # who came back at once may be proven to have been away only by that
+        found = self._proof.doubt(context.observation, self.verified, None if self._lost else self._heal_asked_ns)
+        if found:
+            self.verified = False
+            self._unverified(context, found)
+        by_deadline = "" if self._gradual else self._proof.by_deadline(context.now_ns, done.after_ns, self._deadline_ns)
+        if by_deadline:
+            context.inconclusive("NotHealed", f"`{self.occurrence.id}` {by_deadline}", self._name)
 
     # --- endings ----------------------------------------------------------------------------------------
 
     def _heal(self, context: StepContext, step: FaultStep | None) -> None:
         """Ask for the heal, for the first time (with a step) or again."""
         assert self.fault is not None
+        if self._heal_asked_ns is None:
+            self._heal_asked_ns = context.now_ns
         self._heal_id = context.send(Heal(context.new_id(), self.occurrence.id, self.fault))
         self._heal_sent_ns = context.now_ns
         self._heals = 0 if step is not None else self._heals + 1
@@ -346,12 +362,6 @@ class FaultInstance:
             self._heal_first_ns = self._unregistered_ns = context.now_ns
             self._heal_done = None
         self.stage = Stage.HEALING
-
-    def _nobody_measures(self, context: StepContext) -> bool:
-        """Where the samples come with the workload, they end with it: what was healed cannot be seen to be gone."""
-        newest_ns = max((view.sampled_ns for view in context.observation.brokers), default=0)
-        lost = bool(context.observation.workload.lost)
-        return lost and context.now_ns > newest_ns + self._bounds.sample_age_ns
 
     def _leave_unhealed(self, context: StepContext, why: str) -> None:
         context.inconclusive("NotHealed", f"`{self.occurrence.fault.name}` {why}", self._name)
@@ -373,39 +383,32 @@ class FaultInstance:
 
     def _unverified(self, context: StepContext, detail: str, reason: str = "NotVerified") -> None:
         self._judged = True
+        if self.effective is None and self._reported is not None:
+            # Not measured: what the world says is all there is, so that the picture shows when it was tried.
+            self.effective = Bracket(self._reported.before_ns, max(self._reported.before_ns, self._reported.after_ns))
+            self._event(context, FaultStep.EFFECTIVE, *self.effective)
         self._event(context, FaultStep.UNVERIFIED, context.now_ns, context.now_ns, detail)
         context.inconclusive(
             reason, f"`{self.occurrence.id}` was not seen to take effect: {detail}", self._name, "verified"
         )
 
-    def _lose(self, context: StepContext, detail: str, since_ns: int) -> None:
+    def _lose(self, context: StepContext, detail: str, before_ns: int, after_ns: int) -> None:
         if self._lost:
             return
         self._lost = True
-        self._event(context, FaultStep.LOST, since_ns, context.now_ns, detail)
+        self._event(context, FaultStep.LOST, before_ns, after_ns, detail)
         context.inconclusive("FaultLost", f"`{self.occurrence.id}` was lost: {detail}", self._name)
 
     def _settle(self, context: StepContext) -> None:
         """An occurrence that took effect and was never judged was too short to be seen."""
-        if not self._judged and self.effective is not None:
-            self._unverified(context, "it ended before it could be verified")
+        if not self._judged and self._reported is not None:
+            missing = self._missing()
+            self._unverified(context, f"it ended before it could be verified{f': {missing}' if missing else ''}")
 
     @property
     def _name(self) -> str:
         return self.occurrence.fault.name
 
     def _event(self, context: StepContext, step: FaultStep, before_ns: int, after_ns: int, detail: str = "") -> None:
-        context.fault_event(
-            FaultEvent(
-                fault=self._name,
-                occurrence=self.occurrence.id.number,
-                step=step,
-                before_ns=before_ns,
-                after_ns=after_ns,
-                wall_ns=context.wall_ns(before_ns),
-                kind=self.occurrence.fault.kind,
-                groups=self.groups,
-                links=self.fault.pairs if self.fault is not None else (),
-                detail=detail,
-            )
-        )
+        happened = Bracket(before_ns, after_ns)
+        context.fault_event(fault_event(context, self.occurrence, self.fault, self.groups, step, happened, detail))

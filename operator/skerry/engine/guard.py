@@ -1,10 +1,12 @@
 """The guard: what a fault will do to the controller quorum and to the minimum ISR, before it is injected.
 
 A quorum holds while some broker is alive and can talk, both ways and on the Raft plane, to enough live brokers to make
-a majority with itself. A partition takes `acks: All` writes while some live member of its ISR inside that majority can
-replicate, both ways, to enough other live members. A slow network takes nobody away.
+a majority with itself. A partition takes `acks: All` writes while its leader can replicate, both ways, to enough other
+live members of its ISR. A slow network takes nobody away.
 
-The prediction is for a cluster that behaves; whether it did is what the run is for.
+The prediction is the worst of what can be, and assumes only that the cluster behaves: any live broker that reaches a
+majority may be the controller, and any live member of the ISR that this controller reaches may lead. Whether it behaved
+is what the run is for.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ class Prediction(msgspec.Struct, frozen=True):
     below_min_isr: tuple[int, ...]
     """Partitions that will not take `acks: All` writes."""
     isr: dict[int, int]
-    """Per partition the ISR that its best leader can keep."""
+    """Per partition the ISR that is left with the worst of the leaders and controllers that can be."""
 
     @property
     def sentence(self) -> str:
@@ -35,7 +37,8 @@ class Prediction(msgspec.Struct, frozen=True):
             else f"quorum is lost ({self.voters_connected} connected, {self.majority} needed)"
         )
         if not self.below_min_isr:
-            return f"{quorum}; every partition keeps its minimum ISR (smallest: {min(self.isr.values(), default=0)})"
+            smallest = min(self.isr.values(), default=0)
+            return f"{quorum}; every partition keeps its minimum ISR, whoever leads (smallest: {smallest})"
         return f"{quorum}; below minimum ISR: {_partitions(self.below_min_isr)}"
 
 
@@ -51,7 +54,7 @@ def predict(
     }
     quorums = [reached for reached in reach.values() if len(reached) >= majority]
     isr = {
-        partition: max((_isr_kept(effect, members, reached) for reached in quorums), default=0)
+        partition: min((_isr_kept(effect, members, reached) for reached in quorums), default=0)
         for partition, members in sorted(replicas.items())
     }
     return Prediction(
@@ -101,7 +104,7 @@ def refusals(predictions: Iterable[Prediction], allow: Sequence[Allowance]) -> l
 
 def _isr_kept(effect: Effect, members: Sequence[int], reached: frozenset[int]) -> int:
     candidates = [ordinal for ordinal in members if ordinal in reached and ordinal not in effect.down]
-    return max(
+    return min(
         (
             1 + sum(effect.talks(leader, peer, Plane.REPLICATION) for peer in candidates if peer != leader)
             for leader in candidates

@@ -15,8 +15,9 @@ import msgspec
 from skerry.engine import guard
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.cluster_view import ClusterView, PartitionView
+from skerry.engine.collisions import Span, collisions
 from skerry.engine.needs import needed_features
-from skerry.engine.targets import Unresolved, concrete, resolve
+from skerry.engine.targets import NothingToBreak, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
 from skerry.experiment.document import Experiment, Spec
 from skerry.faults.port import Feature, Groups, OccurrenceId, ResolvedFault
@@ -47,6 +48,9 @@ class PlannedOccurrence(msgspec.Struct, frozen=True):
     """The cluster meanwhile, other faults included."""
     refusals: tuple[str, ...]
     """What the guard will not do; empty: nothing."""
+    doubts: tuple[str, ...]
+    """What will be refused at its injection if roles stand as planned: it would break nothing, or another one holds the
+    same at that time."""
     takes: tuple[Taken, ...]
     """From whom it takes something; empty when nobody is found."""
 
@@ -78,7 +82,7 @@ class _Span(NamedTuple):
     fault: ResolvedFault | None
     """None: nobody was found."""
     problem: str
-    """Why nobody was found; empty: somebody was."""
+    """Why nobody was found, or nothing is left to break; empty: all is well."""
 
     @property
     def ends_ns(self) -> int:
@@ -97,7 +101,10 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
         ),
         key=lambda span: (span.starts_ns, span.occurrence.id),
     )
-    planned = [_planned(span, spans, spec, replicas) for span in spans]
+    collide = collisions(
+        Span(span.occurrence.id, span.starts_ns, span.ends_ns, span.fault) for span in spans if span.fault is not None
+    )
+    planned = [_planned(span, spans, spec, replicas, collide) for span in spans]
     needs = needed_features(spec)
     lacking = capabilities.all_lacking(spec.target, needs) if capabilities is not None else ()
     return Plan(
@@ -112,10 +119,15 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
 
 
 def _planned(
-    span: _Span, spans: Sequence[_Span], spec: Spec, replicas: Mapping[int, tuple[int, ...]]
+    span: _Span,
+    spans: Sequence[_Span],
+    spec: Spec,
+    replicas: Mapping[int, tuple[int, ...]],
+    collide: Mapping[OccurrenceId, str],
 ) -> PlannedOccurrence:
     predictions: tuple[guard.Prediction, ...] = ()
-    refusals = [span.problem] if span.problem else []
+    refusals = [span.problem] if span.problem and not span.groups else []
+    doubts = [span.problem] if span.problem and span.groups else []
     if span.fault is not None:
         # Those that begin later ask for themselves.
         active = [
@@ -126,6 +138,7 @@ def _planned(
         brokers, least = spec.cluster.brokers, spec.topic.min_in_sync_replicas
         predictions = guard.predict_all(active, span.fault, brokers, replicas, least)
         refusals = guard.refusals(predictions, spec.allow)
+        doubts += [collide[span.occurrence.id]] if span.occurrence.id in collide else []
     return PlannedOccurrence(
         span.occurrence.id,
         span.occurrence.fault.kind,
@@ -135,6 +148,7 @@ def _planned(
         span.groups,
         predictions,
         tuple(refusals),
+        tuple(doubts),
         _takes(span.fault),
     )
 
@@ -169,7 +183,10 @@ def _who(occurrence: Occurrence, cluster_view: ClusterView, spec: Spec) -> tuple
         groups = resolve(occurrence.fault, cluster_view, spec.cluster.brokers).groups
     except Unresolved as error:
         return (), None, f"nobody can be found for {error}"
-    return groups, concrete(occurrence.fault, groups), ""
+    try:
+        return groups, concrete(occurrence.fault, groups), ""
+    except NothingToBreak as error:
+        return groups, None, str(error)
 
 
 def _targets(occurrence: Occurrence) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skerry.engine.actions import StartProbe, StopProbe
-from skerry.engine.fault_instance import FaultInstance, Stage
+from skerry.engine.fault_instance import FaultInstance
+from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
 from skerry.experiment.document import Expectation, Spec
 from skerry.experiment.expectations import TopicCreateRefused, WritesAccepted, WritesRefused

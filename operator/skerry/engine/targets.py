@@ -16,6 +16,10 @@ class Unresolved(Exception):
     """A role that nobody has at the moment; the message says which."""
 
 
+class NothingToBreak(Unresolved):
+    """Roles are held, and the fault that they make would break nothing; the message says why."""
+
+
 class Resolution(msgspec.Struct, frozen=True):
     groups: Groups
     """Ordinals, group by group as `FaultBody.target_groups` lists them."""
@@ -47,7 +51,8 @@ def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution
         count = target.count_max
         found = free if count is None else free[:count]
         if len(found) < (count or 1):
-            raise Unresolved(f"{target}: {_nobody(target, having, taken, reason)}")
+            problem = NothingToBreak if having and set(having) <= taken else Unresolved
+            raise problem(f"{target}: {_nobody(target, having, taken, reason)}")
         chosen[group, place] = found
         taken.update(found)
         if target.role is not None:
@@ -60,8 +65,14 @@ def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution
 
 
 def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
-    """What a world is asked to do, once it is known who is meant."""
+    """What a world is asked to do, once the brokers are known.
+
+    Raises NothingToBreak: a link to itself, a group of one.
+    """
     made: ResolvedFault = FAULTS[fault.kind].concrete(fault.body, groups)
+    if made.empty:
+        who = _list(tuple(dict.fromkeys(ordinal for group in groups for ordinal in group)))
+        raise NothingToBreak(f"it comes down to {who} alone, and that leaves nothing to break")
     return made
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 from skerry.experiment.document import Experiment, Fault
 from skerry.experiment.expectations import Available, InSyncReplicas, PromqlExpectation, Unavailable
+from skerry.faults.port import ResolvedFault
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
 from skerry.schema.targets import Target
 from skerry.schema.vocabulary import Role
@@ -252,6 +254,53 @@ def bodies(experiment: Experiment) -> Found:
             yield ("spec", "faults", index, fault.kind, *path), sentence
 
 
+def nothing_held_twice(experiment: Experiment) -> Found:
+    """No two faults hold one broker, or one link on one plane, at once; as far as ordinals alone show it."""
+    known = [
+        (index, fault, made)
+        for index, fault in enumerate(experiment.spec.faults)
+        if (made := _by_ordinal(fault)) is not None
+    ]
+    for position, (index, fault, made) in enumerate(known):
+        for _, other, held in (*known[:position], *known[position + 1 :]):
+            shared = made.holds & held.holds
+            if shared and _begins_within(experiment, fault, other):
+                yield (
+                    ("spec", "faults", index, fault.kind),
+                    f"`{other.name}` holds {min(shared)} when `{fault.name}` begins, and what each takes and gives "
+                    "back could not be told apart; let one begin after the other has ended (`following`, `startAfter`)",
+                )
+                break
+
+
+def _by_ordinal(fault: Fault) -> ResolvedFault | None:
+    """What it comes to when it names brokers by their numbers only; None: it names roles."""
+    targets = fault.body.target_groups()
+    groups = tuple(tuple(target.ordinal for target in group if target.ordinal is not None) for group in targets)
+    if any(len(named) < len(group) for named, group in zip(groups, targets, strict=True)):
+        return None
+    made: ResolvedFault = FAULTS[fault.kind].concrete(fault.body, groups)
+    return made
+
+
+def _begins_within(experiment: Experiment, fault: Fault, other: Fault) -> bool:
+    """An occurrence of the one begins while one of the other lasts, if every fault takes effect at once."""
+    begins, ends = _starts_ns(experiment, fault), _starts_ns(experiment, other)
+    first = experiment.spec.faults.index(fault) < experiment.spec.faults.index(other)
+    return any(
+        start < begin < start + other.lasts_ns or (begin == start and not first and other.lasts_ns)
+        for begin in begins
+        for start in ends
+    )
+
+
+def _starts_ns(experiment: Experiment, fault: Fault) -> list[int]:
+    first_ns = earliest_start_ns(experiment, fault)
+    if fault.repeat is None:
+        return [first_ns]
+    return [first_ns + number * fault.repeat.every_ns for number in range(fault.repeat.count)]
+
+
 RULES: tuple[Callable[[Experiment], Found], ...] = (
     unique_names,
     words_of_other_targets,
@@ -265,6 +314,7 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
     placement,
     other_means_someone,
     bodies,
+    nothing_held_twice,
 )
 
 

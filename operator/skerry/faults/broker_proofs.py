@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from skerry.faults.proof import Before, Proof
-from skerry.faults.samples import BrokerView, ProcessState, Samples
+from skerry.faults.samples import BrokerView, Samples
 
 GONE = "the process is gone, or another one in its place"
 BACK = "registered again"
@@ -19,18 +19,30 @@ def each_broker(ordinals: Iterable[int], samples: Samples, said: str, missing_of
         missing = f"nothing is known of broker {ordinal}" if view is None else missing_of(view)
         if missing:
             return Proof(False, missing)
-    shown = ", ".join(str(ordinal) for ordinal in sorted(ordinals))
-    return Proof(True, f"broker {shown}: {said}")
+    return Proof(True, said_of(ordinals, said))
 
 
-def gone(view: BrokerView, since_ns: int, earlier: Before) -> str:
-    if view.process is ProcessState.GONE and view.process_sampled_ns >= since_ns:
-        return ""
-    old = earlier.brokers.get(view.ordinal)
-    # It may be back before anybody looked: another incarnation is as good as an absence.
-    if view.incarnation and old is not None and view.sampled_ns >= since_ns and view.incarnation != old.incarnation:
-        return ""
-    return f"the process of broker {view.ordinal} is not gone"
+def said_of(ordinals: Iterable[int], said: str) -> str:
+    """``said`` of all of these brokers."""
+    return f"broker {', '.join(str(ordinal) for ordinal in sorted(ordinals))}: {said}"
+
+
+def stopped_in_order(ordinals: Iterable[int], samples: Samples) -> str:
+    """Who registered as after a clean shutdown although it was to crash, as words; empty: nobody."""
+    for ordinal in ordinals:
+        view = samples.broker(ordinal)
+        if view is not None and view.registered_clean:
+            return f"broker {ordinal} registered as after a clean shutdown: it was not killed"
+    return ""
+
+
+def crashed(ordinals: Iterable[int], samples: Samples) -> str:
+    """Who registered as after a crash although it was to stop in order, as words; empty: nobody."""
+    for ordinal in ordinals:
+        view = samples.broker(ordinal)
+        if view is not None and view.registered_clean is False:
+            return f"broker {ordinal} registered as after a crash: it was not stopped in order"
+    return ""
 
 
 def registered(view: BrokerView, since_ns: int, earlier: Before) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from skerry.faults.port import Groups
+from collections.abc import Iterable
+
+from skerry.faults.port import Groups, Hold
+from skerry.schema.vocabulary import Plane
 
 
 def between(groups: Groups) -> tuple[tuple[int, int], ...]:
@@ -22,3 +25,8 @@ def between(groups: Groups) -> tuple[tuple[int, int], ...]:
 def ends(pairs: tuple[tuple[int, int], ...]) -> frozenset[int]:
     """Everybody who stands at an end of one."""
     return frozenset(ordinal for pair in pairs for ordinal in pair)
+
+
+def holds_of(pairs: tuple[tuple[int, int], ...], planes: Iterable[Plane]) -> frozenset[Hold]:
+    """What a fault of these pairs holds."""
+    return frozenset(f"the link {a} -> {b} on {plane}" for a, b in pairs for plane in planes)

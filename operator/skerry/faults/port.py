@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from skerry.faults.proof import Before, Proof
+from skerry.faults.readings import Reading
 from skerry.faults.samples import Samples
 from skerry.schema.base import JsonObject, Model, alias_of
 from skerry.schema.targets import Target
@@ -19,6 +20,8 @@ from skerry.schema.vocabulary import Plane
 EVERY_PLANE = ("Client", "Raft", "Replication", "Admin")
 Groups = tuple[tuple[int, ...], ...]
 """Broker ordinals, group by group as `FaultBody.target_groups` lists them."""
+Hold = str
+"""A broker, or an ordered pair on a plane, as a sentence names it."""
 Path = tuple[str | int, ...]
 """Where something stands in a document."""
 
@@ -113,6 +116,21 @@ class ResolvedFault(msgspec.Struct, frozen=True):
         """Ordered pairs (source, target) whose packets it touches; empty: it touches brokers, not links."""
         return ()
 
+    @property
+    def empty(self) -> bool:
+        """It would break nothing: a link to itself, a group of one."""
+        return not self.victims
+
+    @property
+    def shows_after_ns(self) -> int:
+        """How long it takes at least until it can be seen (an fsync that takes long must have taken long)."""
+        return 0
+
+    @property
+    def holds(self) -> frozenset[Hold]:
+        """What it holds while it lasts; no two faults may hold the same."""
+        return frozenset(f"broker {ordinal}" for ordinal in self.victims)
+
     @abstractmethod
     def effects(self) -> tuple[Effect, ...]:
         """The states that the cluster goes through: one, except for faults that take one broker after the other."""
@@ -177,12 +195,17 @@ class FaultType(Generic[B, R]):
     concrete: Callable[[B, Groups], R]
     """What a world is asked to do, once it is known who is meant."""
     needs: Callable[[B], Iterable[Feature]]
-    verify: Callable[[R, int, Samples, Before, tuple[ResolvedFault, ...], int], Proof]
-    """(fault, since_ns, samples, before, other active faults, elapsed_ns) -> is it in effect?"""
+    read: Callable[[R, Samples, Before, tuple[ResolvedFault, ...]], Iterable[Reading]]
+    """(fault, samples, before, other active faults) -> what they say of each thing that it must take or leave alone."""
+    proven: Callable[[R], str]
+    """What was seen, as words, when all of it is taken."""
     healed: Callable[[R, int, Samples, Before, frozenset[int]], Proof]
     """(fault, since_ns, samples, before, brokers that others excuse) -> is it gone?"""
-    disproof: Callable[[R, Samples], Proof | None] = lambda fault, samples: None
-    """The last word, when it is gone: what shows that it was not what was asked for; None: nothing to object."""
+    weigh: Callable[[R, Before, Mapping[str, Sequence[int]]], str] = lambda fault, before, measures: ""
+    """(fault, before, how strongly each thing was taken while it lasted) -> why that is not what was asked for."""
+    disproof: Callable[[R, Samples, int], str] = lambda fault, samples, gone_after_ns: ""
+    """(fault, samples, how long after the order it was in effect) -> the last word, when it is gone: what shows that it
+    was not what was asked for; empty: nothing."""
     absence: Callable[[B], Absence] = lambda body: Absence.NEVER
     ends_processes: bool = False
     """It may end its victims' processes, so that they come back under another incarnation."""

@@ -27,10 +27,16 @@ class Before(msgspec.Struct, frozen=True):
     """How things were before the fault, to compare with."""
 
     brokers: Mapping[int, BrokerView]
-    rtt_ns: Mapping[tuple[int, int, Plane], int]
+    rtt_ns: Mapping[Link, int]
+    """The last round trip of each kept connection."""
+    rtts_ns: Mapping[Link, tuple[int, ...]] = {}
+    """Many of them, from while no fault was in effect."""
+    at_ns: int = 0
+    """When the injection was asked for."""
 
 
-def before(samples: Samples) -> Before:
+def before(samples: Samples, rtts_ns: Mapping[Link, tuple[int, ...]] | None = None, at_ns: int = 0) -> Before:
+    """What is to be compared with."""
     return Before(
         {view.ordinal: view for view in samples.brokers},
         {
@@ -38,6 +44,8 @@ def before(samples: Samples) -> Before:
             for link in samples.links
             if link.kind is LinkKind.KEPT and link.rtt_ns >= 0
         },
+        rtts_ns or {},
+        at_ns,
     )
 
 

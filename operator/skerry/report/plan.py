@@ -31,6 +31,7 @@ def plan_lines(plan: Plan) -> list[str]:
         ]
         lines += [f"{'':17}  predicted: {prediction.sentence}" for prediction in _distinct(each.predictions)]
         lines += [f"{'':17}  REFUSED: {sentence}" for sentence in each.refusals]
+        lines += [f"{'':17}  REFUSED, if roles stand as planned: {sentence}" for sentence in each.doubts]
     lines += _taken_lines(plan.occurrences)
     if plan.lacking:
         lines += ["", *plan.lacking]

@@ -68,6 +68,16 @@ THE_RUN = (
         "choose another moment (`startAfter`, `following`), or `prepare` the placement",
     ),
     _reason(
+        "NothingToBreak",
+        "the roles that a fault names fell on one broker, so that there was no link, or nobody, left to break",
+        "`prepare` the placement so that they are different brokers, or name other roles",
+    ),
+    _reason(
+        "FaultsCollide",
+        "a fault was to begin while another one held the same broker or link: neither could have been told apart",
+        "let one begin after the other has ended (`following`, `startAfter`); `skerry plan` shows who holds what when",
+    ),
+    _reason(
         "RoleKeepsMoving",
         "the role went from broker to broker each time the fault was to hit it",
         "choose a longer `startAfter`, and look at why leadership moves",

@@ -97,6 +97,9 @@ class ToyWorld:
         self.actions: list[tuple[int, Action]] = []
         self.reports: list[tuple[int, ActionReport]] = []
         self.links_asked_ns = -1
+        self.opened: dict[tuple[int, int, Plane], tuple[int, bool]] = {}
+        """When a new connection was tried last, and whether it was opened."""
+        self.answered_ns: dict[tuple[int, int, Plane], int] = {}
         self.checked = False
         self.samples: list[tuple[BrokerView, ...]] = []
 
@@ -137,6 +140,7 @@ class ToyWorld:
             self.controller = action.controller if action.controller >= 0 else self.controller
         elif isinstance(action, CheckLinks):
             self.links_asked_ns = self.now_ns
+            list(self._links())  # each is tried now
         elif isinstance(action, Check) and Check not in self.silent:
             self.checked = True
         if not isinstance(action, self.silent):
@@ -258,10 +262,27 @@ class ToyWorld:
         for source, target in permutations(range(self.brokers), 2):
             for plane in (Plane.RAFT, Plane.REPLICATION):
                 dead = any(not self.nodes[o].alive or self.nodes[o].paused for o in (source, target))
-                ok = not dead and (source, target, plane) not in cut and (target, source, plane) not in cut
-                yield LinkView(source, target, plane, LinkKind.KEPT, self.now_ns, ok, rtt_ns=MS)
-                if self.links_asked_ns >= 0:
-                    yield LinkView(source, target, plane, LinkKind.NEW, self.links_asked_ns, ok)
+                hears = not dead and (target, source, plane) not in cut
+                ok = hears and (source, target, plane) not in cut
+                answered_ns = self.now_ns if ok else self.answered_ns.get((source, target, plane), 0)
+                self.answered_ns[source, target, plane] = answered_ns
+                silent_ns = self.now_ns - answered_ns
+                yield LinkView(
+                    source,
+                    target,
+                    plane,
+                    LinkKind.KEPT,
+                    self.now_ns,
+                    silent_ns < 300 * MS,
+                    silent_ns,
+                    rtt_ns=MS,
+                    received_one_way=int(hears or silent_ns < 300 * MS),
+                )
+                asked_ns, opened = self.opened.get((source, target, plane), (-1, False))
+                if asked_ns < self.links_asked_ns:
+                    asked_ns, opened = self.opened[source, target, plane] = self.links_asked_ns, ok
+                if asked_ns >= 0:
+                    yield LinkView(source, target, plane, LinkKind.NEW, asked_ns, opened)
 
     def _workload(self) -> WorkloadView:
         flowing = self.started and self.writes_flow

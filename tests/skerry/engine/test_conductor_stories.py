@@ -86,7 +86,9 @@ def test_the_heal_is_asked_for_when_the_duration_is_over_and_the_fault_would_hav
     world.run(conductor())
     inject_ns, inject = next((at, a) for at, a in world.actions if isinstance(a, Inject))
     heal_ns = next(at for at, a in world.actions if isinstance(a, Heal))
-    assert heal_ns - inject_ns == 4 * S
+    effective = next(event for event in world.fault_events if event.step is FaultStep.EFFECTIVE)
+    assert inject_ns <= effective.before_ns <= effective.after_ns <= inject_ns + 3 * S // 10
+    assert effective.after_ns + 4 * S <= heal_ns < effective.after_ns + 4 * S + S // 5
     assert inject.deadline_ns > heal_ns
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise, permutations
+
 import pytest
 
 from skerry.engine.capabilities import all_features
@@ -25,6 +27,13 @@ def cut(*groups, planes=(RAFT, DATA)):
     return Cut(tuple(links), planes, Connections.ALL, CutAction.DROP, groups)
 
 
+def chain(*ordinals):
+    """Only neighbours can talk."""
+    near = {(a, b) for a, b in pairwise(ordinals)}
+    links = sorted((a, b) for a, b in permutations(ordinals, 2) if not {(a, b), (b, a)} & near)
+    return Cut(tuple(links), (RAFT, DATA), Connections.ALL, CutAction.DROP)
+
+
 def kill(*ordinals):
     return Kill(ordinals, KillHow.PROCESS, 0)
 
@@ -44,10 +53,12 @@ THREE = {0: (0, 1, 2)}
         (3, [kill(0)], kill(1), THREE, False, 0),
         (3, [], cut((0,), (1, 2)), THREE, True, 2),
         (3, [], cut((0,), (1,), (2,)), THREE, False, 0),
-        # A and B cannot talk, C sees both: C makes a quorum with either, and leads both
-        (3, [], cut((0,), (1,)), THREE, True, 3),
-        # only the data plane: the quorum does not notice, the ISR does
-        (3, [], cut((0,), (1, 2), planes=(DATA,)), THREE, True, 2),
+        # A and B cannot talk, C sees both: C makes a quorum with either; at worst A or B leads, and has C
+        (3, [], cut((0,), (1,)), THREE, True, 2),
+        # only the data plane: the quorum does not notice; at worst the one that is cut off leads on, alone
+        (3, [], cut((0,), (1, 2), planes=(DATA,)), THREE, True, 1),
+        # a chain 0 - 1 - 2 - 3 - 4: with 1 as controller only 2 of the replicas 2, 3, 4 is reached
+        (5, [], chain(0, 1, 2, 3, 4), {0: (2, 3, 4)}, True, 1),
         (3, [], cut((0,), (1,), (2,), planes=(DATA,)), THREE, True, 1),
         # one way is as bad as both: requests need answers
         (3, [], Cut(((0, 1), (0, 2)), (RAFT, DATA), Connections.ALL, CutAction.DROP), THREE, True, 2),
@@ -94,8 +105,8 @@ def test_the_plan_as_it_is_read(experiment):
         "",
         "          1s - 5s  cut#0: partition PartitionLeader of partition 0 | Other",
         "                   brokers, if roles stand as planned: 0 | 1, 2",
-        "                   predicted: quorum holds (2 connected, 2 needed); every partition keeps its minimum ISR "
-        "(smallest: 2)",
+        "                   predicted: quorum holds (2 connected, 2 needed); every partition keeps its minimum ISR, "
+        "whoever leads (smallest: 2)",
         "",
         "taken from each broker and link, if roles stand as planned:",
         "                             0s                                    5s",
@@ -108,10 +119,15 @@ def test_the_plan_shows_two_faults_on_one_victim(experiment):
     """One ends while the other still holds: the second one's heal is not what the first one asked for."""
     twice = """  faults:
   - {name: a, startAfter: 1s, duration: 4s, pause: {target: {ordinal: 0}}}
-  - {name: b, startAfter: 3s, duration: 5s, pause: {target: {ordinal: 0}}}
+  - {name: b, startAfter: 3s, duration: 5s, pause: {target: {role: PartitionLeader, partition: 0}}}
   - {name: c, startAfter: 5s, duration: 1s, partition: {links: [{from: {ordinal: 1}, to: {ordinal: 2}}]}}
 """
-    lines = plan_lines(make_plan(experiment(twice), 7))
+    plan = make_plan(experiment(twice), 7)
+    assert [bool(each.doubts) for each in plan.occurrences] == [False, True, False]
+    assert plan.occurrences[1].doubts[0].startswith("`a` holds broker 0 at that time")
+    assert not any("holds" in refused for refused in plan.refusals)  # a role is known at the injection only
+    lines = plan_lines(plan)
+    assert "                   REFUSED, if roles stand as planned: `a` holds broker 0 at that time" in "\n".join(lines)
     assert lines[lines.index("taken from each broker and link, if roles stand as planned:") + 1 :] == [
         "                            0s                                    8s",
         "  broker 0                  ·····██████████!!!!!!!!!!███████████████  "

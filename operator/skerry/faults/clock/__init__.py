@@ -13,7 +13,8 @@ FAULT = FaultType(
     features=FEATURES,
     concrete=concrete,
     needs=needs,
-    verify=proof.verify,
+    read=proof.read,
+    proven=proof.proven,
     healed=proof.healed,
     rules=RULES,
 )

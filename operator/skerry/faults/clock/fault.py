@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.faults.clock.model import ClockFault
-from skerry.faults.port import Effect, Feature, Groups, ResolvedFault
+from skerry.faults.port import Effect, Feature, Groups, Hold, ResolvedFault
 
 JUMP = Feature("clock, jump")
 DRIFT = Feature("clock, driftPpm")
@@ -18,6 +18,10 @@ class ClockShift(ResolvedFault, frozen=True, tag="clock"):
     ordinals: tuple[int, ...]
     jump_ns: int = 0
     drift_ppm: int = 0
+
+    @property
+    def holds(self) -> frozenset[Hold]:
+        return frozenset(f"the clock of broker {ordinal}" for ordinal in self.ordinals)
 
     @property
     def victims(self) -> frozenset[int]:

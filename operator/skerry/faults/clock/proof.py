@@ -1,42 +1,54 @@
-"""How a wrong clock is measured: against the runner's, before and after."""
+"""How a wrong clock is measured: against the runner's, before and since."""
 
 from __future__ import annotations
 
-from skerry.faults.broker_proofs import answers, each_broker
+from collections.abc import Iterator
+
+from skerry.faults.broker_proofs import answers, each_broker, said_of
 from skerry.faults.clock.fault import ClockShift
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
+from skerry.faults.readings import NEVER_NS, Reading, of_broker, of_others
 from skerry.faults.samples import BrokerView, Samples
 
+MS = 1_000_000
+RESOLUTION_NS = 2 * MS
+"""A drift shows when it has come to this."""
 
-def verify(
-    fault: ClockShift,
-    since_ns: int,
-    samples: Samples,
-    earlier: Before,
-    others: tuple[ResolvedFault, ...] = (),
-    elapsed_ns: int = 0,
-) -> Proof:
-    """Is it off as asked?"""
-    return each_broker(
-        fault.ordinals,
-        samples,
-        "the clock is off as asked",
-        lambda view: _off(view, fault, since_ns, earlier, elapsed_ns),
+
+def read(
+    fault: ClockShift, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()
+) -> Iterator[Reading]:
+    """Each clock has moved by what was asked for: 80 to 125 % of it, and in its direction."""
+    for ordinal in fault.ordinals:
+        yield _off(fault, samples.broker(ordinal), ordinal, earlier)
+    yield from of_others(samples, fault.victims, others)
+
+
+def proven(fault: ClockShift) -> str:
+    """What was seen, when it is."""
+    return said_of(fault.ordinals, "the clock is off as asked")
+
+
+def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Before) -> Reading:
+    reading = of_broker(
+        view, ordinal, whole=f"the clock of broker {ordinal} was not measured", lazy=bool(fault.drift_ppm)
     )
+    old = earlier.brokers.get(ordinal)
+    if view is None or not view.reachable or view.clock_offset_ns is None or old is None:
+        return reading
+    if old.clock_offset_ns is None:
+        return reading
+    moved_ns = view.clock_offset_ns - old.clock_offset_ns
+    asked_ns = fault.jump_ns + max(0, view.sampled_ns - earlier.at_ns) * fault.drift_ppm // 1_000_000
+    if fault.drift_ppm and abs(asked_ns) < RESOLUTION_NS:
+        return reading
+    if 80 <= moved_ns * 100 // asked_ns <= 125:
+        return reading._replace(taken_ns=view.sampled_ns)
+    said = f"the clock of broker {ordinal} moved by {moved_ns // MS} ms, and {asked_ns // MS} ms were asked for"
+    return reading._replace(whole=said, well_ns=view.sampled_ns if moved_ns * 100 // asked_ns < 80 else NEVER_NS)
 
 
 def healed(fault: ClockShift, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
     """Does the broker answer?"""
     return each_broker(fault.ordinals, samples, "it answers", lambda view: answers(view, since_ns))
-
-
-def _off(view: BrokerView, fault: ClockShift, since_ns: int, earlier: Before, elapsed_ns: int) -> str:
-    old = earlier.brokers.get(view.ordinal)
-    if view.clock_offset_ns is None or view.sampled_ns < since_ns or old is None or old.clock_offset_ns is None:
-        return f"the clock of broker {view.ordinal} was not measured"
-    moved_ns = view.clock_offset_ns - old.clock_offset_ns
-    asked_ns = fault.jump_ns + elapsed_ns * fault.drift_ppm // 1_000_000
-    if asked_ns == 0 or moved_ns * 10 // asked_ns < 8:
-        return f"the clock of broker {view.ordinal} moved by {moved_ns // 10**6} ms only"
-    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.faults.disk.model import DiskFault
-from skerry.faults.port import Effect, Feature, Groups, ResolvedFault
+from skerry.faults.port import Effect, Feature, Groups, Hold, ResolvedFault
 
 TORN_WRITE = Feature("disk, tornWrite")
 LOSE_UNSYNCED = Feature("disk, loseUnsynced")
@@ -30,6 +30,15 @@ class Disk(ResolvedFault, frozen=True, tag="disk"):
     @property
     def power_cut(self) -> bool:
         return self.torn_write or self.lose_unsynced or self.bit_flip
+
+    @property
+    def shows_after_ns(self) -> int:
+        return self.slow_by_ns
+
+    @property
+    def holds(self) -> frozenset[Hold]:
+        what = "broker" if self.power_cut else "the disk of broker"
+        return frozenset(f"{what} {ordinal}" for ordinal in self.ordinals)
 
     @property
     def victims(self) -> frozenset[int]:

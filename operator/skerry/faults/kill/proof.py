@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from skerry.faults.broker_proofs import BACK, GONE, each_broker, gone, registered
+from collections.abc import Iterator
+
+from skerry.faults.broker_proofs import BACK, GONE, crashed, each_broker, registered, said_of, stopped_in_order
 from skerry.faults.kill.fault import Kill
 from skerry.faults.kill.model import KillHow
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
+from skerry.faults.readings import Reading, of_others, of_process
 from skerry.faults.samples import Samples
 
 
-def verify(
-    fault: Kill,
-    since_ns: int,
-    samples: Samples,
-    earlier: Before,
-    others: tuple[ResolvedFault, ...] = (),
-    elapsed_ns: int = 0,
-) -> Proof:
-    """Is the process gone?"""
-    return each_broker(fault.ordinals, samples, GONE, lambda view: gone(view, since_ns, earlier))
+def read(fault: Kill, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()) -> Iterator[Reading]:
+    """Its victims are gone, and stay so for as long as they are to be kept away."""
+    for ordinal in fault.ordinals:
+        yield of_process(samples.broker(ordinal), ordinal, earlier, lasts=fault.down_for_ns > 0)
+    yield from of_others(samples, fault.victims, others)
+
+
+def proven(fault: Kill) -> str:
+    """What was seen, when it is."""
+    return said_of(fault.ordinals, GONE)
 
 
 def healed(fault: Kill, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
@@ -27,12 +30,9 @@ def healed(fault: Kill, since_ns: int, samples: Samples, earlier: Before, excuse
     return each_broker(fault.ordinals, samples, BACK, lambda view: registered(view, since_ns, earlier))
 
 
-def disproof(fault: Kill, samples: Samples) -> Proof | None:
-    """A registration after a *clean* shutdown was no crash. None: nothing to object."""
-    if fault.how is not KillHow.PROCESS:
-        return None
-    for ordinal in fault.ordinals:
-        view = samples.broker(ordinal)
-        if view is not None and view.registered_clean:
-            return Proof(False, f"broker {ordinal} registered as after a clean shutdown: it was not killed")
-    return None
+def disproof(fault: Kill, samples: Samples, gone_after_ns: int) -> str:
+    """A registration after a *clean* shutdown was no crash; one after a crash, within the grace period, was no stop in
+    order. Empty: nothing to object."""
+    if fault.how is KillHow.PROCESS:
+        return stopped_in_order(fault.ordinals, samples)
+    return crashed(fault.ordinals, samples) if 0 <= gone_after_ns < fault.grace_ns else ""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from skerry.faults.network_partition.model import Connections, CutAction, PartitionFault
-from skerry.faults.pairs import between, ends
-from skerry.faults.port import Effect, Feature, Groups, ResolvedFault
+from skerry.faults.pairs import between, ends, holds_of
+from skerry.faults.port import Effect, Feature, Groups, Hold, ResolvedFault
 from skerry.schema.vocabulary import Plane
 
 PARTITION = Feature("partition")
@@ -43,6 +43,10 @@ class Cut(ResolvedFault, frozen=True, tag="partition"):
     @property
     def victims(self) -> frozenset[int]:
         return ends(self.links)
+
+    @property
+    def holds(self) -> frozenset[Hold]:
+        return holds_of(self.links, self.planes)
 
     def effects(self) -> tuple[Effect, ...]:
         return (Effect(cut=frozenset((a, b, plane) for a, b in self.links for plane in self.planes)),)

@@ -89,6 +89,9 @@ class PartitionFault(FaultBody):
         twice = sorted({ordinal for ordinal in ordinals if ordinals.count(ordinal) > 1})
         if twice:
             yield ("groups",), f"broker {twice[0]} stands on two sides"
+        for index, link in enumerate(self.links or ()):
+            if link.from_ == link.to and link.to.count_max == 1:
+                yield ("links", index), f"goes from {link.from_} to itself, which leaves nothing to cut"
 
 
 def _is(role: Role) -> str:

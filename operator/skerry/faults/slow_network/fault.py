@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from skerry.faults.pairs import between, ends
-from skerry.faults.port import Effect, Feature, Groups, ResolvedFault
+from skerry.faults.pairs import between, ends, holds_of
+from skerry.faults.port import Effect, Feature, Groups, Hold, ResolvedFault
 from skerry.faults.slow_network.model import SlowFault
 from skerry.schema.vocabulary import Plane
 
@@ -41,6 +41,10 @@ class Slow(ResolvedFault, frozen=True, tag="slow"):
     @property
     def victims(self) -> frozenset[int]:
         return ends(self.links)
+
+    @property
+    def holds(self) -> frozenset[Hold]:
+        return holds_of(self.links, self.planes)
 
     def effects(self) -> tuple[Effect, ...]:
         return (Effect(),)  # it takes nobody away

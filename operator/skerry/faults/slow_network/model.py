@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.faults.port import FaultBody
+from skerry.faults.port import FaultBody, Path
 from skerry.schema.base import Duration, JsonObject, Percent, format_duration
 from skerry.schema.cel import NO_TIME, PLANES_ONCE, rule
 from skerry.schema.targets import Target
@@ -44,6 +45,15 @@ class SlowFault(FaultBody):
         if len(set(self.planes)) != len(self.planes):
             raise ValueError("`planes` names one plane twice; name each once")
         return self
+
+    def problems(self) -> Iterator[tuple[Path, str]]:
+        """A link needs two brokers."""
+        if len(self.between) == 1 and len(self.between[0]) == 1 and self.between[0][0].count_max == 1:
+            yield (
+                ("between",),
+                f"one group of one broker ({self.between[0][0]}) leaves nothing to slow: a link needs two; name more "
+                "brokers, or another group",
+            )
 
     def target_groups(self) -> tuple[tuple[Target, ...], ...]:
         return self.between

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from skerry.faults.broker_proofs import BACK, GONE, each_broker, gone, registered
+from collections.abc import Iterator
+
+from skerry.faults.broker_proofs import BACK, GONE, each_broker, registered, said_of
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
+from skerry.faults.readings import Reading, of_others, of_process
 from skerry.faults.samples import BrokerView, Samples
 from skerry.faults.wipe.fault import Wipe
 
 
-def verify(
-    fault: Wipe,
-    since_ns: int,
-    samples: Samples,
-    earlier: Before,
-    others: tuple[ResolvedFault, ...] = (),
-    elapsed_ns: int = 0,
-) -> Proof:
-    """Is the process gone?"""
-    return each_broker(fault.ordinals, samples, GONE, lambda view: gone(view, since_ns, earlier))
+def read(fault: Wipe, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()) -> Iterator[Reading]:
+    """Its victims are gone, and stay so for as long as they are to be kept away."""
+    for ordinal in fault.ordinals:
+        yield of_process(samples.broker(ordinal), ordinal, earlier, lasts=fault.down_for_ns > 0)
+    yield from of_others(samples, fault.victims, others)
+
+
+def proven(fault: Wipe) -> str:
+    """What was seen, when it is."""
+    return said_of(fault.ordinals, GONE)
 
 
 def healed(fault: Wipe, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:

@@ -47,7 +47,8 @@ class NodeClock:
         self.wall_error_ns += by_ns
 
     def wall(self, true_ns: int) -> int:
-        return true_ns + self.wall_error_ns
+        """Both clocks drift alike: they are driven by one crystal."""
+        return self.local(true_ns) - self.offset_at_start_ns + self.wall_error_ns
 
     def wall_minus_monotonic(self, true_ns: int) -> int:
         """What the `WallClock` event tells a node."""

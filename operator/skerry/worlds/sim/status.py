@@ -24,10 +24,9 @@ class SimAnswer(NodeAnswer):
     def __init__(self, host: NodeHost, now_ns: int, topic: str, timing: str, wall_at_start_ns: int, links: Links):
         assert host.node is not None
         super().__init__(host.node.status(host.clock.local(now_ns)), topic, timing)
-        self.fsync_ns = host.last_sync_ns
-        # Against an undisturbed machine: so that a drift shows as well as a jump.
-        undisturbed_ns = wall_at_start_ns - host.clock.offset_at_start_ns
-        self.clock_offset_ns = host.clock.wall_minus_monotonic(now_ns) - undisturbed_ns
+        # One that is under way and has taken longer than the last one says more.
+        self.fsync_ns = max(host.last_sync_ns, host.fsync_under_way_ns)
+        self.clock_offset_ns = host.clock.wall(now_ns) - (wall_at_start_ns + now_ns)
         self._links = links
 
     @property

@@ -1,0 +1,120 @@
+"""What is known of one occurrence from samples: in effect or not, since when, until when, as strongly as asked, gone.
+
+It puts a fault's own proof (`skerry.faults`), which reads samples, and the judge of intervals together.
+"""
+
+from __future__ import annotations
+
+from skerry.engine.interval import Bracket, IntervalJudge, Lost
+from skerry.engine.observation import Observation, ProcessState
+from skerry.faults.port import ResolvedFault
+from skerry.faults.proof import Before, Link, Proof, before
+from skerry.faults.registry import fault_type
+
+NS = 1_000_000_000
+HEAL_SHOWS_NS = 2 * NS
+"""Within what a heal that did something shows."""
+Active = tuple[ResolvedFault, ...]
+"""The other faults that are in effect."""
+
+
+class OccurrenceProof:
+    """It follows one attempt to inject one fault."""
+
+    def __init__(
+        self,
+        fault: ResolvedFault,
+        observation: Observation,
+        others: Active,
+        rtts_ns: dict[Link, tuple[int, ...]],
+        asked_ns: int,
+        lasts_ns: int,
+    ) -> None:
+        """``rtts_ns`` are round trips from while nothing was broken; ``asked_ns`` is when the injection is asked for,
+        which is now."""
+        self._fault = fault
+        self._kind = fault_type(fault)
+        self._asked_ns = asked_ns
+        self._earlier: Before = before(observation, rtts_ns, asked_ns)
+        self._judge = IntervalJudge(asked_ns, lasts_ns > 0 and not fault.gradual, fault.gradual)
+        self._judge.look(self._kind.read(fault, observation, self._earlier, others))
+        self._back_ns = -1
+
+    def look(self, observation: Observation, others: Active, heal_asked_ns: int | None) -> None:
+        """Take the samples of this step."""
+        self._judge.feed(self._kind.read(self._fault, observation, self._earlier, others), heal_asked_ns)
+
+    # --- in effect ----------------------------------------------------------------------------------------
+
+    @property
+    def began(self) -> Bracket | None:
+        return self._judge.began
+
+    @property
+    def lost(self) -> Lost | None:
+        return self._judge.lost
+
+    @property
+    def stray(self) -> str:
+        """Who was hit who had to be left alone, as words; empty: nobody."""
+        return self._judge.stray()
+
+    @property
+    def proven(self) -> str:
+        """What was seen, as words, when nothing is missing."""
+        return str(self._kind.proven(self._fault))
+
+    def missing(self, reported_ns: int | None) -> str:
+        """Why it is not, or not as asked, in effect, as words; empty: it is. ``reported_ns`` is when the world says
+        that the injection was complete; None: it does not say so."""
+        if missing := self._judge.missing():
+            return missing
+        return "" if reported_ns is None or self._fault.gradual else self._judge.late(reported_ns)
+
+    def doubt(self, observation: Observation, verified: bool, heal_asked_ns: int | None) -> str:
+        """When it is gone: why all that was seen does not show what was asked for, as words; empty: it does. A fault
+        that was lost, or never was to last, has no ``heal_asked_ns``."""
+        gone_after_ns = -1 if self.began is None else self.began.after_ns - self._asked_ns
+        disproof = str(self._kind.disproof(self._fault, observation, gone_after_ns))
+        if disproof or not verified:
+            return disproof
+        weak = str(self._kind.weigh(self._fault, self._earlier, self._judge.measures()))
+        return weak or ("" if heal_asked_ns is None else self._judge.unseen(heal_asked_ns))
+
+    # --- gone ---------------------------------------------------------------------------------------------
+
+    def healed(self, observation: Observation, done_ns: int, others: Active) -> Proof:
+        """Is it gone, as measured after its heal was done?"""
+        self._note_return(observation, done_ns)
+        excused = frozenset(ordinal for other in others for ordinal in other.victims)
+        excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
+        return self._kind.healed(self._fault, done_ns, observation, self._earlier, excused)
+
+    def oldest_sample_ns(self, observation: Observation) -> int:
+        """Up to when the samples speak of the victims: one that they show unregistered may have registered since, and
+        the early edge of a heal must not lie after what followed from it (a whole ISR, say)."""
+        victims = self._fault.victims
+        return min((view.sampled_ns for view in observation.brokers if view.ordinal in victims), default=0)
+
+    def by_deadline(self, now_ns: int, done_ns: int, deadline_ns: int) -> str:
+        """Why its heal did nothing, as words, now that it is measured to be gone; empty: it did something. A victim is
+        back when its process runs again, which is before it has registered."""
+        back_ns = self._back_ns if self._back_ns >= 0 else now_ns
+        if not back_ns >= deadline_ns > done_ns + HEAL_SHOWS_NS:
+            return ""
+        return (
+            f"was reported as healed at {done_ns / NS:.2f} s, which changed nothing: it ended by itself at its "
+            f"deadline, {deadline_ns / NS:.2f} s"
+        )
+
+    def _note_return(self, observation: Observation, done_ns: int) -> None:
+        views = [view for view in observation.brokers if view.ordinal in self._fault.victims]
+        run = all(view.process is ProcessState.RUNNING or view.reachable for view in views)
+        if self._back_ns < 0 and not self._fault.pairs and run:
+            self._back_ns = max(done_ns, min((view.process_sampled_ns for view in views), default=0))
+
+
+def nobody_measures(observation: Observation, now_ns: int, age_ns: int) -> bool:
+    """Where the samples come with the workload, they end with it: what was healed cannot be seen to be gone."""
+    newest_ns = max((view.sampled_ns for view in observation.brokers), default=0)
+    return bool(observation.workload.lost) and now_ns > newest_ns + age_ns
