@@ -1,4 +1,4 @@
-"""Can this broker reach its peers? Measured on every plane, for whoever has to prove that a fault bit.
+"""Can this broker reach its peers? Measured on every plane, as proof that a fault bites.
 
 Kept: one connection per peer and plane stays open and is pinged every 100 ms. It shows what a cut does to connections
 that existed before it. New: on request, a new connection to every peer, with one ping, at most 300 ms. Received: the
@@ -74,7 +74,7 @@ class PeerChecks:
 
     def accept(self, hello: Hello, connection: FrameConnection) -> Session | str:
         """The gate for pings and probes, on all planes. A stranger's pings are answered too: this says what the
-        network does, not who belongs to whom."""
+        network does, not who belongs where."""
         count = self._received.get((hello.broker_id, hello.plane)) if hello.purpose is Purpose.PINGS else None
         return _Answering(connection, count)
 

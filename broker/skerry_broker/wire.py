@@ -79,7 +79,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     cluster_id: str | None = None
     """None: unformatted, or a client."""
     broker_id: int = -1
-    """-1: a client."""
+    """The peer's id; -1: it is a client."""
     directory_id: str = ""
     incarnation: str = ""
     connection: int = 0

@@ -255,7 +255,7 @@ class Client:
             self._leader_changed(now, op.partition)
 
     def _learn_from(self, now: int, op: Op, error: ErrorCode, response: ErrorResponse | None) -> bool:
-        """Take over whom the answer names; True when that is news: somebody else is to be asked."""
+        """Take over the leader that the answer names; True when that is news: somebody else is to be asked."""
         named = NO_BROKER if response is None else response.leader
         if op.route is Route.CONTROLLER:
             if error is ErrorCode.NOT_CONTROLLER and named not in (NO_BROKER, op.broker):

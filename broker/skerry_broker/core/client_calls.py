@@ -30,7 +30,7 @@ class ClientConfig(msgspec.Struct, frozen=True):
     request_timeout_ms: int = 1000
     """Per attempt; a long poll adds its wait."""
     delivery_timeout_ms: int = 30_000
-    """From submission until the operation is given up."""
+    """How long after its submission an operation is given up."""
     retry_backoff_ms: int = 50
     retry_backoff_max_ms: int = 200
     metadata_timeout_ms: int = 250

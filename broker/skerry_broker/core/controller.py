@@ -13,8 +13,8 @@ committed only when the old one surely has stopped, by one of three proofs:
   its last lease is over, and it gets no other before it has applied the entry.
 
 A new controller does not know what its predecessor granted. So it counts every unfenced broker as heard and granted
-at its election (whoever answered a heartbeat had a majority later than that heartbeat, and so before our election), and
-renews no lease until the broker has applied everything up to our own first entry.
+at its election (a controller that answered a heartbeat had a majority later than that heartbeat, and so before our
+election), and renews no lease until the broker has applied everything up to our own first entry.
 
 A leader that lives but cannot do its work (its followers do not reach it; its disk does not answer) is replaced in the
 same two steps, and only by somebody who can do better.

@@ -213,7 +213,7 @@ class ControllerHost:
             self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
 
     def answer_transfers(self, now: int) -> None:
-        """At the end of a step: tell whoever waits that the seat has moved, or that it did not in time."""
+        """At the end of a step: tell those who wait that the leadership has moved, or that it did not in time."""
         waiting = []
         for request_id, broker_id, deadline in self.transfers:
             if self.known == broker_id:

@@ -26,8 +26,9 @@ LATE_NS = 300 * _MS
 """A fetch unanswered so long after its wait is taken for lost and sent anew; doubled for the first that were late."""
 _LATES_MAX = 4
 _DOUBLINGS_MAX = 2
-"""Of the time allowed: 1.2 s. Nothing but an answer tells a follower that its link is whole again, so this is also how
-long it may sleep through the end of a cut (5 s were seen, with four doublings); less is asked for nevertheless."""
+"""How often the time allowed is doubled: up to 1.2 s. Nothing but an answer tells a follower that its link is whole
+again, so this is also how long it may sleep through the end of a cut (5 s were seen, with four doublings); less is
+asked for nevertheless."""
 _ASKED_KEPT = 4
 _BYTES_MIN = 1 << 16
 _FETCHES_PER_REGISTRATION_BITS = 32

@@ -60,9 +60,9 @@ class Leadership:
         """(round, when sent) of the rounds that no majority has echoed, oldest first."""
         self.progress: dict[Voter, Progress] = {}
         self._observers: dict[int, tuple[Voter, int]] = {}
-        """By broker id: the replica that asked to join, and when it last did. Never a voter."""
+        """The replicas that asked to join, by broker id: each, and when it last did. Never a voter."""
         self._peers: list[Progress] = []
-        """Whom to send to, in a fixed order: `progress` without voters whose disk was replaced."""
+        """The replicas to send to, in a fixed order: `progress` without voters whose disk was replaced."""
         self.ready = False
         self._transferee: Voter | None = None
         self._transfer_deadline = 0

@@ -117,7 +117,7 @@ class Node:
         self.next_deadline = now
         """When ``Tick`` is due, in ns; settled by every step."""
         self.commit_index = self._raft.commit_index
-        """Of the metadata log; everything up to it is applied."""
+        """The commit index of the metadata log; everything up to it is applied."""
         ports = ReplicaPorts(
             out=self._out,
             lease=lambda at: self._session.lease_valid(at),

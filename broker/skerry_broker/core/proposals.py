@@ -117,7 +117,7 @@ class Proposals:
             )
 
     def step_down(self) -> None:
-        """Whoever waits learns that the outcome is unknown: the next controller may still commit the entries. A leader
+        """Those who wait learn that the outcome is unknown: the next controller may still commit the entries. A leader
         that waits for an ISR change asks the next controller; if the change was committed, it is told so there."""
         for request_id in list(self._deadlines_ns):
             self.reply(

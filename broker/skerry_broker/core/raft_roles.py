@@ -177,7 +177,7 @@ class RaftRoles:
             self._election_at = now + 2 * self._state.heartbeat_ns
 
     def _enter_term(self, now: int, term: int, vote: Voter | None = None) -> None:
-        """A higher term exists: follow in it, whoever will lead."""
+        """A higher term exists: follow in it, before it is known who will lead."""
         self._state.save_hard_state(term, vote)
         self._following = None
         self._vote_owed = None

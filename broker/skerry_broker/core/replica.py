@@ -93,7 +93,7 @@ class PartitionReplica:
         self.following = None
 
     def lease_lost(self, now: int) -> None:
-        """Whoever waits is told so; the leadership itself ends only by metadata."""
+        """Those who wait are told so; the leadership itself ends only by metadata."""
         if self.leading is not None:
             self.leading.end(ErrorCode.LEASE_EXPIRED, "this broker has lost the controller", NO_BROKER, -1)
 

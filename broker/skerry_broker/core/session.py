@@ -34,7 +34,7 @@ class ReplicaReport(NamedTuple):
     unreachable_leaders: tuple[tuple[TopicPartition, int, int], ...] = ()
     """(partition, leader epoch, milliseconds since the leader last answered a fetch)"""
     log_ends: tuple[tuple[TopicPartition, int, int], ...] = ()
-    """(partition, last epoch, durable end) of every replica here whose partition has no leader"""
+    """(partition, last epoch, durable end) of every replica here whose partition has no leader."""
     log_offline: bool = False
     disk_waiting_ns: int = 0
     """The age of the oldest write that is not durable; 0 when there is none."""

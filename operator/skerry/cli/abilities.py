@@ -35,7 +35,7 @@ class Ability(NamedTuple):
 
 
 def abilities(experiment: Experiment) -> list[Ability]:
-    """Of every world, in the order of the documentation. No cluster is asked."""
+    """What every world can do of it, in the order of the documentation. No cluster is asked."""
     return [ability(experiment, world) for world in WorldName]
 
 

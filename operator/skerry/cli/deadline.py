@@ -1,6 +1,6 @@
 """Judging in a process of its own, which a deadline really ends.
 
-A recording may have been written by anybody, and a check may have a bug: whoever asked gets an answer all the same.
+A recording may have been written by anybody, and a check may have a bug: the user gets an answer all the same.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from skerry.report.plan import plan_lines
 from skerry.report.terminal import print_report
 
 DEFAULT_SEED = 1
-"""Of a plan whose document names none; a run then draws one."""
+"""The seed of a plan whose document names none; a run then draws one."""
 REFUSED = 3
 
 

@@ -18,11 +18,11 @@ from skerry.worlds.kubernetes.api import CONFIG_MAPS, Kube, KubeError
 from skerry.worlds.kubernetes.names import Artefact, is_ours, labels, owner_reference, report_name
 
 BYTES_MAX = 900 * 1024
-"""Of all files, compressed. A ConfigMap holds 1 MiB."""
+"""Most bytes of all files, compressed. A ConfigMap holds 1 MiB."""
 JSON, JUNIT, HTML = "report.json", "junit.xml", "report.html"
 NOTE = "note"
 FAULTS_KEPT = 16
-"""Of a report that has to be shortened."""
+"""How many faults a report keeps that has to be shortened."""
 
 
 class Packed(NamedTuple):

@@ -16,7 +16,7 @@ from skerry.observe.links import Links
 from skerry.observe.skew import ClockSkew
 
 STALL_NS = 200_000_000
-"""Whoever did not run for so long measured nothing meanwhile."""
+"""A recorder that did not run for so long measured nothing meanwhile."""
 PAUSE_MIN_NS = 10_000_000
 """Between an answer and the next ask for the same thing."""
 RUNNER = -1
@@ -284,7 +284,7 @@ class Observer:
         self._record(MetricSample(ordinal, at_ns, name, labels, value))
 
     def _measure_own_lag(self, now_ns: int) -> None:
-        """A runner that did not run measured nothing meanwhile; whoever judges must know."""
+        """A runner that did not run measured nothing meanwhile; judgements must know."""
         every_ns = self._cadence.own_lag_ns
         if now_ns - self._lag_seen_ns > STALL_NS + every_ns:
             self.stalled(Stall(RUNNER, self._lag_seen_ns, now_ns))

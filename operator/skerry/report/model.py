@@ -59,7 +59,7 @@ ACCOUNTING = "accounting"
 
 
 class Tally(NamedTuple):
-    """Of the properties that are always checked: each counts once, by the worst that was found."""
+    """Counts the properties that are always checked: each counts once, by the worst that was found."""
 
     held: int
     broken: int
@@ -75,7 +75,7 @@ class Tally(NamedTuple):
 
 
 def tally(findings: Sequence[Finding]) -> Tally:
-    """Of the safety findings, which may say several things of one property."""
+    """Count the properties: safety findings may say several things of one."""
     verdicts: dict[str, list[Verdict]] = {}
     for finding in findings:
         if finding.kind is FindingKind.SAFETY:

@@ -1,6 +1,6 @@
 """One run as it is recorded: carries out what the conductor asks of workload, observer and checker, and writes it down.
 
-Faults are not its business: whoever holds it injects them.
+Faults are not its business: its owner injects them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Run:
         return True
 
     def report(self, report: ActionReport) -> None:
-        """What whoever injects the faults has to say."""
+        """What the injector of the faults has to say."""
         self._reports.append(report)
 
     def note(self, text: str, broker: int = -1) -> None:

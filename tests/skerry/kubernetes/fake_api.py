@@ -74,7 +74,7 @@ class FakeApi:
         self.denied: set[tuple[str, str]] = set()
         """(verb, resource), as in `("patch", "pods/ephemeralcontainers")`: refused, and access reviews say so."""
         self.account_denied: set[tuple[str, str]] = set()
-        """The same for whoever a SubjectAccessReview asks about."""
+        """The same for the account that a SubjectAccessReview asks about."""
         self.unknown: set[str] = set()
         """Plurals that this server has no such resource for (no CRD)."""
         self.pods_serve: dict[tuple[str, int], Callable[[str], tuple[int, bytes]]] = {}

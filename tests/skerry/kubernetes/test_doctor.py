@@ -152,7 +152,7 @@ def unread_and_not_served(api: FakeApi) -> None:
         (
             lambda api: api.denied.add(("patch", "pods/ephemeralcontainers")),
             "injector",
-            State.UNKNOWN,  # the operator may, whoever asks may not
+            State.UNKNOWN,  # the operator may, the user who asks may not
             "was not tried",
         ),
         (

@@ -1,4 +1,4 @@
-"""From the expectations of a document to findings."""
+"""Judges the expectations of a document: one finding for each."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def namespace_check(namespace: JsonObject) -> Check:
 
 
 def security_check(namespace: JsonObject) -> Check:
-    """Of the injector's two programs, the one that resets connections needs NET_ADMIN."""
+    """Checks NET_ADMIN: of the injector's two programs, the one that resets connections needs it."""
     level = enforced_level(namespace)
     if level in SECURITY_LEVELS[1:]:
         return Check(

@@ -65,7 +65,7 @@ CUT_PLANES = (Plane.RAFT, Plane.REPLICATION)
 
 class Asked(NamedTuple):
     version: str
-    """Of this skerry."""
+    """The version of this skerry."""
     suffix: str
     """Makes the names of the probe's objects unique."""
     stateful_set: str = "broker"

@@ -22,7 +22,7 @@ QUERY_LABEL = "query"
 QUERY_TIMEOUT_S = 5.0
 SERIES_MAX = 200
 BODY_BYTES_MAX = 4 << 20
-"""Of an answer; what is longer comes from no Prometheus that was asked for one instant."""
+"""Most bytes of an answer; what is longer comes from no Prometheus that was asked for one instant."""
 CREDENTIALS = re.compile(r"//[^/@]*@")
 TOPIC_PLACE = re.compile(r"\$topic\b")
 

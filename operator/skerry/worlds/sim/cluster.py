@@ -157,7 +157,7 @@ class Cluster:
         self.hosts[broker_id].disk.wipe(self._new_directory_id())
 
     def terminate(self, broker_id: int) -> None:
-        """SIGTERM."""
+        """Ask the process to stop, as SIGTERM does."""
         self.note("terminate", broker_id)
         self.hosts[broker_id].request_shutdown()
 

@@ -79,7 +79,7 @@ class NodeHost:
     ) -> None:
         self.broker_id = config.broker_id
         self.voter = Voter(config.broker_id, disk.directory_id)
-        """Of the last start; the disk may have been replaced since."""
+        """The voter as of the last start; the disk may have been replaced since."""
         self.config = config
         self.clock = clock
         self.disk = disk

@@ -1,4 +1,4 @@
-"""What the driver of a node needs of the node, of whoever watches it, and of the clients that call it."""
+"""What the driver of a node needs of the node, of its watcher, and of the clients that call it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Machine(Protocol):
 
     @property
     def commit_index(self) -> int:
-        """Of the metadata log; asked after every step, so it had better be an attribute."""
+        """The commit index of the metadata log; asked after every step, so it had better be an attribute."""
         ...
 
     def status(self, now: int, /) -> NodeStatus: ...

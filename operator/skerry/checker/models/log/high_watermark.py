@@ -27,7 +27,7 @@ NAME = "high-watermark-monotonic"
 _Told = tuple[int, int, int, Fetch | StatusSample]
 """(completed_ns, invoked_ns, high watermark, record): somebody was told it. Plain tuples: there are millions."""
 _Readings = dict[int, list[_Told]]
-"""By leader epoch."""
+"""What was told, by leader epoch."""
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:

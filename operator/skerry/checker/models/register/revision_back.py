@@ -1,4 +1,4 @@
-"""The store's revision never goes back: whoever asks later, whichever key and member, sees no older store.
+"""The store's revision never goes back: a later question, whatever key and member, meets no older store.
 
 An operation that began after another had been answered stands behind it, and two puts never share a revision. Together
 with the other properties this is strict serializability of the whole store, not only of each key. A failure is that

@@ -128,8 +128,8 @@ class AnswerRules:
         self, host: NodeHost, partition: TopicPartition, response: FetchResponse | ListOffsetsResponse
     ) -> None:
         """A tail read, or a question for the end. It is linearizable: what was acknowledged before lies below the end
-        that it tells. (Whoever answers here is the only leader, so all acknowledgements came before this answer; and
-        those of earlier epochs came before its request.)"""
+        that it tells. (The broker that answers here is the only leader, so all acknowledgements came before this
+        answer; and those of earlier epochs came before its request.)"""
         state = self._shown(host, partition, response)
         if state is not None and response.high_watermark < state.acknowledged_end:
             self._truth.violate(
