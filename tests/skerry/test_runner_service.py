@@ -17,10 +17,11 @@ from skerry.history.records import Footer, Note
 from skerry.report.model import RunReport
 from skerry.runner import service as service_module
 from skerry.runner.messages import Answer, Begin, Events, View
-from skerry.runner.service import Service, topic_mark
+from skerry.runner.service import Service
 from skerry.runner.throttling import ThrottlingWatch
 from skerry.schema.verdict import Verdict
-from skerry.targets.skerry.system import SkerrySystem
+from skerry.targets.skerry import system as system_module
+from skerry.targets.skerry.system import SkerrySystem, topic_mark
 
 TOKEN = "a-token-of-sixteen"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
@@ -37,7 +38,7 @@ spec:
   topic: {name: orders-skx-1, partitions: 1, replicationFactor: 1, minInSyncReplicas: 1}
   faults: [{name: crash, kill: {target: {ordinal: 0}, how: Process}}]
 """
-BEGIN = Begin("uid-1", DOCUMENT, 7, {0: NOBODY}, {0: NOBODY}, 0, "test", 0)
+BEGIN = Begin("uid-1", DOCUMENT, 7, {0: {"Client": NOBODY, "Admin": NOBODY}}, 0, "test", 0)
 
 
 class Pod:
@@ -251,7 +252,7 @@ async def test_a_run_removes_what_others_left_and_at_its_end_only_what_is_its_ow
 ) -> None:
     """When a run is over the next may begin at once, and its topic must not be taken for a leftover."""
     cluster = Cluster([OWN, PROBED, OF_ANOTHER, OF_SOMEBODY])
-    monkeypatch.setattr(service_module, "SkerrySystem", cluster.target)
+    monkeypatch.setattr(system_module, "SkerrySystem", cluster.target)
     cluster.open.set()
     await pod.post("/begin", msgspec.structs.replace(BEGIN, document=DOCUMENT.replace("orders-skx-1", OWN)))
     await cluster.left.wait()

@@ -27,10 +27,8 @@ class Begin(msgspec.Struct, frozen=True):
     document: str
     """YAML; goes into the header of the history."""
     seed: int
-    clients: dict[int, str]
-    """Ordinal -> host:port of the client plane."""
-    admins: dict[int, str]
-    """Ordinal -> host:port of the admin plane."""
+    addresses: dict[int, dict[str, str]]
+    """Ordinal -> plane -> host:port, of every plane on which the run reaches a node."""
     clock_error_ns: int
     skerry_version: str
     retain_ns: int

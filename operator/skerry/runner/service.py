@@ -8,12 +8,10 @@ is a document and the addresses of the brokers. When the run is over it writes t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
-import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,14 +25,10 @@ from skerry.report.files import write_report
 from skerry.report.model import make_report, replay_of
 from skerry.runner.clock import RunClock
 from skerry.runner.messages import BODY_BYTES_MAX, HISTORY_FILE, KEPT_MAX, REPORT_FILES, Answer, Begin, Events, View
-from skerry.runner.replicas import fetch_dumps
 from skerry.runner.run import Run
 from skerry.runner.sampling import UnseenProcess
 from skerry.runner.throttling import ThrottlingWatch
-from skerry.schema.vocabulary import Plane
-from skerry.targets.skerry.planes import ADMIN
-from skerry.targets.skerry.system import SkerrySystem
-from skerry.workload.operations import ClientSpec
+from skerry.targets.port import System
 
 log = logging.getLogger("skerry.runner")
 
@@ -43,9 +37,6 @@ THROTTLING_EVERY_S = 0.5
 RUNNER = -1
 """In the place of a broker's ordinal."""
 NS = 1_000_000_000
-OWN_TOPIC_MARK = re.compile(r"-skx-[0-9a-f]{8}$")
-"""At the end of the name of every topic that a run makes for itself. Targets are leased: any other such topic is a
-leftover when a run begins. When it ends, the next may have begun already."""
 
 _begin_decoder = msgspec.json.Decoder(Begin)
 _events_decoder = msgspec.json.Decoder(Events)
@@ -61,11 +52,10 @@ class Service:
         self._token = token
         self._begin: Begin | None = None
         self._run: Run | None = None
-        self._target: SkerrySystem | None = None
+        self._system: System | None = None
         self._seen: set[int] = set()
         self._reports: deque[ActionReport] = deque(maxlen=KEPT_MAX)
         self._stalls: deque[Stall] = deque(maxlen=KEPT_MAX)
-        self._own_mark = ""
         self._failure = ""
         self._finished = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -165,19 +155,15 @@ class Service:
             brokers=experiment.spec.cluster.brokers,
             clock_error_ns=begin.clock_error_ns,
         )
-        addresses = {
-            ordinal: {Plane.CLIENT: begin.clients[ordinal], ADMIN: admin} for ordinal, admin in begin.admins.items()
-        }
-        self._target = SkerrySystem(addresses, experiment.spec.topic.name)
-        processes = {ordinal: UnseenProcess() for ordinal in begin.admins}
+        self._system = experiment.target.connect(begin.addresses, experiment)
+        processes = {ordinal: UnseenProcess() for ordinal in begin.addresses}
         self._begin = begin
-        self._run = Run(experiment, header, self._directory, self._target, processes, clock, self._dumps)
+        self._run = Run(experiment, header, self._directory, self._system, processes, clock, self._dumps)
         self._run.recorder.append(PhaseEvent("Starting", 0))
         await self._run.sampling.start()
         self._tasks.append(asyncio.create_task(self._keep_up(self._run)))
         self._tasks.append(asyncio.create_task(self._watch_throttling(self._run)))
-        self._own_mark = topic_mark(experiment.spec.topic.name)
-        self._tasks.append(asyncio.create_task(self._remove_topics(lambda mark: mark != self._own_mark)))
+        self._tasks.append(asyncio.create_task(self._system.remove_leftovers(own=False)))
 
     def perform(self, events: Events) -> str:
         """What is wrong with them; empty: all were begun."""
@@ -254,9 +240,9 @@ class Service:
 
     async def _dumps(self, ends: Mapping[int, int]) -> Sequence[ReplicaDump]:
         assert self._run is not None
-        assert self._target is not None
+        assert self._system is not None
         directory = self._directory / "replicas"
-        return await fetch_dumps(self._run.experiment, self._target, self._run.observer, ends, directory)
+        return await self._system.fetch_dumps(self._run.experiment, self._run.observer.brokers, ends, directory)
 
     async def _finish(self, finish: Finish, run: Run) -> None:
         assert self._begin is not None
@@ -269,7 +255,8 @@ class Service:
         except Exception as failure:
             log.exception("the report could not be written")
             self._failure = f"the report could not be written: {type(failure).__name__}: {failure}"
-        self._tasks.append(asyncio.create_task(self._remove_topics(lambda mark: mark == self._own_mark)))
+        assert self._system is not None
+        self._tasks.append(asyncio.create_task(self._system.remove_leftovers(own=True)))
         await asyncio.sleep(self._begin.retain_ns / NS)
         self.over.set()
 
@@ -280,21 +267,6 @@ class Service:
         history = run.history()
         report = make_report(run.experiment, history, finish.findings, replay, reason)
         write_report(self._directory, report, history, run.experiment)
-
-    async def _remove_topics(self, which: Callable[[str], bool]) -> None:
-        """Delete the topics of runs with such a mark. What cannot be deleted is left for the next run."""
-        assert self._target is not None
-        with contextlib.suppress(OSError, TimeoutError):
-            async with self._target.client(ClientSpec("topics")) as client:
-                for topic in await client.topics():
-                    if (mark := topic_mark(topic)) and which(mark):
-                        await client.delete_topic(topic)
-
-
-def topic_mark(topic: str) -> str:
-    """The run that made this topic for itself; empty: it is somebody's, and never touched."""
-    found = OWN_TOPIC_MARK.search(topic)
-    return found.group() if found else ""
 
 
 def _json(body: object, status: int = 200) -> web.Response:

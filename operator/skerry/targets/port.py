@@ -121,12 +121,29 @@ class Client(Protocol):
     async def close(self) -> None: ...
 
 
+Seen = Callable[[], Sequence["BrokerView"]]
+"""The latest views of all nodes."""
+
+
 class System(Protocol):
     """A running cluster, as clients and the sampler reach it."""
 
     def client(self, spec: ClientSpec) -> Client: ...
 
     def admin(self) -> Admin: ...
+
+    async def fetch_dumps(
+        self, experiment: Experiment, seen: Seen, ends: Mapping[int, int], directory: Path
+    ) -> Sequence[ReplicaDump]:
+        """What the disks of the running nodes hold, as far as they give it away; files go to ``directory``.
+
+        ``ends``: where the final read found the end of each unit. Raises OSError when a file cannot be written."""
+        ...
+
+    async def remove_leftovers(self, *, own: bool) -> None:
+        """Remove what runs have made for themselves in the cluster: ``own``, of this run; else, of all others. What
+        cannot be removed is left for the next run."""
+        ...
 
 
 class NodePlace(NamedTuple):
@@ -154,7 +171,9 @@ class Launch(Protocol):
         """The program and its arguments. SIGTERM stops it in order."""
         ...
 
-    def dumps(self, experiment: Experiment, directories: Mapping[int, Path], ends: Any) -> list[ReplicaDump]:
+    def dumps(
+        self, experiment: Experiment, directories: Mapping[int, Path], ends: Mapping[int, int]
+    ) -> list[ReplicaDump]:
         """What the stopped nodes left: ordinal -> data directory. Empty where it cannot be read."""
         ...
 

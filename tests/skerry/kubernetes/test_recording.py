@@ -72,8 +72,12 @@ async def test_it_makes_the_job_and_tells_the_pod_what_to_record(api: FakeApi, p
     [begin] = pod.began
     assert begin.run == "uid-of-demo"
     assert begin.document == DOCUMENT
-    assert begin.admins == {0: "broker-0.broker:9095", 1: "broker-1.broker:9095", 2: "broker-2.broker:9095"}
-    assert begin.clients[2] == "broker-2.broker:9092"
+    assert {ordinal: each["Admin"] for ordinal, each in begin.addresses.items()} == {
+        0: "broker-0.broker:9095",
+        1: "broker-1.broker:9095",
+        2: "broker-2.broker:9095",
+    }
+    assert begin.addresses[2]["Client"] == "broker-2.broker:9092"
     job = api.find("jobs", WORKLOAD)
     assert job["spec"]["activeDeadlineSeconds"] == 120 + 2 * 900
     assert recording.view.run == "uid-of-demo"
@@ -248,7 +252,7 @@ async def test_an_answer_that_is_none_is_silence_and_no_dead_task(pod: ScriptedP
 async def test_another_pod_at_the_same_address_is_not_ours(pod: ScriptedPod, make: Make) -> None:
     recording = make()
     await recording.start()
-    pod.began[0] = type(pod.began[0])("uid-of-another", DOCUMENT, 7, {}, {}, 0, "test", 0)
+    pod.began[0] = type(pod.began[0])("uid-of-another", DOCUMENT, 7, {}, 0, "test", 0)
     await until(lambda: recording.lost)
     assert recording.lost == "the workload pod was replaced, and its recording with it"
 

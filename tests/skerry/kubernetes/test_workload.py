@@ -154,7 +154,7 @@ def test_a_pod_that_is_being_deleted_has_ended() -> None:
 
 # --- the conversation -----------------------------------------------------------------------------------------
 
-BEGIN = Begin("uid-of-demo", "kind: ChaosExperiment", 7, {0: "a:1"}, {0: "a:2"}, 0, "test", 0)
+BEGIN = Begin("uid-of-demo", "kind: ChaosExperiment", 7, {0: {"Client": "a:1", "Admin": "a:2"}}, 0, "test", 0)
 
 
 @pytest.fixture

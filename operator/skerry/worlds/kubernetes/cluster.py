@@ -18,6 +18,7 @@ RESTART_HOLD_FILE = f"{RESTART_HOLD_PATH}/hold"
 HOLD_CONTAINER = "hold"
 """The init container that keeps a broker down until the second that the hold ConfigMap names."""
 ADMIN_PORT = "admin"
+ADMIN_PLANE = "Admin"
 PORT_NAMES = {Plane.CLIENT: "client", Plane.RAFT: "raft", Plane.REPLICATION: "replication"}
 
 
@@ -68,6 +69,10 @@ class BrokerSet(msgspec.Struct, frozen=True):
 
     def admin_address(self, ordinal: int) -> str:
         return self._address(ordinal, self.admin_port)
+
+    def addresses(self, ordinal: int) -> dict[str, str]:
+        """Plane -> host:port, of every plane on which a run reaches the broker."""
+        return {Plane.CLIENT: self.client_address(ordinal), ADMIN_PLANE: self.admin_address(ordinal)}
 
     def _address(self, ordinal: int, port: int) -> str:
         return f"{self.pod_name(ordinal)}.{self.service}:{port}"

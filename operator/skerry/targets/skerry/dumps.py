@@ -12,23 +12,22 @@ from pathlib import Path
 
 from skerry.experiment.document import Experiment
 from skerry.history.records import ReplicaDump
-from skerry.observe.observer import Observer
+from skerry.targets.port import Seen
 from skerry.targets.skerry.admin import AdminClient
 from skerry.targets.skerry.disk import dump_replica, partition_directory
-from skerry.targets.skerry.system import SkerrySystem
 
 CAUGHT_UP_TIMEOUT_S = 10.0
 POLL_S = 0.1
 
 
 async def fetch_dumps(
-    experiment: Experiment, target: SkerrySystem, observer: Observer, ends: Mapping[int, int], directory: Path
+    experiment: Experiment, client: AdminClient, seen: Seen, ends: Mapping[int, int], directory: Path
 ) -> list[ReplicaDump]:
     """Every replica that a broker holds. One that cannot be fetched whole is a dump with an ``error``."""
     topic = experiment.spec.topic
-    await _caught_up(observer, topic.name, ends)
+    await _caught_up(seen, topic.name, ends)
     dumps: list[ReplicaDump] = []
-    async with target.admin() as admin:
+    async with client as admin:
         for partition in range(topic.partitions):
             for ordinal in range(experiment.spec.cluster.brokers):
                 end = ends.get(partition, -1)
@@ -38,12 +37,12 @@ async def fetch_dumps(
     return dumps
 
 
-async def _caught_up(observer: Observer, topic: str, ends: Mapping[int, int]) -> None:
+async def _caught_up(seen: Seen, topic: str, ends: Mapping[int, int]) -> None:
     """Wait until every replica has what was read, but not for ever: what is missing then is evidence."""
     for _ in range(int(CAUGHT_UP_TIMEOUT_S / POLL_S)):
         behind = any(
             status.topic == topic and 0 <= status.log_end_offset < ends.get(status.partition, 0)
-            for view in observer.brokers()
+            for view in seen()
             for status in view.partitions
         )
         if not behind:
