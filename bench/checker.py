@@ -32,7 +32,7 @@ from skerry.history.records import (
 )
 
 LINEAR_GOAL = 600_000
-CHECK_GOAL = 100_000
+CHECK_GOAL = 150_000
 PRODUCERS = 4
 PARTITIONS = 3
 DOCUMENT = """apiVersion: skerry.dev/v1alpha1

@@ -195,8 +195,14 @@ def shift_by(seconds):
         at = pick(rng, records, Produce, acked)
         moved = {name: getattr(records[at], name) + seconds * 1000 * MS for name in ("invoked_ns", "completed_ns")}
         change(records, at, **moved)
+        records.sort(key=recorded_ns)  # an operation is written down when it ends
 
     return shift
+
+
+def recorded_ns(record):
+    """Dumps and the footer have no end of their own: they stay behind everything else, as the header in front of it."""
+    return -(1 << 62) if isinstance(record, Header) else getattr(record, "completed_ns", 1 << 62)
 
 
 DAMAGE = {

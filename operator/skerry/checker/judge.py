@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skerry.checker.common.clock import REASON as CLOCK_WENT_BACK
-from skerry.checker.common.clock import clock_trouble
 from skerry.checker.expectations.evaluate import evaluate
 from skerry.checker.findings import undecided
 from skerry.checker.model import Model
@@ -14,6 +13,7 @@ from skerry.checker.models.log import MODEL as LOG_MODEL
 from skerry.checker.property import Property, run_property
 from skerry.experiment import DocumentError, Experiment, Finding, FindingKind, Verdict, load_document, worst
 from skerry.history import History
+from skerry.history.collector import collector_paused
 
 
 def check(
@@ -26,6 +26,7 @@ def check(
     return [*(record.finding for record in history.findings), *judge(history, experiment, properties=properties)]
 
 
+@collector_paused()
 def judge(
     history: History, experiment: Experiment | None = None, *, properties: Sequence[Property] | None = None
 ) -> list[Finding]:
@@ -43,7 +44,7 @@ def judge(
     model, problem = model_of(history)
     if model is None:
         return findings + ([problem] if problem is not None else [])
-    trouble = clock_trouble(history)
+    trouble = history.clock_trouble
     evidence, guarantees = model.prepare(history, experiment)
     for rule in model.properties if properties is None else properties:
         if trouble and rule.timed:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Protocol
 
 import msgspec
 
+from skerry.history.collector import collector_paused
 from skerry.history.errors import HistoryError
 from skerry.history.records import HistoryRecord
 from skerry.history.run import History
@@ -27,6 +29,7 @@ LINE_BYTES_MAX = 64 << 20
 RECORDS_MAX = 50_000_000
 """That the batches of one file may hold together: an array of so many numbers is 400 MB."""
 
+_count = attrgetter("count")
 _BEGIN = b'{"type":"'
 _NOT_A_RECORD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -70,6 +73,7 @@ def encode_history(records: Iterable[HistoryRecord]) -> Iterator[bytes]:
         yield _encoder.encode(record) + b"\n"
 
 
+@collector_paused()
 def read_history(chunks: Iterable[bytes]) -> History:
     """Read a history from pieces of any size.
 
@@ -101,8 +105,8 @@ def read_history(chunks: Iterable[bytes]) -> History:
 
 
 def _refuse_too_many(history: History) -> None:
-    left = RECORDS_MAX - sum(produce.count for produce in history.produces)
-    left -= sum(batch.count for dump in history.dumps for batch in dump.batches)
+    left = RECORDS_MAX - sum(map(_count, history.produces))
+    left -= sum(sum(map(_count, dump.batches)) for dump in history.dumps)
     if left < 0:
         raise HistoryError(0, f"its batches hold more than {RECORDS_MAX:,} records, more than can be judged")
 

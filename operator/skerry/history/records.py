@@ -4,6 +4,9 @@ All ``*_ns`` are nanoseconds of the recording process's one clock, from the star
 unique in the whole run: ``process << 40 | n`` for the n-th record of a process. A produced batch holds consecutive
 values, so (first_value, count) says all of them.
 
+Records hold nothing but numbers, text and tuples of them, so no cycle can run through one: the garbage collector leaves
+them alone (``gc=False``), which there are millions of.
+
 A recording may have been written by anybody, so every number has bounds, which hold while it is read; see also
 ``codec`` for how much one file may ask of a reader.
 """
@@ -43,7 +46,7 @@ class Outcome(StrEnum):
     """May have happened, may still happen; ``completed_ns`` is then only when the client gave up."""
 
 
-class Header(msgspec.Struct, frozen=True, tag="header"):
+class Header(msgspec.Struct, frozen=True, tag="header", gc=False):
     """The first line: what was run, where, and what is therefore owed."""
 
     version: Number
@@ -128,7 +131,7 @@ class Fetch(msgspec.Struct, frozen=True, tag="fetch", omit_defaults=True, gc=Fal
         return not self.values and self.base_offset >= self.high_watermark >= 0
 
 
-class TopicCreate(msgspec.Struct, frozen=True, tag="topic", omit_defaults=True):
+class TopicCreate(msgspec.Struct, frozen=True, tag="topic", omit_defaults=True, gc=False):
     process: Number
     topic: str
     invoked_ns: TimeNs
@@ -180,7 +183,7 @@ class RegisterOperation(msgspec.Struct, frozen=True, tag="register", omit_defaul
         return self.action is RegisterAction.PUT and self.outcome is Outcome.OK
 
 
-class DumpedBatch(msgspec.Struct, frozen=True, array_like=True):
+class DumpedBatch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     base_offset: Number
     leader_epoch: Number
     first_value: Value
@@ -188,7 +191,7 @@ class DumpedBatch(msgspec.Struct, frozen=True, array_like=True):
     checksum: Number
 
 
-class ReplicaDump(msgspec.Struct, frozen=True, tag="replica", omit_defaults=True):
+class ReplicaDump(msgspec.Struct, frozen=True, tag="replica", omit_defaults=True, gc=False):
     """One replica's log after the run, read from its segment files by a reader of our own.
 
     ``high_watermark`` is what the cluster reported at the end (replicas must agree below it).
@@ -218,7 +221,7 @@ class FaultStep(StrEnum):
     """Its own end came, or its injector died, before it was healed."""
 
 
-class FaultEvent(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True):
+class FaultEvent(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True, gc=False):
     """A step in the life of one occurrence of a fault; [before_ns, after_ns] brackets the action."""
 
     fault: str
@@ -235,13 +238,13 @@ class FaultEvent(msgspec.Struct, frozen=True, tag="fault", omit_defaults=True):
     detail: str = ""
 
 
-class PhaseEvent(msgspec.Struct, frozen=True, tag="phase", omit_defaults=True):
+class PhaseEvent(msgspec.Struct, frozen=True, tag="phase", omit_defaults=True, gc=False):
     phase: str
     at_ns: TimeNs
     detail: str = ""
 
 
-class BrokerSample(msgspec.Struct, frozen=True, array_like=True):
+class BrokerSample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One partition as one broker reported it."""
 
     topic: str
@@ -256,7 +259,7 @@ class BrokerSample(msgspec.Struct, frozen=True, array_like=True):
     role: str
 
 
-class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True):
+class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True, gc=False):
     """One broker's own status, asked at ``before_ns`` and received at ``after_ns``."""
 
     broker: Node
@@ -279,7 +282,7 @@ class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True
     """The most; both 0: it was not measured."""
 
 
-class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=True):
+class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=True, gc=False):
     """A committed leader epoch, from the brokers' applied metadata, recorded once (wall clock of the controller)."""
 
     topic: str
@@ -291,7 +294,7 @@ class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=Tr
     reason: str = ""
 
 
-class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True):
+class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True, gc=False):
     """What ``source`` reports of its connections to ``target`` on one plane: kept open, or newly opened on request."""
 
     source: Node
@@ -307,7 +310,7 @@ class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True):
     detail: str = ""
 
 
-class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True):
+class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True, gc=False):
     broker: Node
     """Which broker was scraped; -1: the operator itself."""
     at_ns: TimeNs
@@ -316,7 +319,7 @@ class MetricSample(msgspec.Struct, frozen=True, tag="metric", omit_defaults=True
     value: Annotated[float, Meta(ge=-1e200, le=1e200)]
 
 
-class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True):
+class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True, gc=False):
     """A broker's process ended, and nobody of ours had ended it. ``code``: its exit code; the negative number of the
     signal that ended it."""
 
@@ -328,7 +331,7 @@ class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True):
     """The last lines of its log."""
 
 
-class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True):
+class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True, gc=False):
     """A process did not run from ``from_ns`` to ``to_ns``: the runner (-1), the proxies (-2) or a broker."""
 
     process: Node
@@ -336,7 +339,7 @@ class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True):
     to_ns: TimeNs
 
 
-class WorkloadPace(msgspec.Struct, frozen=True, tag="pace", omit_defaults=True):
+class WorkloadPace(msgspec.Struct, frozen=True, tag="pace", omit_defaults=True, gc=False):
     """How often the workload means to write: what happens between two writes it cannot see, and blames on nobody.
 
     Recorded when it starts, and once more when it stops if it had to give writes up.
@@ -350,7 +353,7 @@ class WorkloadPace(msgspec.Struct, frozen=True, tag="pace", omit_defaults=True):
     """Intended operations that were never sent, because too many before them were still unanswered."""
 
 
-class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True):
+class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True, gc=False):
     """Something worth telling the reader of the report; no rule reads it."""
 
     at_ns: TimeNs
@@ -358,7 +361,7 @@ class Note(msgspec.Struct, frozen=True, tag="note", omit_defaults=True):
     broker: Node = -1
 
 
-class FindingSeen(msgspec.Struct, frozen=True, tag="finding"):
+class FindingSeen(msgspec.Struct, frozen=True, tag="finding", gc=False):
     """A finding that was made while the run went on, by somebody who saw what no later reader of this file can see: the
     conductor (the cluster did not recover), the simulator (an invariant broke). It stands whenever the file is judged.
     """
@@ -367,7 +370,7 @@ class FindingSeen(msgspec.Struct, frozen=True, tag="finding"):
     finding: Finding
 
 
-class Footer(msgspec.Struct, frozen=True, tag="footer"):
+class Footer(msgspec.Struct, frozen=True, tag="footer", gc=False):
     """The last line: the run ended in order. Without it the history is cut short, and never a Pass."""
 
     ended_ns: TimeNs

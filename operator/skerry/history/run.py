@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from skerry.history.clock import clock_trouble
 from skerry.history.errors import HistoryError
 from skerry.history.records import (
     HISTORY_VERSION,
@@ -107,6 +109,12 @@ class History:
     @property
     def clock_error_ns(self) -> int:
         return self.header.clock_error_ns if self.header else 0
+
+    @cached_property
+    def clock_trouble(self) -> str:
+        """What shows that the recorder's clock went back, so that nothing can be judged in time; empty: nothing."""
+        writes, reads = ("write", self.produces), ("read", self.fetches)
+        return clock_trouble([writes, reads, ("creation", self.topics), ("operation", self.registers)])
 
     def index_of(self, *records: HistoryRecord) -> tuple[int, ...]:
         """Where these very objects stand in ``records``."""

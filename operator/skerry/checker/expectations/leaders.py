@@ -93,7 +93,7 @@ def _stamped_ns(history: History, election: ElectionSeen, controllers_said: list
 
 
 def skew_of_controller(controllers_said: list[StatusSample], at_ns: int) -> tuple[int, int]:
-    """How far the wall clock of whoever was controller was ahead of the recorder's, by its last answer before."""
+    """How far the controller's wall clock was ahead of the recorder's, by its last answer before that moment."""
     last = next((status for status in reversed(controllers_said) if status.before_ns <= at_ns), None)
     return (last.clock_low_ns, last.clock_high_ns) if last is not None else (0, 0)
 

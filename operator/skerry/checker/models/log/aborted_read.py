@@ -7,21 +7,24 @@ that keeps the first has written it twice in effect. (Timed out is unknown, not 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from skerry.checker.findings import broken, held, offsets_text, plural
 from skerry.checker.models.log.content import is_definite_failure
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
+from skerry.history.records import Outcome
 from skerry.schema.verdict import Finding
 
 NAME = "aborted-read"
+_outcome = attrgetter("outcome")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     failures, good = 0, True
     for content in evidence.contents:
-        failures += sum(1 for operation in content.operations.produces if is_definite_failure(operation))
+        failures += list(map(_outcome, content.operations.produces)).count(Outcome.FAILED)
         aborted = [s for s in content.strangers if s.writer is not None and is_definite_failure(s.writer)]
         if not aborted:
             continue

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from operator import add, attrgetter, gt
 
 from skerry.history.records import Produce
+
+_first_value = attrgetter("first_value")
+_count = attrgetter("count")
 
 
 class Attempts:
@@ -13,17 +17,16 @@ class Attempts:
 
     def __init__(self, produces: Iterable[Produce]) -> None:
         self._operations = sorted(produces, key=_first_value)
-        self._firsts = [operation.first_value for operation in self._operations]
+        self._firsts = list(map(_first_value, self._operations))
 
     @property
     def repeated(self) -> Produce | None:
         """A write whose values another one has too; None: each value was sent once, as it must be."""
-        after = None
-        for operation in self._operations:
-            if after is not None and operation.first_value < after:
-                return operation
-            after = operation.first_value + operation.count
-        return None
+        afters = map(add, self._firsts, map(_count, self._operations))
+        overlaps = map(gt, afters, self._firsts[1:])
+        return next(
+            (operation for overlap, operation in zip(overlaps, self._operations[1:], strict=False) if overlap), None
+        )
 
     def find(self, value: int) -> Produce | None:
         position = bisect_right(self._firsts, value) - 1
@@ -32,7 +35,3 @@ class Attempts:
             if value < operation.first_value + operation.count:
                 return operation
         return None
-
-
-def _first_value(operation: Produce) -> int:
-    return operation.first_value

@@ -8,7 +8,6 @@ is Inconclusive.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
@@ -26,24 +25,22 @@ _outcome = attrgetter("outcome")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: list[Outcome] = []
     acknowledged = 0
     gaps = []
     for key, operations in evidence.history.partitions.items():
-        outcomes.update(map(_outcome, operations.produces))
+        outcomes += map(_outcome, operations.produces)
         acknowledged += len(operations.acked) + len(operations.unplaced)
         gap = longest_gap(operations)
         if gap is not None:
             gaps.append((gap.length_ns, gap.from_ns, key))
     if not acknowledged:
-        message = (
-            f"none of {plural(outcomes.total(), 'write')} was acknowledged; a run that wrote nothing proves nothing"
-        )
+        message = f"none of {plural(len(outcomes), 'write')} was acknowledged; a run that wrote nothing proves nothing"
         yield undecided(NAME, "NothingAcknowledged", message)
         return
     text = (
-        f"{acknowledged:,} writes acknowledged, {outcomes[Outcome.FAILED]:,} failed, "
-        f"{outcomes[Outcome.UNKNOWN]:,} unknown"
+        f"{acknowledged:,} writes acknowledged, {outcomes.count(Outcome.FAILED):,} failed, "
+        f"{outcomes.count(Outcome.UNKNOWN):,} unknown"
     )
     if gaps:
         gap_ns, at_ns, key = max(gaps)
@@ -53,11 +50,13 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
 
 def _latency(evidence: Evidence) -> str:
     """Open loop: from the moment a write was due, so that a slow answer cannot hide the ones behind it."""
-    latencies = sorted(
+    latencies = [
         op.completed_ns - (op.intended_ns if op.intended_ns >= 0 else op.invoked_ns)
-        for op in evidence.history.produces
-        if op.acknowledged and op.directed_to < 0
-    )
+        for operations in evidence.history.partitions.values()
+        for op in (*operations.acked, *operations.unplaced)
+        if op.directed_to < 0
+    ]
+    latencies.sort()
     if not latencies:
         return ""
     p50, p99 = latencies[len(latencies) // 2], latencies[len(latencies) * 99 // 100]
@@ -66,7 +65,7 @@ def _latency(evidence: Evidence) -> str:
 
 def longest_gap(operations: PartitionOperations) -> Gap | None:
     """The longest wait between two acknowledgements; None: there was no acknowledgement at all."""
-    waits = Waits(operation for operation in operations.produces if operation.directed_to < 0)
+    waits = Waits([operation for operation in operations.produces if operation.directed_to < 0])
     return waits.longest(waits.acks_ns[0], waits.acks_ns[-1]) if waits.acks_ns else None
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from operator import add, attrgetter
 from typing import NamedTuple
 
 from skerry.checker.models.log.attempts import Attempts
@@ -26,6 +27,7 @@ from skerry.history.records import Fetch, Outcome, Produce, ReplicaDump
 
 HOLE = -(1 << 63)
 """An offset that nobody said anything about."""
+_base_offset, _count, _first_value = map(attrgetter, ("base_offset", "count", "first_value"))
 _CHUNK = 1024
 _SLACK_OFFSETS = 1_000_000
 CONFLICTS_EXPLAINED_MAX = 100
@@ -143,6 +145,20 @@ class Content:
         return Attempts(self.operations.produces)
 
     @cached_property
+    def by_offset(self) -> list[Produce]:
+        """``committed``, in the order of the log."""
+        return sorted(self.committed, key=_base_offset)
+
+    @cached_property
+    def repeated(self) -> Produce | None:
+        """A write whose values another one has too; None: each value was sent once, as it must be."""
+        produces = self.operations.produces
+        firsts = set(map(_first_value, produces))
+        if len(firsts) == len(produces) == sum(map(_count, produces)):  # of single records: nothing to look for
+            return None
+        return self.attempts.repeated
+
+    @cached_property
     def strangers(self) -> list[Stranger]:
         """Every record of the log that is not where an acks=All acknowledgement put it, by offset."""
         settled = self.settled
@@ -183,10 +199,9 @@ class Content:
 
     def _span(self) -> None:
         """Choose ``start`` and ``end``. A broken broker may acknowledge offset 10**15: no memory for that."""
-        start, end = 1 << 63, 0
-        for ack in self.committed:
-            first, after = ack.base_offset, ack.base_offset + ack.count
-            start, end = first if first < start else start, after if after > end else end
+        firsts = list(map(_base_offset, self.committed))
+        start = min(firsts, default=1 << 63)
+        end = max(map(add, firsts, map(_count, self.committed)), default=0)
         for first, after in self._other_pieces():
             start, end = first if first < start else start, after if after > end else end
         self.start, self.end = min(start, end), end
@@ -276,6 +291,8 @@ class Content:
 
     def _place_dump(self, dump: ReplicaDump) -> None:
         column, start = self.final, self.start
+        if self._is_there_already(dump):
+            return
         for batch in dump.batches:
             index = batch.base_offset - start
             count = min(batch.count, dump.high_watermark - batch.base_offset)
@@ -296,6 +313,19 @@ class Content:
                     explain = len(self.final_conflicts) < CONFLICTS_EXPLAINED_MAX
                     earlier = self._source_in_final(start + position, column[position], dump) if explain else dump
                     self.final_conflicts.append(Conflict(start + position, earlier, column[position], dump, value))
+
+    def _is_there_already(self, dump: ReplicaDump) -> bool:
+        """It is a log of single records, up to the high watermark, and says exactly what is known: the usual case where
+        there are many of them."""
+        batches = dump.batches
+        if not batches or batches[-1].base_offset >= dump.high_watermark or set(map(_count, batches)) != {1}:
+            return False
+        index = batches[0].base_offset - self.start
+        if index < 0 or list(map(_base_offset, batches)) != list(
+            range(batches[0].base_offset, batches[0].base_offset + len(batches))
+        ):
+            return False
+        return self.final[index : index + len(batches)] == array("q", map(_first_value, batches))
 
     def _source_in_final(self, offset: int, value: int, otherwise: Source) -> Source:
         """Who put this value into ``final``: the final read, or a dump."""

@@ -6,26 +6,26 @@ they carry the epoch of the answer, not of the record).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from operator import attrgetter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from operator import attrgetter, le
 
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.models.log.content import Content
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
 from skerry.checker.property import Property
-from skerry.history.records import Produce
+from skerry.history.records import DumpedBatch, Produce
 from skerry.schema.verdict import Finding
 
 NAME = "epochs-non-decreasing"
-_by_offset = attrgetter("base_offset")
+_epoch = attrgetter("leader_epoch")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     steps, good = 0, True
     for content in evidence.contents:
-        acks = [ack for ack in content.committed if ack.leader_epoch >= 0 and not ack.duplicate]
-        acks.sort(key=_by_offset)
+        acks = [ack for ack in content.by_offset if ack.leader_epoch >= 0 and not ack.duplicate]
         steps += len(acks) + sum(len(dump.batches) for dump in content.dumps)
         for finding in (_falling_ack(evidence, content, acks), _falling_dump(evidence, content)):
             if finding is not None:
@@ -37,6 +37,8 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
 
 def _falling_ack(evidence: Evidence, content: Content, acks: list[Produce]) -> Finding | None:
     highest: Produce | None = None
+    if _never_falls(acks):
+        return None
     for ack in acks:
         if highest is not None and ack.leader_epoch < highest.leader_epoch:
             message = (
@@ -52,6 +54,8 @@ def _falling_ack(evidence: Evidence, content: Content, acks: list[Produce]) -> F
 
 def _falling_dump(evidence: Evidence, content: Content) -> Finding | None:
     for dump in content.dumps:
+        if _never_falls(dump.batches):
+            continue
         for before, batch in zip(dump.batches, dump.batches[1:], strict=False):
             if batch.leader_epoch < before.leader_epoch:
                 message = (
@@ -64,6 +68,11 @@ def _falling_dump(evidence: Evidence, content: Content) -> Finding | None:
                     NAME, "EpochWentDown", message, content.key, offsets=offsets, witness=witness, owed=ALWAYS
                 )
     return None
+
+
+def _never_falls(batches: Sequence[Produce | DumpedBatch]) -> bool:
+    epochs = list(map(_epoch, batches))
+    return all(map(le, epochs, islice(epochs, 1, None)))
 
 
 PROPERTY = Property(NAME, __doc__, check)

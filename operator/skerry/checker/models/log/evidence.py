@@ -66,7 +66,7 @@ class Evidence:
         for content in self.contents:
             if self.fate_of(content).acknowledged and content.final_read_end < 0:
                 yield "NoFinalRead", f"partition {content.key}: no final read reached the end of the log"
-            repeated = content.attempts.repeated
+            repeated = content.repeated
             if repeated is not None:
                 what = f"{value_text(repeated.first_value)} is recorded as sent twice"
                 yield "WriteRecordedTwice", f"partition {content.key}: {what}; values are unique in a run"

@@ -7,12 +7,14 @@ was acknowledged is left out; what is owed to it is the table's business.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import NamedTuple
 
 from skerry.checker.models.log.content import HOLE, Content, differences
 from skerry.history.records import Produce
 
 EXPLAINED_MAX = 100
+_count, _first_value = attrgetter("count"), attrgetter("first_value")
 
 
 class Missed(NamedTuple):
@@ -49,8 +51,8 @@ def fate_of(content: Content) -> Fate:
 
 def _distinct(content: Content) -> int:
     acknowledged = [*content.operations.acked, *content.operations.unplaced]
-    records = sum(ack.count for ack in acknowledged)
-    firsts = {ack.first_value for ack in acknowledged}
+    records: int = sum(map(_count, acknowledged))
+    firsts = set(map(_first_value, acknowledged))
     if len(firsts) == len(acknowledged):
         return records
     return len({value for ack in acknowledged for value in range(ack.first_value, ack.first_value + ack.count)})

@@ -70,7 +70,7 @@ def first_violation(
     if log_start is None:
         log_start = content.start if content.end > content.start else length
     originals: dict[int, Produce] = {}
-    appends = content.committed + _unplaced(content, originals)
+    appends = content.by_offset + _unplaced(content, originals)
     if not holes_allowed:
         for hole, spare in _filled_holes(content, log_start, length):
             if spare is None:

@@ -6,7 +6,6 @@ Per producer and partition. Values number a producer's records, so in the order 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural, value_text
 from skerry.checker.models.log.evidence import Evidence
@@ -16,7 +15,6 @@ from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
 
 NAME = "producer-order"
-_by_offset = attrgetter("base_offset")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
@@ -25,8 +23,8 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     for content in evidence.contents:
         last: dict[int, Produce] = {}
         swapped: list[tuple[Produce, Produce]] = []
-        ordered = [ack for ack in content.committed if ack.idempotent and guarantees.owes(ack, Guarantee.ORDERED)]
-        ordered.sort(key=_by_offset)
+        owed = Guarantee.ORDERED in guarantees.row("All", True).guarantees
+        ordered = [ack for ack in content.by_offset if ack.idempotent] if owed else []
         for ack in ordered:
             before = last.get(ack.process)
             if before is not None and before.first_value > ack.first_value and before.base_offset < ack.base_offset:

@@ -8,6 +8,7 @@ are what finds it out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.models.log.evidence import Evidence
@@ -17,6 +18,7 @@ from skerry.history.records import Fetch, Outcome, Produce
 from skerry.schema.verdict import Finding
 
 NAME = "stale-epoch-ack"
+_epoch = attrgetter("leader_epoch")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
@@ -27,10 +29,11 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
         ]
         answered += [fetch for fetch in operations.fetched if fetch.leader_epoch >= 0]
         answers += len(answered)
-        first_of = _first_completed(answered)
-        epochs += len(first_of)
-        if len(first_of) < 2:
+        seen = set(map(_epoch, answered))
+        epochs += len(seen)
+        if len(seen) < 2:
             continue
+        first_of = _first_completed(answered)
         deadline = _deadlines(first_of)
         error = evidence.clock_error_ns
         stale = [op for op in answered if op.leader_epoch in deadline and _late(op, deadline[op.leader_epoch], error)]

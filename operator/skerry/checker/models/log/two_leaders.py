@@ -6,6 +6,7 @@ Evidence: who answered produces and fetches under an epoch, the elections, and w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.models.log.evidence import Evidence
@@ -17,6 +18,7 @@ from skerry.schema.verdict import Finding
 
 NAME = "two-leaders-in-one-epoch"
 
+_leadership = attrgetter("leader", "leader_epoch")
 _Leaders = dict[int, HistoryRecord]
 """Broker -> the first record that shows it as leader."""
 
@@ -28,7 +30,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     for key, epoch, leaders in clashes:
         brokers = sorted(leaders)
         message = f"partition {key}: brokers {_and(brokers)} both led in epoch {epoch}"
-        witness = evidence.witness(*leaders.values())
+        witness = tuple(sorted(evidence.witness(*leaders.values())))
         yield broken(NAME, "TwoLeaders", message, key, witness=witness, owed=ALWAYS)
     rival_terms = {term: leaders for term, leaders in terms.items() if len(leaders) > 1}
     for term, leaders in sorted(rival_terms.items()):
@@ -41,10 +43,12 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
 def _leaders_by_epoch(evidence: Evidence) -> dict[tuple[PartitionKey, int], _Leaders]:
     found: dict[tuple[PartitionKey, int], _Leaders] = {}
     for key, operations in evidence.history.partitions.items():
-        answered: list[Produce | Fetch] = [*operations.produces, *operations.fetched]
-        for operation in answered:
-            if operation.leader >= 0 and operation.leader_epoch >= 0 and operation.outcome is Outcome.OK:
-                found.setdefault((key, operation.leader_epoch), {}).setdefault(operation.leader, operation)
+        answered: list[Produce | Fetch] = [op for op in operations.produces if op.outcome is Outcome.OK]
+        answered += operations.fetched
+        first = dict(zip(map(_leadership, reversed(answered)), reversed(answered), strict=True))
+        for (leader, epoch), operation in first.items():
+            if leader >= 0 and epoch >= 0:
+                found.setdefault((key, epoch), {})[leader] = operation
     for election in evidence.history.elections:
         if election.leader >= 0:
             key = PartitionKey(election.topic, election.partition)
