@@ -138,9 +138,9 @@ class IntervalJudge:
     def late(self, reported_ns: int) -> str:
         """How much later it began than its injection was reported as complete, as words; empty: it did not."""
         for subject in self._meant():
-            if subject.last.lazy:
-                continue
-            by_ns = subject.well_before_ns - reported_ns
+            # What shows only when it is used may look whole for a while: it is late when it was not seen for so long.
+            shown_ns = subject.first_taken_ns if subject.last.lazy else subject.well_before_ns
+            by_ns = shown_ns - reported_ns
             if by_ns > LATE_NS:
                 return (
                     f"{subject.last.whole} {_s(by_ns)} after the injection was reported as complete: it began too late"

@@ -110,7 +110,8 @@ class OccurrenceProof:
     def _note_return(self, observation: Observation, done_ns: int) -> None:
         views = [view for view in observation.brokers if view.ordinal in self._fault.victims]
         run = all(view.process is ProcessState.RUNNING or view.reachable for view in views)
-        if self._back_ns < 0 and not self._fault.pairs and run:
+        takes_processes = any(effect.down for effect in self._fault.effects())
+        if self._back_ns < 0 and takes_processes and run:
             self._back_ns = max(done_ns, min((view.process_sampled_ns for view in views), default=0))
 
 

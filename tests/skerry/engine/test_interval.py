@@ -110,8 +110,10 @@ def test_it_is_late_when_it_was_whole_long_after_it_was_reported():
         "a still answers 1.50 s after the injection was reported as complete: it began too late"
     )
     assert late.late(ASKED + 700 * MS) == ""
-    lazy = judge(reading("a", at=1600, well=1600, lazy=True), reading("a", at=2000, taken=1900, lazy=True), B_TAKEN)
+    lazy = judge(reading("a", at=800, well=800, lazy=True), reading("a", at=950, taken=900, lazy=True), B_TAKEN)
     assert lazy.late(ASKED) == ""
+    later = judge(reading("a", at=800, well=800, lazy=True), reading("a", at=2000, taken=1900, lazy=True), B_TAKEN)
+    assert later.late(ASKED).startswith("a still answers 1.90 s after")
 
 
 def test_what_shows_only_when_it_is_used_may_have_begun_when_it_was_asked_for():

@@ -44,7 +44,9 @@ def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Befo
     if fault.drift_ppm and abs(asked_ns) < RESOLUTION_NS:
         return reading
     if 80 <= moved_ns * 100 // asked_ns <= 125:
-        return reading._replace(taken_ns=view.sampled_ns)
+        # A drift has come to at least 80 % of what it would be had it begun at once: so late may it have begun.
+        since_ns = (view.sampled_ns - earlier.at_ns) // 4 if fault.drift_ppm else view.sampled_ns - earlier.at_ns
+        return reading._replace(taken_ns=earlier.at_ns + since_ns)
     said = f"the clock of broker {ordinal} moved by {moved_ns // MS} ms, and {asked_ns // MS} ms were asked for"
     return reading._replace(whole=said, well_ns=view.sampled_ns if moved_ns * 100 // asked_ns < 80 else NEVER_NS)
 
