@@ -17,6 +17,7 @@ from skerry.checker.gaps import Waits
 from skerry.experiment import Experiment
 from skerry.history import History
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Produce, StatusSample
+from skerry.targets.port import Stamps
 
 
 @dataclass
@@ -104,6 +105,11 @@ class RunFacts:
         self.experiment = experiment
         self.topic = experiment.spec.topic.name
         self.partitions = range(experiment.spec.topic.partitions)
+
+    @property
+    def stamps(self) -> Stamps:
+        """The target's metrics whose value is a moment; names that nothing has where it says of none."""
+        return self.experiment.target.stamps or Stamps("a stamp of elections", "a stamp of nodes in sync")
 
     def limit_ns(self, ns: int) -> int:
         """A duration of the document, scaled by `cluster.timing`."""

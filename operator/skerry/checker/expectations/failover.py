@@ -1,8 +1,8 @@
 """Failover by the brokers' own metrics is within the limit, and the rest of the history agrees with it.
 
-Failover = min(elected > effective) - effective, where `elected` are the values of
-`broker_partition_leader_elected_timestamp_seconds` of the partition and `effective` is the wall clock at the early edge
-of the fault's effect: the formula of the dashboards, independent of the scrape interval. No such value: Inconclusive.
+Failover = min(elected > effective) - effective, where `elected` are the values of the target's metric that stamps the
+partition's elections and `effective` is the wall clock at the early edge of the fault's effect: the formula of the
+dashboards, independent of the scrape interval. No such value: Inconclusive.
 
 Four cross-checks, each within the stated clock error, else Inconclusive (`ClocksDisagree`): the stamp of the same
 election in the history, the moment at which the runner had certainly seen it, the moment up to which it had certainly
@@ -22,14 +22,14 @@ from skerry.faults.registry import FAULTS
 from skerry.history.records import ElectionSeen, FaultEvent, MetricSample
 from skerry.schema.vocabulary import Acks
 
-METRIC = "broker_partition_leader_elected_timestamp_seconds"
 ROUNDING_NS = MS
 """Timestamps in seconds are 64-bit floats: good to a microsecond; wall clocks are read a moment apart."""
 
 
 def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.at_most_ns)
-    samples = partition_series(run, METRIC, body.partition)
+    metric = run.stamps.leader_elected
+    samples = partition_series(run, metric, body.partition)
     for occurrence, effective in run.occurrences_of(body.of):
         shown = {
             "limit": seconds(limit),
@@ -37,7 +37,11 @@ def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
             "upper_bound": True,
         }
         if not samples:
-            yield unknown("NoSample", f"no broker was scraped for {METRIC} of partition {body.partition}", **shown)
+            yield unknown(
+                "NoSample",
+                f"no broker was scraped for {metric} of partition {body.partition}",
+                **shown,
+            )
             continue
         if not effective.wall_ns:
             yield unknown("NoWallClock", f"the wall clock at the effect of {occurrence} was not recorded", **shown)

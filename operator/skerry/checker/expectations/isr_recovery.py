@@ -1,8 +1,8 @@
 """The ISR is whole again within the limit after the heal, by the brokers' own metrics.
 
-ISR recovery = min(full > healed) - healed, where `full` are the values of `broker_partition_isr_full_timestamp_seconds`
-and `healed` is the wall clock at the early edge of the heal. A partition whose ISR never shrank has nothing to recover
-from and is left out; when that is all of them, or a value is missing: Inconclusive.
+ISR recovery = min(full > healed) - healed, where `full` are the values of the target's metric that stamps whole
+ISRs, and `healed` is the wall clock at the early edge of the heal. A partition whose ISR never shrank has nothing to
+recover from and is left out; when that is all of them, or a value is missing: Inconclusive.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import IsrRecovery
 from skerry.history.records import FaultEvent
-
-METRIC = "broker_partition_isr_full_timestamp_seconds"
 
 
 def judge(body: IsrRecovery, run: RunFacts) -> Iterator[Judged]:
@@ -52,9 +50,10 @@ def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrenc
         "upper_bound": True,
         "partition": partition,
     }
-    samples = partition_series(run, METRIC, partition)
+    metric = run.stamps.in_sync
+    samples = partition_series(run, metric, partition)
     if not samples:
-        return unknown("NoSample", f"no broker was scraped for {METRIC} of partition {partition}", **shown)
+        return unknown("NoSample", f"no broker was scraped for {metric} of partition {partition}", **shown)
     stamps = [s for s in samples if round(s.value * SECOND) > healed.wall_ns]
     seen, smaller = _seen_whole_ns(run, partition, healed)
     if not stamps and seen is not None:
