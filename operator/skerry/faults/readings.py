@@ -81,7 +81,7 @@ def of_kept(link: Link, view: LinkView | None, meant: bool, hidden: bool = False
     if view is None:
         return reading
     answered_ns = view.sampled_ns - view.silent_ns
-    reading = reading._replace(well_ns=answered_ns, looked_ns=view.sampled_ns)
+    reading = reading._replace(well_ns=answered_ns, looked_ns=view.sampled_ns, settles_ns=view.settles_ns)
     if view.ok or view.silent_ns < PING_FAILED_AFTER_NS:
         return reading
     missed_ns = answered_ns + PING_EVERY_NS + max(view.rtt_ns, ANSWER_SLACK_NS)
@@ -98,13 +98,12 @@ def of_new(link: Link, view: LinkView | None, meant: bool, hidden: bool = False)
         f"the {what} fails, although nobody cut it",
         f"no {what} was tried" if meant else f"the {what}, which nobody cut, was not looked at",
         times=False,
-        settles_ns=PING_FAILED_AFTER_NS,
         hidden=hidden,
     )
     if view is None:
         return reading
     at_ns = view.sampled_ns
-    reading = reading._replace(looked_ns=at_ns)
+    reading = reading._replace(looked_ns=at_ns, settles_ns=max(PING_FAILED_AFTER_NS, view.settles_ns))
     return reading._replace(well_ns=at_ns) if view.ok else reading._replace(taken_ns=at_ns)
 
 
@@ -124,7 +123,7 @@ def of_direction(link: Link, at_target: LinkView | None, meant: bool, hidden: bo
     if at_target is None or at_target.received_one_way < 0:
         return reading
     at_ns = at_target.sampled_ns
-    reading = reading._replace(looked_ns=at_ns)
+    reading = reading._replace(looked_ns=at_ns, settles_ns=at_target.settles_ns)
     if at_target.received_one_way:
         return reading._replace(well_ns=at_ns - PING_FAILED_AFTER_NS)
     return reading._replace(taken_ns=at_ns)

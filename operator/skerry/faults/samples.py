@@ -84,6 +84,13 @@ class LinkView(msgspec.Struct, frozen=True):
     received_one_way: int = -1
     """Numbered datagrams from ``target`` that reached ``source`` since the last sample; -1: not measured. It proves
     one-way cuts, which a round trip cannot."""
+    answered_ns: int = -1
+    """When the answer was here: what it says was so at some moment between ``sampled_ns`` and now; -1: not known."""
+
+    @property
+    def settles_ns(self) -> int:
+        """How long after it was asked the answer may still have been made up."""
+        return max(0, self.answered_ns - self.sampled_ns)
 
 
 class Samples(msgspec.Struct, frozen=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from skerry.engine.observation import LinkKind, LinkView
 from skerry.history.records import HistoryRecord, LinkSample
 
@@ -24,6 +26,7 @@ class Links:
         return tuple(self._latest.values())
 
     def note(self, link: LinkView, before_ns: int, after_ns: int) -> None:
+        link = msgspec.structs.replace(link, answered_ns=after_ns)
         key = (link.source, link.target, str(link.plane), str(link.kind))
         previous = self._latest.get(key)
         if previous is not None and previous.sampled_ns > link.sampled_ns:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.interval import GAP_NS, Bracket, IntervalJudge
-from skerry.faults.readings import Reading
+from skerry.faults.readings import Reading, of_direction, of_kept, of_new
+from skerry.faults.samples import LinkKind, LinkView
+from skerry.schema.vocabulary import Plane
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -77,6 +79,24 @@ def test_what_was_seen_after_the_heal_was_asked_for_says_nothing(settles, lost):
     assert judge(*BOTH, late, until=1000).lost is None
     before = reading("a", at=900, well=900)._replace(settles_ns=settles * MS)
     assert (judge(*BOTH, before, until=1000).lost is not None) is lost
+
+
+@pytest.mark.parametrize("answered_ms", [1150, 950])
+@pytest.mark.parametrize(("kind", "read"), [("kept", of_kept), ("kept", of_direction), ("new", of_new)])
+def test_an_answer_that_came_after_the_heal_was_asked_for_may_tell_of_what_came_later(kind, read, answered_ms):
+    """The question was asked in time; what it found may be the healed link."""
+    link = (0, 1, Plane.RAFT)
+    asked_ns, answered_ns = ASKED + 600 * MS, ASKED + answered_ms * MS
+    view = LinkView(*link, LinkKind(kind), asked_ns, True, received_one_way=3, answered_ns=answered_ns)
+    look = read(link, view, True)
+    found = judge()
+    found.look([look._replace(well_ns=ASKED - 50 * MS)])
+    found.feed([look._replace(well_ns=-1, looked_ns=ASKED + 250 * MS, taken_ns=ASKED + 200 * MS)], ASKED + 1000 * MS)
+    for each in BOTH:
+        found.feed([each])
+    assert found.began is not None
+    found.feed([look], ASKED + 1000 * MS)
+    assert (found.lost is not None) is (answered_ms == 950)
 
 
 def test_what_is_over_at_once_cannot_be_lost():
