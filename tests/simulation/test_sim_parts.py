@@ -162,6 +162,16 @@ class TestNetwork:
         wire.send("needs a new one")
         assert wire.payloads() == ["established"]
 
+    def test_a_rejecting_cut_of_new_connections_tells_the_sender_of_a_new_one_only(self) -> None:
+        wire = Wire()
+        wire.network.cut(0, 1, Plane.RAFT, "f", CutMode.NEW_REJECT)
+        assert wire.send("established") == [True]
+        assert wire.payloads() == ["established"]
+        assert wire.network.send(0, 1, Plane.RAFT, "opens one", new=True) is False
+        wire.network.reset(0, 1, Plane.RAFT)
+        assert wire.send("needs a new one") == [False]
+        assert wire.payloads() == ["established"]
+
     def test_two_faults_on_one_link_end_one_by_one(self) -> None:
         wire = Wire()
         wire.network.cut(0, 1, Plane.RAFT, "f")

@@ -43,15 +43,19 @@ Receiver = Callable[[int, object], None]
 class CutMode(IntEnum):
     NEW_ONLY = 1
     """Established connections go on; a new one is not possible (what a NetworkPolicy does)."""
-    HOLD = 2
-    """What is sent waits for the heal."""
-    DROP = 3
-    """What is sent is lost."""
-    REJECT = 4
+    NEW_REJECT = 2
+    """Established connections go on; a new one is refused at once."""
+    HOLD = 3
+    """What is sent waits for the heal, as a kernel waits that sends a lost segment again and again."""
+    DROP = 4
+    """What is sent is lost, though the connection is kept: harsher than TCP."""
+    REJECT = 5
     """What is sent is lost, and the sender is told at once (a firewall that answers with a reset)."""
 
 
 _LOSES = (CutMode.DROP, CutMode.REJECT)
+_OF_NEW = (CutMode.NEW_ONLY, CutMode.NEW_REJECT)
+_TELLS = (CutMode.REJECT, CutMode.NEW_REJECT)
 
 
 class LinkFaults(msgspec.Struct, frozen=True):
@@ -132,7 +136,7 @@ class Link:
     def blocked(self) -> bool:
         """Nothing gets through now."""
         mode = self.mode
-        return mode is not None and (mode is not CutMode.NEW_ONLY or not self.connected)
+        return mode is not None and (mode not in _OF_NEW or not self.connected)
 
 
 class Network:
@@ -229,7 +233,7 @@ class Network:
         """A connection from source to destination is refused, and the refusal gets back."""
         link = self.link(source, destination, plane)
         if link.blocked:
-            return link.mode is CutMode.REJECT
+            return link.mode in _TELLS
         if destination in self._receivers or destination in self._silent:
             return False
         return self.reachable(destination, source, plane)
@@ -264,7 +268,7 @@ class Network:
                 link.held.append(payload)
                 return True
             self.lost += 1
-            return link.mode is not CutMode.REJECT
+            return link.mode not in _TELLS
         if link.faults is not None:
             self._carry(link, payload)
             return True

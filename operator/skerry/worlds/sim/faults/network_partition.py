@@ -1,4 +1,4 @@
-"""`partition` in the simulator: packets of an ordered pair are dropped, or its connections refused."""
+"""`partition` in the simulator: what an ordered pair sends waits for the heal, or its connections are refused."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from skerry.worlds.sim.faults.planes import broker_planes
 from skerry.worlds.sim.network import CutMode
 from skerry.worlds.sim.tasks import Work
 
+MODES = {
+    (CutAction.DROP, Connections.ALL): CutMode.HOLD,
+    (CutAction.DROP, Connections.NEW): CutMode.NEW_ONLY,
+    (CutAction.REJECT, Connections.ALL): CutMode.REJECT,
+    (CutAction.REJECT, Connections.NEW): CutMode.NEW_REJECT,
+}
+"""The same as on real processes: a dropped segment is sent again until it arrives, so a stream is late and whole."""
+
 
 def apply(machines: Machines, occurrence: OccurrenceId, fault: Cut) -> Work:
-    mode = CutMode.REJECT if fault.action is CutAction.REJECT else CutMode.DROP
-    if fault.connections is Connections.NEW:
-        mode = CutMode.NEW_ONLY
+    mode = MODES[fault.action, fault.connections]
     machines.cluster.cut(str(occurrence), fault.links, broker_planes(fault.planes), mode)
     yield from ()
 
