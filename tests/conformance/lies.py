@@ -104,13 +104,6 @@ SENSELESS: dict[tuple[str, str], str] = {
     ("wipe", "half as strong"): "how it goes is the same as with a kill; what is left shows in its directory",
 }
 
-NOT_TAKEN_BACK = "the simulator does not take a jump of the clock back, and its end is not measured"
-UNMEASURED: dict[tuple[str, str], str] = {
-    ("clock", "ends early"): NOT_TAKEN_BACK,
-    ("clock", "does not end"): NOT_TAKEN_BACK,
-}
-"""Lies that are not found out: what is missing. They pass, and a test says so."""
-
 
 def _idle(machines: Machines, occurrence: Any, fault: Any) -> Work:
     yield from ()

@@ -188,7 +188,7 @@ def test_a_proxy_that_dies_is_told_and_everything_ends_in_order(runner: subproce
     (proxy,) = [pid for pid in started if b"worlds.local.proxy" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(proxy, signal.SIGKILL)
     output, _ = runner.communicate(timeout=60)
-    assert runner.returncode == 2, output
+    assert runner.returncode == 2, output.decode()
     assert b"InjectorLost" in output
     assert listening_pids(started) == set()
 
@@ -202,7 +202,7 @@ def test_a_second_ctrl_c_kills_at_once(runner: subprocess.Popen[bytes]) -> None:
             break
     os.kill(runner.pid, signal.SIGINT)
     output, _ = runner.communicate(timeout=5)
-    assert runner.returncode == 2, output
+    assert runner.returncode == 2, output.decode()
     assert b"Complete" not in output
     assert listening_pids(started) == set()
 
@@ -211,6 +211,6 @@ def test_ctrl_c_heals_and_stops_everything_and_exits_2(runner: subprocess.Popen[
     started = descendants(runner.pid)
     os.kill(runner.pid, signal.SIGINT)
     output, _ = runner.communicate(timeout=60)
-    assert runner.returncode == 2, output
+    assert runner.returncode == 2, output.decode()
     assert b"interrupted" in output
     assert listening_pids(started) == set()

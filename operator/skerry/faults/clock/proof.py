@@ -52,5 +52,18 @@ def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Befo
 
 
 def healed(fault: ClockShift, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
-    """Does the broker answer?"""
-    return each_broker(fault.ordinals, samples, "it answers", lambda view: answers(view, since_ns))
+    """Is the clock where it was before? Of a drift only that the broker answers: what it added up to stays."""
+    said = "the clock is right again" if fault.jump_ns and not fault.drift_ppm else "it answers"
+    return each_broker(
+        fault.ordinals, samples, said, lambda view: answers(view, since_ns) or _still_off(fault, view, earlier)
+    )
+
+
+def _still_off(fault: ClockShift, view: BrokerView, earlier: Before) -> str:
+    old = earlier.brokers.get(view.ordinal)
+    if fault.drift_ppm or old is None or old.clock_offset_ns is None or view.clock_offset_ns is None:
+        return ""
+    moved_ns = view.clock_offset_ns - old.clock_offset_ns
+    if abs(moved_ns) * 100 <= abs(fault.jump_ns) * 20:
+        return ""
+    return f"the clock of broker {view.ordinal} is still off by {moved_ns // MS} ms"

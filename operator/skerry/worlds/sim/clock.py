@@ -18,6 +18,8 @@ class NodeClock:
         self._local_anchor_ns = offset_ns
         self.drift_ppm = drift_ppm
         self.wall_error_ns = wall_offset_ns
+        self._shifts_ns: dict[str, int] = {}
+        """By how much the wall clock is off, by the name of the fault that shifted it."""
 
     def local(self, true_ns: int) -> int:
         elapsed = true_ns - self._true_anchor_ns
@@ -45,6 +47,13 @@ class NodeClock:
     def jump_wall(self, by_ns: int) -> None:
         """A step of the wall clock (NTP, an operator); the monotonic clock does not notice."""
         self.wall_error_ns += by_ns
+
+    def shift_wall(self, name: str, by_ns: int) -> bool:
+        """The wall clock is off by ``by_ns`` under this name until it is shifted by 0. False: it was so already."""
+        known_ns = self._shifts_ns.get(name, 0)
+        self._shifts_ns[name] = by_ns
+        self.wall_error_ns += by_ns - known_ns
+        return by_ns != known_ns
 
     def wall(self, true_ns: int) -> int:
         """Both clocks drift alike: they are driven by one crystal."""

@@ -221,6 +221,13 @@ class Cluster:
         host.clock.jump_wall(by_ns)
         host.wall_clock_changed()
 
+    def shift_wall(self, broker_id: int, name: str, by_ns: int) -> None:
+        """From now on the wall clock is off by ``by_ns`` under this name, and no longer by what it was; 0 ends it."""
+        host = self.hosts[broker_id]
+        if host.clock.shift_wall(name, by_ns):
+            self.note("shift", broker_id, name, by_ns)
+            host.wall_clock_changed()
+
     def set_drift(self, broker_id: int, drift_ppm: int) -> None:
         self.note("drift", broker_id, drift_ppm)
         host = self.hosts[broker_id]

@@ -11,7 +11,7 @@ from skerry.worlds.sim.tasks import Work
 def apply(machines: Machines, occurrence: OccurrenceId, fault: ClockShift) -> Work:
     for ordinal in fault.ordinals:
         if fault.jump_ns:
-            machines.cluster.jump_wall(ordinal, fault.jump_ns)
+            machines.cluster.shift_wall(ordinal, str(occurrence), fault.jump_ns)
         if fault.drift_ppm:
             machines.cluster.set_drift(ordinal, fault.drift_ppm)
     yield from ()
@@ -19,6 +19,7 @@ def apply(machines: Machines, occurrence: OccurrenceId, fault: ClockShift) -> Wo
 
 def lift(machines: Machines, occurrence: OccurrenceId, fault: ClockShift) -> None:
     for ordinal in fault.ordinals:
+        machines.cluster.shift_wall(ordinal, str(occurrence), 0)
         machines.cluster.set_drift(ordinal, 0)
 
 
