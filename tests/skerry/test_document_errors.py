@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from skerry.experiment import DocumentError, load_document
@@ -371,8 +373,23 @@ def test_a_document_of_nothing_but_mistakes_is_refused_at_once(key):
     """Each problem takes time to word: 20,000 of them took most of a minute."""
     many = "".join(f"  {key.format(number)}: 1\n" for number in range(20_000))
     (told,) = problems(GOOD + many)
-    assert told.endswith("holds more than 10,000 keys and values; an experiment is a page of text")
+    assert told.endswith("holds more than 20,000 keys and values; an experiment is a page of text")
     few = "".join(f"  {key.format(number)}: 1\n" for number in range(2_000))
     found = problems(GOOD + few)
     assert len(found) == 51
     assert found[-1] == "x.yaml: has more problems than these 50"
+
+
+def test_the_largest_document_that_the_models_allow_is_not_too_large():
+    followers = [{"role": "InSyncFollower", "partition": 900 + number, "count": 2} for number in range(16)]
+    slow = {"startAfter": "1m", "duration": "1s", "slow": {"between": [followers] * 8, "latency": "1s"}}
+    after = [{"following": f"f{number - 1}"} if number else {} for number in range(16)]
+    spec = {
+        "hypothesis": "h",
+        "timeout": "1h",
+        "cluster": {"brokers": 99},
+        "topic": {"partitions": 999},
+        "faults": [{"name": f"f{number}", **before, **slow} for number, before in enumerate(after)],
+    }
+    head = {"apiVersion": "skerry.dev/v1alpha1", "kind": "ChaosExperiment", "metadata": {"name": "large"}}
+    assert len(load_document(json.dumps(head | {"spec": spec}), "large.yaml").spec.faults) == 16

@@ -22,8 +22,8 @@ from skerry.experiment.sentences import sentence_of
 
 DOCUMENT_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 40
-VALUES_MAX = 10_000
-"""Keys and values of one document."""
+VALUES_MAX = 20_000
+"""Keys and values of one document. The largest that the models allow, 16 faults of 128 targets, has some 15,000."""
 PROBLEMS_MAX = 50
 """So many are told of one document; each takes time to word, and nobody reads more."""
 TOO_DEEP = f"is nested more than {DEPTH_MAX} levels deep; an experiment is not"
