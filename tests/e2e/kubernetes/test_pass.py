@@ -70,7 +70,7 @@ def test_leader_isolation_passes_and_shows_the_cut_on_the_wire(unrecorded: Lab, 
     assert not [each for each in held if not each[0]], "and nobody else"
     for plane in CUT_PLANES:
         for how in ("new", "kept"):
-            assert f"cut · {plane} · {how}" in run.html, "the report has the matrix of pairs"
+            assert f"<caption>{plane} · {how}</caption>" in run.html, "the report has the matrix of pairs"
 
 
 def test_leader_crash_passes_and_tells_of_sigkill(unrecorded: Lab, tmp_path: Path) -> None:
