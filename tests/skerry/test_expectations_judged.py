@@ -464,6 +464,17 @@ def test_failover_with_an_early_stamp(stamped, words):
     assert_judged(INCONCLUSIVE, FAILOVER, records, words, reason="ClocksDisagree")
 
 
+def test_a_decision_that_was_long_on_its_way_to_the_disks_is_judged_by_when_it_counted():
+    """The controller's clock was right before and after: it decided at 6,200, and had not committed it at 6,400."""
+    asked = [controller_asked(6100), controller_asked(6400)]
+    slow = [*BEFORE, *asked, election(2, 2, 6200, seen=6600), elected_metric(6200), *AROUND]
+    right, set_back = controller_asked(6700, epoch=2), controller_asked(6700, behind_ms=300, epoch=2)
+    took = judge(FAILOVER, [*slow, right])
+    assert (took.verdict, took.measured) == (PASS, "1.40 s"), took
+    assert_judged(FAIL, "failover: {partition: 0, atMost: 1300ms, of: cut}", [*slow, right], reason="TooSlow")
+    assert_judged(INCONCLUSIVE, FAILOVER, [*slow, set_back], "its stamp says otherwise", reason="ClocksDisagree")
+
+
 def test_failover_agrees_within_the_clock_error():
     off = [*BEFORE, election(2, 2, 6500), elected_metric(6600), *AROUND]
     assert judge(FAILOVER, off, clock_error=100).verdict is PASS
@@ -484,6 +495,9 @@ def test_isr_recovery_with_an_early_stamp():
     whole = status(2, 18_100, leader=2, epoch=2)
     early = [*SHRUNK[:-1], smaller, whole, isr_full_metric(16_000)]
     assert_judged(INCONCLUSIVE, RECOVERY, early, "still smaller after 2.00 s", reason="ClocksDisagree")
+    around = [controller_asked(15_900, epoch=2), controller_asked(18_000, epoch=2)]
+    slow = judge(RECOVERY, [*early, *around])
+    assert (slow.verdict, slow.measured) == (PASS, "2.00 s"), slow
     before = [*SHRUNK[:-1], smaller, whole, isr_full_metric(14_000)]
     assert_judged(INCONCLUSIVE, RECOVERY, before, "its stamp says otherwise", reason="ClocksDisagree")
 

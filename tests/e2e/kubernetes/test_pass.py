@@ -25,7 +25,8 @@ def run_through_the_cli(lab: Lab, file: str, out: Path) -> Told:
     path = str(EXPERIMENTS / f"{file}.yaml")
     done = skerry("run", path, "--world", "kubernetes", "--namespace", lab.namespace, "--out", str(out))
     took_s = time.monotonic() - started_s
-    assert done.returncode == 0, f"{file} did not pass: {done.stdout}{done.stderr}"
+    verdict = next((line for line in done.stdout.splitlines() if line.startswith(("Fail", "Inconclusive"))), "")
+    assert done.returncode == 0, f"{file}: {verdict}\n{done.stdout}{done.stderr}"
     assert done.stdout.count("Pass: all") == 1
     assert took_s < EACH_S
     return told(out)

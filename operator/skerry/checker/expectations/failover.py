@@ -8,6 +8,10 @@ Four cross-checks, each within the stated clock error, else Inconclusive (`Clock
 election in the history, the moment at which the runner had certainly seen it, the moment up to which it had certainly
 not happened (an early stamp is as suspect as a late one), and, for acks=All and a leader that was killed or cut off
 alone, the client's longest time without an acknowledgement, which cannot be shorter.
+
+The stamp is the moment of the decision, and a decision counts when a majority has it on disk. Where the clock that
+stamped it was measured around it and was right, a stamp that is earlier than that says how long this took, and the
+later moment is judged.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from collections.abc import Iterator
 
 from skerry.checker.expectations.base import MS, SECOND, Judged, Rule, failed, passed, seconds, unknown
 from skerry.checker.expectations.facts import Occurrence, RunFacts
+from skerry.checker.expectations.leaders import Leadership, controller_clock_was_right
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import Failover
 from skerry.faults.registry import FAULTS
@@ -62,12 +67,17 @@ def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
             f"partition {body.partition}: failover {seconds(failover)} after {occurrence} by the brokers' metrics; the "
             f"client's longest time without an acknowledgement was {seconds(gap.length_ns)}"
         )
-        shown |= {"measured": seconds(failover), "weight": failover, "witness": (effective, first)}
+        leadership = _led_by(run, body.partition, first)
+        took = failover
+        if leadership is not None and leadership.earliest_ns - effective.before_ns > failover + _error(run):
+            took = leadership.earliest_ns - effective.before_ns
+            message += f"; there was no new leader for {seconds(took)}"
+        shown |= {"measured": seconds(took), "weight": took, "witness": (effective, first)}
         disagreement = _disagreement(run, body.partition, occurrence, effective, first, failover, gap.length_ns)
         if disagreement:
             yield unknown("ClocksDisagree", f"{message}; {disagreement}", **shown)
         else:
-            yield passed(message, **shown) if failover <= limit else failed("TooSlow", message, **shown)
+            yield passed(message, **shown) if took <= limit else failed("TooSlow", message, **shown)
 
 
 def _stamped_too_early(run: RunFacts, partition: int, effective: FaultEvent, samples: list[MetricSample]) -> str:
@@ -84,6 +94,16 @@ def _wall_ns(sample: MetricSample) -> int:
     return round(sample.value * SECOND)
 
 
+def _led_by(run: RunFacts, partition: int, stamp: MetricSample) -> Leadership | None:
+    """The leader epoch that this stamp is of, as the rest of the history tells it."""
+    epoch = stamp.labels.get("leader_epoch", "")
+    return next((seen for seen in run.leaderships.get(partition, ()) if str(seen.epoch) == epoch), None)
+
+
+def _error(run: RunFacts) -> int:
+    return run.history.clock_error_ns + ROUNDING_NS
+
+
 def _disagreement(
     run: RunFacts,
     partition: int,
@@ -94,7 +114,7 @@ def _disagreement(
     gap_ns: int,
 ) -> str:
     """Which other reading of the same interval contradicts the metric; empty: none."""
-    error = run.history.clock_error_ns + ROUNDING_NS
+    error = _error(run)
     epoch = sample.labels.get("leader_epoch", "")
     for election in run.history.elections:
         same = (election.topic, election.partition, str(election.leader_epoch)) == (run.topic, partition, epoch)
@@ -102,11 +122,13 @@ def _disagreement(
             return (
                 f"the history stamps the same election {seconds(election.wall_ns - effective.wall_ns)} after the fault"
             )
-    leadership = next((seen for seen in run.leaderships.get(partition, ()) if str(seen.epoch) == epoch), None)
+    leadership = _led_by(run, partition, sample)
     if leadership is not None and failover_ns > leadership.seen_ns - effective.before_ns + error:
         return f"the new leader was seen {seconds(leadership.seen_ns - effective.before_ns)} after the fault already"
     if leadership is not None and failover_ns < leadership.earliest_ns - effective.before_ns - error:
-        return f"there was no new leader for {seconds(leadership.earliest_ns - effective.before_ns)} after the fault"
+        stamped_ns = effective.before_ns + failover_ns
+        if not controller_clock_was_right(run.history, stamped_ns, leadership.seen_ns):
+            return "its stamp says otherwise"
     bracket = effective.after_ns - effective.before_ns
     if _stops_all_writes(run, partition, occurrence, effective) and gap_ns < failover_ns - bracket - error:
         return "no client waited that long"

@@ -3,6 +3,9 @@
 ISR recovery = min(full > healed) - healed, where `full` are the values of the target's metric that stamps whole
 ISRs, and `healed` is the wall clock at the early edge of the heal. A partition whose ISR never shrank has nothing to
 recover from and is left out; when that is all of them, or a value is missing: Inconclusive.
+
+The stamp is the moment of the decision, which counts when a majority has it on disk and the leader has heard of it: see
+`failover`. Where the clock that stamped it was measured around it and was right, the later moment is judged.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Iterator
 
 from skerry.checker.expectations.base import MS, SECOND, Judged, Rule, failed, passed, seconds, unknown
 from skerry.checker.expectations.facts import Occurrence, RunFacts
+from skerry.checker.expectations.leaders import controller_clock_was_right
 from skerry.checker.expectations.series import partition_series
 from skerry.experiment.expectations import IsrRecovery
 from skerry.history.records import FaultEvent
@@ -69,10 +73,14 @@ def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrenc
     if seen is not None and recovery > seen - healed.before_ns + error:
         message += f", but it was seen whole after {seconds(seen - healed.before_ns)} already"
         return unknown("ClocksDisagree", message, **shown)
-    if smaller is not None and recovery < smaller - healed.before_ns - error:
-        message += f", but it was still smaller after {seconds(smaller - healed.before_ns)}"
-        return unknown("ClocksDisagree", message, **shown)
-    return passed(message, **shown) if recovery <= limit else failed("TooSlow", message, **shown)
+    took = recovery
+    if smaller is not None and smaller - healed.before_ns > recovery + error:
+        took = smaller - healed.before_ns
+        shown |= {"measured": seconds(took), "weight": took}
+        message += f", but it was still smaller after {seconds(took)}"
+        if not controller_clock_was_right(run.history, healed.before_ns + recovery, healed.before_ns + took):
+            return unknown("ClocksDisagree", message, **shown)
+    return passed(message, **shown) if took <= limit else failed("TooSlow", message, **shown)
 
 
 def _seen_whole_ns(run: RunFacts, partition: int, healed: FaultEvent) -> tuple[int | None, int | None]:

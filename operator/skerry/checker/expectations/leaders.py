@@ -98,6 +98,20 @@ def skew_of_controller(controllers_said: list[StatusSample], at_ns: int) -> tupl
     return (last.clock_low_ns, last.clock_high_ns) if last is not None else (0, 0)
 
 
+def controller_clock_was_right(history: History, from_ns: int, to_ns: int) -> bool:
+    """Its wall clock was measured before, in and after that time, and may have been right, to the clock error, each
+    time. One that was set back meanwhile, or that nobody looked at, may have stamped anything."""
+    error = history.clock_error_ns
+    asked = [s for s in history.statuses if s.reachable and s.raft_role == "Leader"]
+    before = [s for s in asked if s.after_ns <= from_ns][-1:]
+    after = [s for s in asked if s.before_ns >= to_ns][:1]
+    between = [s for s in asked if s.after_ns > from_ns and s.before_ns < to_ns]
+    return bool(before and after) and all(
+        s.clock_low_ns < s.clock_high_ns and s.clock_low_ns <= error and s.clock_high_ns >= -error
+        for s in (*before, *between, *after)
+    )
+
+
 def _not_before_ns(election: ElectionSeen, controllers_said: list[StatusSample]) -> int:
     """When a controller was last asked that had not committed this yet; it applies what it commits at once."""
     for status in reversed(controllers_said):
