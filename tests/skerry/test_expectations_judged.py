@@ -262,6 +262,14 @@ def test_leader_change_by_status_alone():
     assert_judged(PASS, CHANGE, [*BEFORE, status(2, 6600, leader=2, epoch=2)], "1.59-1.60 s")
 
 
+def test_the_same_broker_leads_again_as_another_process():
+    """After a restart of all either may win; one that never went away and leads on has not changed."""
+    old, new = (status(0, 4500, incarnation="a"), status(0, 6600, epoch=2, incarnation="b"))
+    assert_judged(PASS, CHANGE, [*BEFORE, old, new], "broker 0 leads again in epoch 2, 1.59-1.60 s")
+    stayed = replace(new, incarnation="a")
+    assert_judged(FAIL, CHANGE, [*BEFORE, old, stayed, status(0, 9000, epoch=2)], reason="NoLeaderChange")
+
+
 def test_leader_change_too_late():
     assert_judged(FAIL, CHANGE, LATE, "3.59", reason="TooLate")
 

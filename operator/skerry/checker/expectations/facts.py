@@ -228,6 +228,14 @@ class RunFacts:
         before = [leadership for leadership in known if leadership.earliest_ns < at_ns]
         return before[-1] if before else None
 
+    def began_anew(self, node: int, from_ns: int, to_ns: int) -> bool:
+        """It answered as one process before the first moment, and as another one from the second on: what leads again
+        then has begun to lead, whatever its number."""
+        answers = [s for s in self.history.statuses if s.broker == node and s.reachable and s.incarnation]
+        before = [s.incarnation for s in answers if s.after_ns <= from_ns][-1:]
+        after = [s.incarnation for s in answers if s.after_ns >= to_ns][:1]
+        return bool(before and after) and before != after
+
     @cached_property
     def observed_until_ns(self) -> int:
         """The last time anybody looked: a broker answered a status request, or a write ended."""

@@ -1,5 +1,5 @@
 """A higher leader epoch (controller: term) with another leader is committed within the limit after the fault took
-effect.
+effect. Another leader is another broker, or another process of the same one: after a restart of all, either may win.
 
 The time is the controller's stamp on the election where the history has it, else when a broker was first seen to have
 applied it; judged by the longest that it may have taken, from the early edge of the effect.
@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
 from skerry.checker.expectations.facts import RunFacts
+from skerry.checker.expectations.leaders import Leadership
 from skerry.experiment.expectations import LeaderChange
+from skerry.history.records import FaultEvent
 
 
 def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
@@ -25,13 +27,14 @@ def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
             yield unknown("NoEvidence", f"nobody saw who led {whose} before {occurrence}", **shown)
             continue
         known = run.controllers if body.partition is None else run.leaderships.get(body.partition, [])
-        new = next((seen for seen in known if seen.epoch > old.epoch and seen.leader not in (-1, old.leader)), None)
+        new = next((seen for seen in known if seen.epoch > old.epoch and _is_another(run, old, seen, effective)), None)
         if new is not None:
             earliest, latest = new.earliest_ns - start, new.latest_ns - effective.before_ns
             measured = span(earliest, latest)
+            took_over = f"took over from broker {old.leader}" if new.leader != old.leader else "leads again"
             message = (
-                f"{whose}: broker {new.leader} took over from broker {old.leader} in epoch {new.epoch}, {measured} "
-                f"after {occurrence} took effect"
+                f"{whose}: broker {new.leader} {took_over} in epoch {new.epoch}, {measured} after {occurrence} took "
+                "effect"
             )
             shown |= {"measured": measured, "weight": latest, "witness": (old.record, effective, new.record)}
             shown["window"] = (effective.before_ns, min(new.latest_ns, deadline))
@@ -40,7 +43,13 @@ def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
             message = f"{whose}: no other leader than broker {old.leader} after {occurrence}"
             yield failed("NoLeaderChange", message, measured="none", witness=(old.record, effective), **shown)
         else:
-            yield unknown("NoSamples", f"{whose}: no broker was asked after {occurrence}", **shown)
+            yield unknown("NoSamples", f"{whose}: no broker was asked until the limit after {occurrence}", **shown)
+
+
+def _is_another(run: RunFacts, old: Leadership, seen: Leadership, effective: FaultEvent) -> bool:
+    if seen.leader != old.leader:
+        return seen.leader >= 0
+    return run.began_anew(old.leader, effective.before_ns, seen.seen_ns)
 
 
 RULE = Rule("leaderChange", __doc__, judge)

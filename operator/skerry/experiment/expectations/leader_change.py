@@ -7,7 +7,8 @@ from skerry.schema.base import FaultName, PositiveDuration
 
 
 class LeaderChange(OfPartitionOrController):
-    """A higher leader epoch (controller: term) with another leader is committed in time."""
+    """A higher leader epoch (controller: term) with another leader is committed in time; another leader is another
+    broker, or another process of the same one."""
 
     within_ns: PositiveDuration
     """Counted from the moment the fault took effect."""

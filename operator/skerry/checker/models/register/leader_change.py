@@ -1,4 +1,5 @@
-"""Another member leads the store in a higher term within the limit after the fault took effect.
+"""Another member, or another process of the same one, leads the store in a higher term within the limit after the fault
+took effect.
 
 Nobody stamps an election: the members are asked again and again, and what is known is the interval from the last answer
 in which the new leader did not lead to the first in which it did. It is judged by the longest that it may have taken,
@@ -11,8 +12,9 @@ from collections.abc import Iterator
 
 from skerry.checker.expectations.base import Judged, Rule, failed, seconds, span, unknown, within
 from skerry.checker.expectations.facts import RunFacts
-from skerry.checker.models.register.leaders import leader_before, leaderships
+from skerry.checker.models.register.leaders import Leadership, leader_before, leaderships
 from skerry.experiment.expectations import LeaderChange
+from skerry.history.records import FaultEvent
 
 
 def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
@@ -25,7 +27,7 @@ def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
         if old is None:
             yield unknown("NoEvidence", f"no member said that it led before {occurrence}", **shown)
             continue
-        new = next((each for each in known if each.term > old.term and each.member != old.member), None)
+        new = next((each for each in known if each.term > old.term and _is_another(run, old, each, effective)), None)
         if new is None:
             if run.observed_until_ns < deadline_ns:
                 yield unknown("NoSamples", f"no member was asked until the limit after {occurrence}", **shown)
@@ -35,13 +37,15 @@ def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
             continue
         earliest_ns, latest_ns = new.earliest_ns - start_ns, new.latest_ns - effective.before_ns
         measured = span(earliest_ns, latest_ns)
-        message = (
-            f"member {new.member} took over from member {old.member} in term {new.term}, {measured} after {occurrence} "
-            "took effect"
-        )
+        took_over = f"took over from member {old.member}" if new.member != old.member else "leads again"
+        message = f"member {new.member} {took_over} in term {new.term}, {measured} after {occurrence} took effect"
         shown |= {"measured": measured, "weight": latest_ns, "witness": (old.first, effective, new.without, new.first)}
         shown["window"] = (effective.before_ns, min(new.latest_ns, deadline_ns))
         yield within(earliest_ns, latest_ns, limit_ns, "TooLate", message, **shown)
+
+
+def _is_another(run: RunFacts, old: Leadership, seen: Leadership, effective: FaultEvent) -> bool:
+    return seen.member != old.member or run.began_anew(old.member, effective.before_ns, seen.latest_ns)
 
 
 RULE = Rule("leaderChange", __doc__, judge)
