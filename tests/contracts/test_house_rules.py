@@ -19,7 +19,6 @@ FUNCTION_LINES_MAX = 50
 
 LONG_MODULES = {
     "operator/skerry/engine/conductor.py": 420,
-    "operator/skerry/engine/fault_instance.py": 415,
 }
 """Those that are longer than they may be, and how long. An entry may shrink or go; none is added."""
 LONG_FUNCTIONS = {

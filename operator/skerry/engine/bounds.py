@@ -52,5 +52,9 @@ class Bounds(msgspec.Struct, frozen=True):
         is not asked in every turn. ``heals`` is how often it was asked for again."""
         return min(self.heal_retry_ns, HEAL_AGAIN_NS << min(heals, 20)) if refused else self.heal_retry_ns
 
-    def scaled(self, factor: int) -> Bounds:
-        return Bounds(**{name: getattr(self, name) * factor for name in self.__struct_fields__})
+    def for_run(self, factor: int, injecting_ns: int) -> Bounds:
+        """``factor``: of the timing. Where an injection may be on its way for ``injecting_ns``, a fault's own
+        end is so much later."""
+        bounds = {name: getattr(self, name) * factor for name in self.__struct_fields__}
+        bounds["deadline_margin_ns"] += injecting_ns
+        return Bounds(**bounds)

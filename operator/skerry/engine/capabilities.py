@@ -41,6 +41,9 @@ class Capabilities(msgspec.Struct, frozen=True):
     reasons: dict[Feature, str] = {}
     clock_error_ns: int = 0
     """How far two readings of its clocks may disagree."""
+    injecting_ns: int = 0
+    """How long an injection may be on its way here. A fault's own end counts from the decision: it is so much later, or
+    a slow injection would be cut short by it."""
     targets: frozenset[str] = frozenset({registry.DEFAULT})
     """The systems that it can have under test."""
 
@@ -76,6 +79,7 @@ def capabilities_from(
     others: Collection[Feature],
     reasons: Mapping[Feature, str],
     clock_error_ns: int = 0,
+    injecting_ns: int = 0,
 ) -> Capabilities:
     """What a world can do, by its handlers.
 
@@ -86,4 +90,4 @@ def capabilities_from(
     for handler in handlers:
         can |= set(handler.can)
         cannot |= handler.cannot
-    return Capabilities(world, frozenset(can), cannot, clock_error_ns)
+    return Capabilities(world, frozenset(can), cannot, clock_error_ns, injecting_ns)

@@ -73,7 +73,7 @@ class Conductor:
         ``interrupted``: why another conductor's run is found in progress (`journal.interrupted_run`); then this one
             only heals, drains and checks.
         ``last_action_id``: of that run; ids go on from there.
-        ``bounds``: default: `Bounds` scaled by the document's timing.
+        ``bounds``: default: `Bounds` for the document's timing and this world.
         """
         self.experiment = experiment
         self.spec = experiment.spec
@@ -82,7 +82,7 @@ class Conductor:
         self.verdict: Verdict | None = None
         self.steady_ns: int | None = None
         """When the steady state was reached: `startAfter` counts from here."""
-        self._bounds = bounds or Bounds().scaled(self.spec.cluster.timing.factor)
+        self._bounds = bounds or Bounds().for_run(self.spec.cluster.timing.factor, capabilities.injecting_ns)
         self._capabilities = capabilities
         self._seed = seed
         self._interrupted = interrupted

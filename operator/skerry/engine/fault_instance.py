@@ -18,12 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from skerry.engine.actions import Heal, Inject
+from skerry.engine.actions import Inject
 from skerry.engine.admission import Refused, RoleWatch, Standing, admit
 from skerry.engine.baseline import Baseline
 from skerry.engine.bounds import Bounds
 from skerry.engine.cluster_view import cluster_view_of
 from skerry.engine.fault_events import fault_event
+from skerry.engine.heal_request import HealRequest
 from skerry.engine.interval import Bracket
 from skerry.engine.observation import ActionReport, ReportState
 from skerry.engine.occurrence_proof import OccurrenceProof, nobody_measures
@@ -61,25 +62,18 @@ class FaultInstance:
         """What is known of the present attempt."""
         self._reported: ActionReport | None = None
         """What the world says of the injection."""
-        self._heal_asked_ns: int | None = None
+        self._heal_request = HealRequest(bounds)
         self._roles = RoleWatch(occurrence.fault, spec, 0)
         self._attempts = 0
         self._due_ns = 0
         self._inject_id: int | None = None
         self._injected_ns = 0
         self._deadline_ns = 0
-        self._heal_id: int | None = None
-        self._heal_first_ns = 0
-        self._heals = 0
-        """How often it was asked for again."""
-        self._heal_sent_ns = 0
-        self._heal_done: ActionReport | None = None
         self._unregistered_ns = 0
         self._judged = False
         self._again = False
         self._lost = False
         self._moved_because = ""
-        self._not_healed_because = ""
 
     # --- what the conductor asks ------------------------------------------------------------------------
 
@@ -94,8 +88,8 @@ class FaultInstance:
 
     @property
     def wants_links(self) -> bool:
-        """Needs new connections tried."""
-        return self._on_links and Stage.VERIFYING <= self.stage <= Stage.HEALING
+        """Needs new connections tried, from before it takes effect, so that its beginning is seen on them too."""
+        return self._on_links and self.active
 
     # --- steps ------------------------------------------------------------------------------------------
 
@@ -114,7 +108,7 @@ class FaultInstance:
             return
         active = tuple(instance.fault for instance in others if instance.active and instance.fault is not None)
         if self._proof is not None:
-            self._proof.look(context.observation, active, self._heal_asked_ns)
+            self._proof.look(context.observation, active, self._heal_request.asked_ns)
         if self.stage is Stage.INJECTING:
             self._injecting(context, ending)
         if self.stage is Stage.VERIFYING:
@@ -167,7 +161,8 @@ class FaultInstance:
         self._inject_id = context.send(
             Inject(context.new_id(), self.occurrence.id, self.fault, fault.lasts_ns, self._deadline_ns)
         )
-        self._heal_id = self._heal_done = self.effective = self._reported = self._heal_asked_ns = None
+        self._heal_request.forget()
+        self.effective = self._reported = None
         self._judged = self._again = self.verified = False
         self.stage = Stage.INJECTING
 
@@ -178,9 +173,9 @@ class FaultInstance:
         if report is not None and report.state is ReportState.FAILED:
             self._fail(context, "InjectionFailed", f"could not be injected: {report.error or 'no reason was given'}")
         elif ending:
-            self._heal(context, FaultStep.HEALING)
+            self._heal(context)
         elif report is not None and (report.state is ReportState.DONE or self._gradual):
-            if self._moved(context, report):
+            if self._moved(context, report.before_ns):
                 return
             # What takes one victim after the other is in effect from the first on; its report is done with the last.
             self._reported = report
@@ -198,9 +193,9 @@ class FaultInstance:
         assert self.fault is not None
         return self.fault.injection_bound_ns(self._bounds.inject_ns, self._bounds.heal_ns)
 
-    def _moved(self, context: StepContext, report: ActionReport) -> bool:
+    def _moved(self, context: StepContext, before_ns: int) -> bool:
         """The role had moved before the fault took effect: heal, and begin again with the broker that has it now."""
-        moved = self._roles.moved(self.groups, report.before_ns)
+        moved = self._roles.moved(self.groups, before_ns)
         if not moved:
             return False
         detail = f"the role moved before the fault took effect: {moved}"
@@ -210,7 +205,7 @@ class FaultInstance:
         # Only a note: the occurrence has not happened yet, and its steps are those of the attempt that counts.
         context.note(f"{self.occurrence.id}: {detail}; healed, and resolved again")
         self._again, self._moved_because = True, detail
-        self._heal(context, FaultStep.HEALING)
+        self._heal(context)
         return True
 
     @property
@@ -220,6 +215,11 @@ class FaultInstance:
         return self._reported.after_ns if self._reported.after_ns >= 0 else self._reported.before_ns
 
     def _verifying(self, context: StepContext) -> None:
+        assert self._proof is not None
+        if self.effective is None:
+            self._roles.look(context.observation)
+            if self._proof.began is not None and self._moved(context, self._proof.began.before_ns):
+                return
         self._take_effect(context)
         missing = self._missing()
         if self.effective is not None and not missing:
@@ -263,13 +263,13 @@ class FaultInstance:
                 return  # still rolling
             after_ns = context.now_ns
         if not ending and self._on_links and not context.observation.injector.alive:
-            died = f"its injector died: {context.observation.injector.detail or 'no reason known'}"
+            died = context.observation.injector.detail or "what carried it out is gone, for no reason that is known"
             self._lose(context, died, context.now_ns, context.now_ns)
         if context.now_ns >= self._deadline_ns and not self._gradual:
             said = "it had ended by itself before it was healed"
             self._lose(context, said, self._deadline_ns, context.now_ns)
         if ending or self._lost or context.now_ns >= after_ns + self.occurrence.fault.lasts_ns:
-            self._heal(context, FaultStep.HEALING)
+            self._heal(context)
 
     def _watch_interval(self, context: StepContext) -> None:
         """What was seen since it took effect: whole again, or somebody hit who had to be left alone."""
@@ -289,36 +289,27 @@ class FaultInstance:
 
     def _healing(self, context: StepContext, active: tuple[ResolvedFault, ...]) -> None:
         assert self.fault is not None
-        done = context.done(self._heal_id)
-        if done is not None and self._heal_done is None:
-            self._heal_done = done
-            if not self._again:
-                self._event(context, FaultStep.HEALING, done.before_ns, done.after_ns)
-        if self._heal_done is not None:
-            self._measure_heal(context, self._heal_done, active)
+        request = self._heal_request
+        if request.look(context) and request.done is not None and not self._again:
+            self._event(context, FaultStep.HEALING, request.done.before_ns, request.done.after_ns)
+        if request.done is not None:
+            self._measure_heal(context, request.done, active)
         if self.stage is not Stage.HEALING:
             return
-        if self._heal_done is not None and nobody_measures(
-            context.observation, context.now_ns, self._bounds.sample_age_ns
-        ):
+        age_ns = self._bounds.sample_age_ns
+        if request.done is not None and nobody_measures(context.observation, context.now_ns, age_ns):
             self._leave_unhealed(context, "was lifted, and nobody is left to measure that it is gone")
-            return
-        failed = context.failed(self._heal_id)
-        if failed is not None:
-            self._not_healed_because = failed.error
-        if context.now_ns >= self._heal_first_ns + self._bounds.heal_ns:
-            why = "its heal was never reported done" if self._heal_done is None else "it is not measured to be gone"
-            because = f" ({self._not_healed_because})" if self._not_healed_because else ""
-            self._leave_unhealed(context, f"was not healed: {why}{because}")
-        elif context.now_ns >= self._heal_sent_ns + self._bounds.heal_pause_ns(failed is not None, self._heals):
-            self._heal(context, None)
+        elif why := request.given_up(context.now_ns):
+            self._leave_unhealed(context, f"was not healed: {why}")
+        else:
+            request.ask_again(context, self.occurrence.id, self.fault)
 
     def _measure_heal(self, context: StepContext, done: ActionReport, active: tuple[ResolvedFault, ...]) -> None:
         assert self._proof is not None
         proof = self._proof.healed(context.observation, done.after_ns, active)
         by_registration = not self._on_links
         if not proof.proven:
-            self._not_healed_because = proof.detail
+            self._heal_request.because = proof.detail
             self._unregistered_ns = self._proof.oldest_sample_ns(context.observation)
             return
         if not self._again:
@@ -340,7 +331,9 @@ class FaultInstance:
         self._watch_interval(context)
         if not self._judged and self.effective is not None and not self._missing():
             self._verified(context)  # who came back at once may be proven to have been away only by that
-        found = self._proof.doubt(context.observation, self.verified, None if self._lost else self._heal_asked_ns)
+        found = self._proof.doubt(
+            context.observation, self.verified, None if self._lost else self._heal_request.asked_ns
+        )
         if found:
             self.verified = False
             self._unverified(context, found)
@@ -350,17 +343,10 @@ class FaultInstance:
 
     # --- endings ----------------------------------------------------------------------------------------
 
-    def _heal(self, context: StepContext, step: FaultStep | None) -> None:
-        """Ask for the heal, for the first time (with a step) or again."""
+    def _heal(self, context: StepContext) -> None:
         assert self.fault is not None
-        if self._heal_asked_ns is None:
-            self._heal_asked_ns = context.now_ns
-        self._heal_id = context.send(Heal(context.new_id(), self.occurrence.id, self.fault))
-        self._heal_sent_ns = context.now_ns
-        self._heals = 0 if step is not None else self._heals + 1
-        if step is not None:
-            self._heal_first_ns = self._unregistered_ns = context.now_ns
-            self._heal_done = None
+        self._heal_request.begin(context, self.occurrence.id, self.fault)
+        self._unregistered_ns = context.now_ns
         self.stage = Stage.HEALING
 
     def _leave_unhealed(self, context: StepContext, why: str) -> None:
@@ -379,7 +365,7 @@ class FaultInstance:
         """It may have begun: heal it, and end the run."""
         self.failure, self.failure_reason = f"`{self.occurrence.fault.name}` {why}", reason
         self._unverified(context, why, reason)
-        self._heal(context, FaultStep.HEALING)
+        self._heal(context)
 
     def _unverified(self, context: StepContext, detail: str, reason: str = "NotVerified") -> None:
         self._judged = True

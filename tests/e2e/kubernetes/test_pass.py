@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 from e2e_cli import Told, skerry, told
+from e2e_cluster import JsonObject
 from e2e_documents import CRASH, DELETION, EXPERIMENTS, ISOLATION, shipped
 from e2e_lab import Lab
 
@@ -17,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.smoke, pytest.mark.timeout(400)]
 
 EACH_S = 300
 CUT_PLANES = {"Raft", "Replication"}
+STRAY_NS = 1_000_000_000
 
 
 def run_through_the_cli(lab: Lab, file: str, out: Path) -> Told:
@@ -57,7 +60,7 @@ def test_leader_isolation_passes_and_shows_the_cut_on_the_wire(unrecorded: Lab, 
     verified_ns, heal_ns = run.fault("verified")["after_ns"], run.fault("healing")["before_ns"]
     cut_pairs = {tuple(pair) for pair in cut["links"]}
     assert len(cut_pairs) == 4
-    failed, held = set(), set()
+    failed, silent = set(), defaultdict(list)
     for each in links:
         if cut["effective_ns"] < each["before_ns"] and each["after_ns"] < heal_ns:
             pair = ((each["source"], each["target"]), each["plane"], each["connection"])
@@ -65,13 +68,23 @@ def test_leader_isolation_passes_and_shows_the_cut_on_the_wire(unrecorded: Lab, 
             if is_cut and not each["ok"]:
                 failed.add(pair)
             if not is_cut and each["before_ns"] > verified_ns:
-                held.add((each["ok"], pair))
+                silent[pair].append(each)
     wanted = {(pair, plane, how) for pair in cut_pairs for plane in CUT_PLANES for how in ("new", "kept")}
     assert failed == wanted, "each cut pair was seen to fail, on both planes, on new and on kept-open connections"
-    assert not [each for each in held if not each[0]], "and nobody else"
+    for pair, samples in silent.items():
+        assert _longest_failing_ns(samples) < STRAY_NS, f"and nobody else: {pair}"
     for plane in CUT_PLANES:
         for how in ("new", "kept"):
             assert f"<caption>{plane} · {how}</caption>" in run.html, "the report has the matrix of pairs"
+
+
+def _longest_failing_ns(samples: list[JsonObject]) -> int:
+    """A busy machine may miss a ping; what is cut fails for longer."""
+    longest = since_ns = 0
+    for each in sorted(samples, key=lambda each: each["before_ns"]):
+        since_ns = 0 if each["ok"] else since_ns or each["before_ns"]
+        longest = max(longest, each["after_ns"] - since_ns if since_ns else 0)
+    return longest
 
 
 def test_leader_crash_passes_and_tells_of_sigkill(unrecorded: Lab, tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from skerry.engine.capabilities import all_features
+from skerry.engine.capabilities import Capabilities, all_features
 from skerry.engine.world import (
-    Capabilities,
     Check,
     CheckLinks,
     Drain,
@@ -90,6 +89,15 @@ def test_the_heal_is_asked_for_when_the_duration_is_over_and_the_fault_would_hav
     assert inject_ns <= effective.before_ns <= effective.after_ns <= inject_ns + 3 * S // 10
     assert effective.after_ns + 4 * S <= heal_ns < effective.after_ns + 4 * S + S // 5
     assert inject.deadline_ns > heal_ns
+
+
+def test_where_an_injection_may_be_long_on_its_way_the_fault_ends_by_itself_so_much_later(conductor, toy):
+    ends = []
+    for injecting_ns in (0, 10 * S):
+        world = toy()
+        world.run(conductor(capabilities=Capabilities("toy", all_features(), injecting_ns=injecting_ns), bounds=None))
+        ends.append(world.of(Inject)[0].deadline_ns)
+    assert ends[1] - ends[0] == 10 * S
 
 
 def test_a_cut_that_silently_does_not_apply_is_unverified_and_the_run_inconclusive(conductor, toy):
@@ -271,6 +279,35 @@ def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conduc
         "cut#0 healed",
     ]
     assert "broker 2 (epoch 9)" in world.fault_events[2].detail
+    assert world.finish.verdict is Verdict.PASS
+
+
+def test_a_role_that_moved_after_the_report_and_before_the_effect_is_resolved_again(conductor, toy):
+    """What was reported as done is felt half a second later, as a policy is, and the leader has moved by then."""
+    world = toy()
+    inject, observe = world._inject, world.observe
+    stored = []
+
+    def store(action):
+        stored.append(action)
+        if len(stored) > 1:
+            inject(action)
+        else:
+            plans.update({world.now_ns + S // 4: move, world.now_ns + S // 2: lambda: inject(action)})
+
+    def move():
+        world.leaders[0], world.epochs[0] = 2, 9
+
+    plans = {}
+
+    def observe_then():
+        for at_ns in [at_ns for at_ns in plans if at_ns <= world.now_ns]:
+            plans.pop(at_ns)()
+        return observe()
+
+    world._inject, world.observe = store, observe_then
+    world.run(conductor())
+    assert [action.fault.groups[0] for action in stored] == [(0,), (2,)], world.finish.message
     assert world.finish.verdict is Verdict.PASS
 
 

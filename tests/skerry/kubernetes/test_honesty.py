@@ -56,7 +56,7 @@ BOUNDS = Bounds(
     recover_hold_ns=50 * MS,
     links_every_ns=50 * MS,
 )
-PACE = Pace(effect_s=0.6, look_every_s=0.01, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.01)
+PACE = Pace(look_every_s=0.01, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.01)
 
 
 class Outcome(NamedTuple):
@@ -97,7 +97,7 @@ async def test_an_honest_cluster_passes(api: FakeApi, kube: Kube, fault: str) ->
 
 async def test_a_cut_that_comes_late_counts_from_when_it_came(api: FakeApi, kube: Kube) -> None:
     """The planted bug: it counted from when its policy was stored, and the cluster was blamed for the rest."""
-    found = await outcome(api, kube, "partition", Lie.LATE, PACE._replace(effect_s=10))
+    found = await outcome(api, kube, "partition", Lie.LATE, PACE)
     (injecting,) = [event for event in found.events if event.step is FaultStep.INJECTING]
     (effective,) = [event for event in found.events if event.step is FaultStep.EFFECTIVE]
     assert effective.before_ns - injecting.before_ns > (LATE_MS - 300) * MS

@@ -42,7 +42,7 @@ from skerry.worlds.kubernetes.recording import Pace
 from skerry.worlds.kubernetes.world import KubernetesWorld, Settings
 
 DOCUMENT = (Path(__file__).parents[3] / "experiments" / "04b-leader-pod-deletion.yaml").read_text()
-PATIENT = Pace(look_every_s=0.002, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.002, effect_s=0.0)
+PATIENT = Pace(look_every_s=0.002, silent_s=60, pod_timeout_s=60, pod_poll_s=0.002, finish_poll_s=0.002)
 IMPATIENT = PATIENT._replace(silent_s=0.1, pod_timeout_s=0.2)
 LEADER_OFF = cut_of((0,), (1, 2))
 NS = 1_000_000_000

@@ -12,6 +12,8 @@ from skerry.worlds.kubernetes.opt_ins import OptIns
 
 CLOCK_ERROR_NS = 20_000_000
 """The brokers stamp elections with the wall clocks of their nodes, which NTP keeps within this."""
+INJECTING_NS = 10_000_000_000
+"""An ephemeral container starts within a second on an idle node; on a busy one it was seen to take ten."""
 
 
 class _With(NamedTuple):
@@ -31,6 +33,7 @@ def capabilities(opt_ins: OptIns) -> Capabilities:
         if opt_ins.prometheus
         else {PROMQL: "there is no Prometheus; set `spec.prometheusUrl`, or use a `metric` expectation."},
         clock_error_ns=CLOCK_ERROR_NS,
+        injecting_ns=INJECTING_NS,
     )
 
 

@@ -47,8 +47,6 @@ class Pace(NamedTuple):
     no_pod_s: float = 2.0
     """A Job without a pod is asked why, so often."""
     finish_poll_s: float = 0.1
-    effect_s: float = 2.0
-    """How long the wire is waited for to show a cut whose policies were stored."""
 
 
 PACE = Pace()

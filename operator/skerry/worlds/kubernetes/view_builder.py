@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from skerry.engine.world import ActionReport, BrokerView, InjectorView, Observation, ProcessState
+from skerry.engine.world import ActionReport, BrokerView, Observation, ProcessState
 from skerry.history.records import Stall
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.outbox import Outbox
@@ -28,9 +28,8 @@ class ViewBuilder:
         self._processes = Processes(brokers)
         self._stalls_taken: set[Stall] = set()
 
-    def observe(self, reports: Iterable[ActionReport], abort: str, disproof: str, lost_cut: str) -> Observation:
-        """``reports``: of our own actions, new ones. ``abort``, ``disproof``: see `Observation`. ``lost_cut``: which
-        link answers although it is cut; empty: none."""
+    def observe(self, reports: Iterable[ActionReport], abort: str, disproof: str) -> Observation:
+        """``reports``: of our own actions, new ones. ``abort``, ``disproof``: see `Observation`."""
         view = self._recording.view
         looked_ns = self._recording.times.lower_at_ns(self._pods.looked_ns)
         lost = self._recording.lost or self._outbox.lost or view.failure
@@ -41,7 +40,7 @@ class ViewBuilder:
             links=view.links,
             workload=msgspec.structs.replace(view.workload, lost=view.workload.lost or lost) if lost else view.workload,
             reports=(*view.reports, *self._outbox.take_failures(), *reports),
-            injector=InjectorView(alive=False, detail=lost_cut) if lost_cut else self._faults.injector,
+            injector=self._faults.injector,
             stalls=stalls,
             findings=view.findings,
             abort=abort,

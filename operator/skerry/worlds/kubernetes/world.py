@@ -23,19 +23,15 @@ from skerry.engine.world import (
     ActionReport,
     Capabilities,
     Check,
-    CheckLinks,
     Finish,
     Heal,
     HealAll,
     Inject,
     Observation,
-    OccurrenceId,
     Record,
     Recorded,
-    ReportState,
 )
 from skerry.experiment.document import Experiment
-from skerry.faults.network_partition.fault import Cut
 from skerry.history.records import Note
 from skerry.report.model import RunReport
 from skerry.schema.base import JsonObject
@@ -53,9 +49,8 @@ from skerry.worlds.kubernetes.own_samples import (
 )
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.recording import PACE, Pace, Recording
-from skerry.worlds.kubernetes.steps import NS, FaultError, Images
+from skerry.worlds.kubernetes.steps import FaultError, Images
 from skerry.worlds.kubernetes.view_builder import ViewBuilder
-from skerry.worlds.kubernetes.wire_watch import WireWatch
 from skerry.worlds.kubernetes.workload import PulledImage
 from skerry.worlds.kubernetes.world_faults import Faults
 
@@ -64,10 +59,6 @@ log = logging.getLogger("skerry.kubernetes.world")
 HEAL_NOW_S = 5.0
 REPORT_TIMEOUT_S = 60.0
 OWN_SAMPLES_EVERY_S = 0.5
-LINKS_EVERY_NS = 500_000_000
-"""Between two requests for new connections while a cut stands; each is for ..."""
-LINKS_FOR_NS = 1_500_000_000
-"""... so long, in which the pod looks every 200 ms by itself."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -137,12 +128,6 @@ class KubernetesWorld:
         )
         self._view_builder = ViewBuilder(self._recording, self._outbox, self._pods, brokers, self._faults)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._wire = WireWatch()
-        self._effect_s = pace.effect_s
-        self._links_asked_ns = -LINKS_EVERY_NS
-        self._cuts_asked: dict[int, OccurrenceId] = {}
-        """Injections of cuts, by the id of the action, until they are reported as done."""
-        self._withheld: dict[int, ActionReport] = {}
         self._abort = ""
         self._disproof = ""
 
@@ -162,25 +147,17 @@ class KubernetesWorld:
         return self._recording.times.now_ns()
 
     def observe(self) -> Observation:
-        self._wire.look(self._recording.view.links)
-        self._release_reports()
-        self._ask_for_links()
-        observation = self._view_builder.observe(self._reports, self._abort, self._disproof, self._wire.lost)
+        observation = self._view_builder.observe(self._reports, self._abort, self._disproof)
         self._reports.clear()
         return observation
 
     def perform(self, action: Action) -> None:
         match action:
             case Inject():
-                if isinstance(action.fault, Cut):
-                    self._wire.begin(action.occurrence, action.fault, self.now_ns())
-                    self._cuts_asked[action.id] = action.occurrence
                 self._spawn(self._faults.inject(action))
             case Heal():
-                self._wire.end(action.occurrence)
                 self._spawn(self._faults.heal(action))
             case HealAll():
-                self._wire.end_all()
                 self._spawn(self._faults.heal_all(action))
             case Check():
                 self._spawn(self._check(action))
@@ -273,32 +250,8 @@ class KubernetesWorld:
     def _report_fault(self, report: ActionReport) -> None:
         """Stamped by the recorder's wall clock, whatever the operator's says: the history has one wall clock, and the
         operator's metrics show the same moment."""
-        if report.state is ReportState.DONE and report.id in self._cuts_asked:
-            self._withheld[report.id] = report
-            return
         wall_ns = self._recording.view.started_wall_ns + report.before_ns
         self._reports.append(msgspec.structs.replace(report, before_wall_ns=wall_ns))
-
-    def _release_reports(self) -> None:
-        """A cut is done when the wire shows it, and between the moments that the wire tells; if it does not, the report
-        goes on as it came, and the conductor sees that nothing is verified."""
-        now_ns, wait_ns = self.now_ns(), int(self._effect_s * NS)
-        for report in list(self._withheld.values()):
-            began = self._wire.began(self._cuts_asked[report.id])
-            if began is None and now_ns < report.after_ns + wait_ns:
-                continue
-            del self._withheld[report.id], self._cuts_asked[report.id]
-            early_ns, late_ns = began or (report.before_ns, report.after_ns)
-            early_ns = max(early_ns, report.before_ns)
-            self._report_fault(msgspec.structs.replace(report, before_ns=early_ns, after_ns=max(early_ns, late_ns)))
-
-    def _ask_for_links(self) -> None:
-        """New connections are tried for as long as a cut stands: kept ones say nothing of a policy."""
-        now_ns = self.now_ns()
-        if self._wire and now_ns >= self._links_asked_ns + LINKS_EVERY_NS:
-            self._links_asked_ns = now_ns
-            self._own_id -= 1
-            self._outbox.put(CheckLinks(self._own_id, LINKS_FOR_NS))
 
     def _object(self, why: str) -> None:
         self._disproof = self._disproof or why
