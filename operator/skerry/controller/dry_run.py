@@ -1,7 +1,7 @@
 """`spec.dryRun`: which brokers each fault would hit and what that would do, by what the brokers say now.
 
-Partition leaders are those of a topic that does not exist yet (each run has its own), so they stand where `prepare`
-puts them, else where a plan assumes them; the controller is the present one, unless `prepare` moves it.
+Where a run makes what it writes to, nobody leads that yet: the rules of the system say who can be taken for the leader
+then, and who is as the nodes tell.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import asyncio
 from typing import NamedTuple
 
 from skerry.engine import guard
-from skerry.engine.cluster_view import ClusterView, cluster_view_of
 from skerry.engine.observation import BrokerView, Observation, ProcessState
-from skerry.engine.plan import assumed_view
 from skerry.engine.steady import brokers_missing, timing_mismatch
 from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import timeline_of
@@ -23,7 +21,7 @@ from skerry.worlds.kubernetes.cluster import BrokerSet
 
 class DryRun(NamedTuple):
     targets: tuple[str, ...]
-    """One line per fault: which brokers, why, and what that does to quorum and ISR."""
+    """One line per fault: which brokers, why, and what that does to the cluster."""
     message: str
 
 
@@ -45,32 +43,23 @@ _PROCESS = ProcessState.UNKNOWN
 def dry_run(experiment: Experiment, seed: int, observation: Observation) -> DryRun:
     """Pure. Faults that repeat are told once."""
     spec = experiment.spec
-    picture = _assumed_where_unknown(experiment, observation)
-    replicas = {partition: each.isr for partition, each in picture.partitions.items()}
+    rules = experiment.target.rules(spec)
+    roles = rules.assumed(observation)
     targets = []
     for occurrence in timeline_of(experiment, seed):
         if occurrence.id.number:
             continue
         fault = occurrence.fault
         try:
-            resolution = resolve(fault, picture, spec.cluster.brokers)
+            resolution = resolve(fault, roles, spec)
         except Unresolved as error:
             targets.append(f"{fault.name}: nobody: {error}")
             continue
-        predictions = guard.predict_all(
-            [], concrete(fault, resolution.groups), spec.cluster.brokers, replicas, spec.topic.min_in_sync_replicas
-        )
+        predictions = guard.predict_all(rules, roles, [], concrete(fault, resolution.groups))
         targets.append(f"{fault.name}: {_sides(resolution.groups)} ({resolution.why}); {predictions[0].sentence}")
     problems = (brokers_missing(spec, observation, 0, 0), timing_mismatch(spec, observation))
     found = " ".join(f"{problem[:1].upper()}{problem[1:].rstrip('.')}." for problem in problems if problem)
     return DryRun(tuple(targets), f"Dry run: nothing was touched. {found}".rstrip())
-
-
-def _assumed_where_unknown(experiment: Experiment, observation: Observation) -> ClusterView:
-    spec = experiment.spec
-    assumed, seen = assumed_view(spec), cluster_view_of(observation, spec.topic.name)
-    moved = spec.prepare is not None and spec.prepare.controller is not None
-    return ClusterView(assumed.partitions, assumed.controller if moved else seen.controller, seen.term, seen.sampled_ns)
 
 
 def _sides(groups: tuple[tuple[int, ...], ...]) -> str:

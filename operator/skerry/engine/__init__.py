@@ -24,9 +24,9 @@ What a world promises (numbered, because the conductor's argument rests on them)
 6. The world itself writes to the history what it samples (status, links, metrics, stalls, operations). The conductor's
    own records (fault steps, phases, notes) come as ``Record`` actions.
 
-Modules: `world` (the port; re-exports the vocabulary), `loop` (one turn), `actions`, `observation`, `cluster_view` (one
-view of many samples), `capabilities`, `needs`, `timeline` (occurrences), `targets` (roles to ordinals), `guard` (quorum
-and ISR), `fault_instance` (one occurrence), `steady`, `probes`, `conductor`, `bounds`, `step_context`, `journal`,
-`plan`. What a fault is, what it takes away and how it is proven is asked of `skerry.faults`: no module here knows one
-by its name.
+Modules: `world` (the port; re-exports the vocabulary), `loop` (one turn), `actions`, `observation`, `capabilities`,
+`needs`, `timeline` (occurrences), `targets` (roles to ordinals), `guard`, `fault_instance` (one occurrence), `steady`,
+`probes`, `conductor`, `bounds`, `step_context`, `journal`, `plan`. What a fault is, what it takes away and how it is
+proven is asked of `skerry.faults`; who has which role, when a cluster is whole and what becomes of it is asked of the
+rules of the system under test (`skerry.targets.port`): no module here knows a fault or a system by its name.
 """

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from skerry.engine import guard
-from skerry.engine.cluster_view import ClusterView, cluster_view_of
 from skerry.engine.collisions import collision_sentence
 from skerry.engine.observation import Observation
 from skerry.engine.targets import Resolution, Unresolved, concrete, resolve
 from skerry.experiment.document import Fault, Spec
 from skerry.faults.port import Groups, OccurrenceId, ResolvedFault
+from skerry.targets.port import Roles
+from skerry.targets.registry import rules_of
 
 LOOKS_MAX = 50
 
@@ -38,29 +39,22 @@ class Refused(NamedTuple):
     why: str
 
 
-def admit(
-    fault: Fault, spec: Spec, cluster_view: ClusterView, standing: Sequence[Standing]
-) -> Admitted | Refused | None:
+def admit(fault: Fault, spec: Spec, roles: Roles, standing: Sequence[Standing]) -> Admitted | Refused | None:
     """Decide; None means to wait until what another one held is measured to be whole again.
 
     Raises Unresolved when nobody has a role that it names, or (NothingToBreak) when those who have it leave nothing to
     break.
     """
-    resolution = resolve(fault, cluster_view, spec.cluster.brokers)
+    resolution = resolve(fault, roles, spec)
     made = concrete(fault, resolution.groups)
     sharing = [(each, min(shared)) for each in standing if (shared := each.fault.holds & made.holds)]
     if any(each.healing for each, _ in sharing):
         return None
     for other, hold in sharing:
         return Refused("FaultsCollide", collision_sentence(other.id, hold))
-    predictions = guard.predict_all(
-        [each.fault for each in standing],
-        made,
-        spec.cluster.brokers,
-        {partition: each.isr for partition, each in cluster_view.partitions.items()},
-        spec.topic.min_in_sync_replicas,
-    )
-    if refused := guard.refusals(predictions, spec.allow):
+    rules = rules_of(spec)
+    predictions = guard.predict_all(rules, roles, [each.fault for each in standing], made)
+    if refused := rules.refusals(predictions):
         return Refused("GuardRefused", "; ".join(refused))
     return Admitted(made, resolution, predictions[0].sentence)
 
@@ -77,9 +71,9 @@ class RoleWatch:
 
     def look(self, observation: Observation) -> None:
         """Keep what the roles are now."""
-        cluster_view = cluster_view_of(observation, self._spec.topic.name, self._oldest_ns)
+        roles = rules_of(self._spec).roles(observation, self._oldest_ns)
         try:
-            self._seen.append(resolve(self._fault, cluster_view, self._spec.cluster.brokers))
+            self._seen.append(resolve(self._fault, roles, self._spec))
         except Unresolved:
             return
         del self._seen[:-LOOKS_MAX]

@@ -16,7 +16,7 @@ class Bounds(msgspec.Struct, frozen=True):
     brokers_ns: int = 60 * SECOND_NS
     """Until every broker of the experiment has answered and registered."""
     steady_ns: int = 60 * SECOND_NS
-    """Until leaders, ISR and writes are as they should be."""
+    """Until the cluster is as it should be, and takes writes."""
     steady_hold_ns: int = 1 * SECOND_NS
     """How long they must have been so without a break."""
     resolve_ns: int = 5 * SECOND_NS
@@ -30,7 +30,7 @@ class Bounds(msgspec.Struct, frozen=True):
     heal_ns: int = 60 * SECOND_NS
     """Until the fault is measured to be gone."""
     recover_ns: int = 60 * SECOND_NS
-    """Until ISR and writes are whole again; longer when an expectation allows longer."""
+    """Until it is so again; longer when an expectation allows longer."""
     recover_hold_ns: int = 2 * SECOND_NS
     drain_ns: int = 60 * SECOND_NS
     check_ns: int = 120 * SECOND_NS

@@ -23,7 +23,6 @@ from __future__ import annotations
 from skerry.engine.actions import Action, Check, CheckLinks, Drain, Finish, HealAll, Prepare, StartWorkload
 from skerry.engine.bounds import SECOND_NS, Bounds
 from skerry.engine.capabilities import Capabilities
-from skerry.engine.cluster_view import cluster_view_of
 from skerry.engine.fault_instance import FaultInstance
 from skerry.engine.needs import needed_features
 from skerry.engine.observation import Observation
@@ -216,10 +215,10 @@ class Conductor:
             self._finish_now("BrokersNotReady", f"The cluster was not ready in time: {self._waiting_for}.")
 
     def _wait_for_steady_state(self) -> None:
-        """Topic and placement first, then the workload: so the workload never runs into a leadership move."""
+        """What is written to and placement first, then the workload: so it never runs into a leadership move."""
         context, now_ns = self._context, self._context.now_ns
         observation, age_ns = context.observation, self._bounds.sample_age_ns
-        placed = placement_missing(self.spec, cluster_view_of(observation, self.spec.topic.name, now_ns - age_ns))
+        placed = placement_missing(self.spec, observation, now_ns, age_ns)
         cluster = cluster_missing(self.spec, observation, now_ns, age_ns)
         unfinished = bool(placed or cluster or context.failed(self._prepare_id))
         again_ns = self._prepare_sent_ns + PREPARE_AGAIN_NS * self.spec.cluster.timing.factor
@@ -238,7 +237,7 @@ class Conductor:
                 self._end("ClocksDisagree", wrong)
                 return
             self.steady_ns = now_ns
-            context.note("The steady state is reached: leaders, full ISR, writes on every partition.")
+            context.note("The steady state is reached: the cluster is whole, and takes writes everywhere.")
             self._faults()
         elif self._late(self._bounds.steady_ns):
             self._end("NoSteadyState", f"The steady state was not reached in time: {self._waiting_for or 'unstable'}.")

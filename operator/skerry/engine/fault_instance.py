@@ -22,7 +22,6 @@ from skerry.engine.actions import Inject
 from skerry.engine.admission import Refused, RoleWatch, Standing, admit
 from skerry.engine.baseline import Baseline
 from skerry.engine.bounds import Bounds
-from skerry.engine.cluster_view import cluster_view_of
 from skerry.engine.fault_events import fault_event
 from skerry.engine.heal_request import HealRequest
 from skerry.engine.interval import Bracket
@@ -35,6 +34,7 @@ from skerry.engine.timeline import Occurrence
 from skerry.experiment.document import Spec
 from skerry.faults.port import Groups, ResolvedFault
 from skerry.history.records import FaultStep
+from skerry.targets.registry import rules_of
 
 NS = 1_000_000_000
 ATTEMPTS_MAX = 3
@@ -120,14 +120,14 @@ class FaultInstance:
 
     def _begin(self, context: StepContext, others: Sequence[FaultInstance]) -> None:
         now_ns, fault = context.now_ns, self.occurrence.fault
-        cluster_view = cluster_view_of(context.observation, self._spec.topic.name, now_ns - self._bounds.sample_age_ns)
+        roles = rules_of(self._spec).roles(context.observation, now_ns - self._bounds.sample_age_ns)
         standing = [
             Standing(each.occurrence.id, each.fault, each.stage is Stage.HEALING)
             for each in others
             if each.active and each.fault is not None
         ]
         try:
-            admitted = admit(fault, self._spec, cluster_view, standing)
+            admitted = admit(fault, self._spec, roles, standing)
         except Unresolved as error:
             if now_ns >= self._due_ns + self._bounds.resolve_ns:
                 reason = "NothingToBreak" if isinstance(error, NothingToBreak) else "Unresolved"

@@ -1,8 +1,7 @@
 """What a document will do, before anything is touched: phases with times, targets, predicted effects, the guard's word.
 
-Who has which role is not known yet, so a plan assumes: leaders and controller where `prepare` puts them, else partition
-p led by broker p modulo brokers, replicas on the brokers that follow, controller 0. Faults that move a role do not move
-it here. The guard asks again at each injection, with the roles and the ISR of that moment.
+Who has which role is not known yet, so a plan goes by what the target's rules assume. Faults that move a role do not
+move it here. The guard asks again at each injection, with the roles of that moment.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import msgspec
 
 from skerry.engine import guard
 from skerry.engine.capabilities import Capabilities
-from skerry.engine.cluster_view import ClusterView, PartitionView
 from skerry.engine.collisions import Span, collisions
 from skerry.engine.needs import needed_features
 from skerry.engine.targets import NothingToBreak, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
 from skerry.experiment.document import Experiment, Spec
 from skerry.faults.port import Feature, Groups, OccurrenceId, ResolvedFault
+from skerry.targets.port import AnyRules, Prediction, Roles
+from skerry.targets.registry import rules_of
 
 
 class Taken(NamedTuple):
@@ -44,7 +44,7 @@ class PlannedOccurrence(msgspec.Struct, frozen=True):
     """By role, as the document says it."""
     groups: Groups
     """Who that would be under the plan's assumptions; empty when nobody."""
-    predictions: tuple[guard.Prediction, ...]
+    predictions: tuple[Prediction, ...]
     """The cluster meanwhile, other faults included."""
     refusals: tuple[str, ...]
     """What the guard will not do; empty: nothing."""
@@ -92,11 +92,11 @@ class _Span(NamedTuple):
 def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | None = None) -> Plan:
     """Touches nothing. Without ``capabilities`` it says what is needed, and not what is lacking."""
     spec = experiment.spec
-    cluster_view = assumed_view(spec)
-    replicas = {partition: each.isr for partition, each in cluster_view.partitions.items()}
+    rules = rules_of(spec)
+    roles = rules.assumed()
     spans = sorted(
         (
-            _Span(_starts_ns(spec, occurrence), occurrence, *_who(occurrence, cluster_view, spec))
+            _Span(_starts_ns(spec, occurrence), occurrence, *_who(occurrence, roles, spec))
             for occurrence in timeline_of(experiment, seed)
         ),
         key=lambda span: (span.starts_ns, span.occurrence.id),
@@ -104,7 +104,7 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
     collide = collisions(
         Span(span.occurrence.id, span.starts_ns, span.ends_ns, span.fault) for span in spans if span.fault is not None
     )
-    planned = [_planned(span, spans, spec, replicas, collide) for span in spans]
+    planned = [_planned(span, spans, rules, roles, collide) for span in spans]
     needs = needed_features(spec)
     lacking = capabilities.all_lacking(spec.target, needs) if capabilities is not None else ()
     return Plan(
@@ -121,11 +121,11 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
 def _planned(
     span: _Span,
     spans: Sequence[_Span],
-    spec: Spec,
-    replicas: Mapping[int, tuple[int, ...]],
+    rules: AnyRules,
+    roles: Roles,
     collide: Mapping[OccurrenceId, str],
 ) -> PlannedOccurrence:
-    predictions: tuple[guard.Prediction, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
     refusals = [span.problem] if span.problem and not span.groups else []
     doubts = [span.problem] if span.problem and span.groups else []
     if span.fault is not None:
@@ -135,9 +135,8 @@ def _planned(
             for other in spans
             if other.fault is not None and other is not span and other.starts_ns <= span.starts_ns < other.ends_ns
         ]
-        brokers, least = spec.cluster.brokers, spec.topic.min_in_sync_replicas
-        predictions = guard.predict_all(active, span.fault, brokers, replicas, least)
-        refusals = guard.refusals(predictions, spec.allow)
+        predictions = guard.predict_all(rules, roles, active, span.fault)
+        refusals = rules.refusals(predictions)
         doubts += [collide[span.occurrence.id]] if span.occurrence.id in collide else []
     return PlannedOccurrence(
         span.occurrence.id,
@@ -158,29 +157,14 @@ def guard_refusals(experiment: Experiment, seed: int) -> tuple[str, ...]:
 
     Only what does not depend on the plan's assumptions may stop a run before it began; the rest is asked at injection.
     """
-    spec = experiment.spec
-    if spec.topic.replication_factor < spec.cluster.brokers:
+    if not rules_of(experiment.spec).certain:
         return ()
     return make_plan(experiment, seed).refusals
 
 
-def assumed_view(spec: Spec) -> ClusterView:
-    brokers, factor = spec.cluster.brokers, spec.topic.replication_factor
-    leaders = {partition: partition % brokers for partition in range(spec.topic.partitions)}
-    controller = 0
-    if spec.prepare is not None:
-        leaders |= {place.partition: place.ordinal for place in spec.prepare.leaders}
-        controller = spec.prepare.controller.ordinal if spec.prepare.controller else controller
-    partitions = {}
-    for partition, leader in leaders.items():
-        replicas = tuple(sorted((leader + step) % brokers for step in range(factor)))
-        partitions[partition] = PartitionView(leader, 0, replicas, replicas, 0)
-    return ClusterView(partitions, controller, 0, 0)
-
-
-def _who(occurrence: Occurrence, cluster_view: ClusterView, spec: Spec) -> tuple[Groups, ResolvedFault | None, str]:
+def _who(occurrence: Occurrence, roles: Roles, spec: Spec) -> tuple[Groups, ResolvedFault | None, str]:
     try:
-        groups = resolve(occurrence.fault, cluster_view, spec.cluster.brokers).groups
+        groups = resolve(occurrence.fault, roles, spec).groups
     except Unresolved as error:
         return (), None, f"nobody can be found for {error}"
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.engine.cluster_view import ClusterView, cluster_view_of
 from skerry.engine.observation import Observation
 from skerry.experiment.document import Spec
+from skerry.targets.registry import rules_of
 
 WRITES_FLOW_WITHIN_NS = 1_000_000_000
 """A partition takes writes when its last acknowledgement is no older than this (or five of the
@@ -42,50 +42,27 @@ def clocks_disagree(observation: Observation, allowed_ns: int) -> str:
             side = "ahead of" if offset_ns > 0 else "behind"
             return (
                 f"The wall clock of broker {view.ordinal} is {abs(offset_ns) // 10**6} ms {side} the recorder's, and "
-                f"{allowed_ns // 10**6} ms are allowed for: elections and ISR changes are stamped by such clocks; keep "
+                f"{allowed_ns // 10**6} ms are allowed for: elections are stamped by such clocks; keep "
                 "the machines' clocks together (NTP)."
             )
     return ""
 
 
 def cluster_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: int) -> str:
-    """A controller, a leader and a full ISR everywhere, on samples that are young enough."""
+    """Every broker is there and the cluster is whole, by the rules of its system, on samples that are young enough."""
     missing = brokers_missing(spec, observation, now_ns, age_ns)
-    if missing:
-        return missing
-    cluster_view = cluster_view_of(observation, spec.topic.name, now_ns - age_ns)
-    if cluster_view.controller < 0:
-        return "there is no controller"
-    for partition in range(spec.topic.partitions):
-        found = cluster_view.partitions.get(partition)
-        name = f"{spec.topic.name}-{partition}"
-        if found is None:
-            return f"{name} is not there"
-        if found.leader < 0:
-            return f"{name} has no leader"
-        if len(found.isr) < spec.topic.replication_factor:
-            return f"the ISR of {name} has {len(found.isr)} of {spec.topic.replication_factor} replicas"
-    return ""
+    rules = rules_of(spec)
+    return missing or rules.missing(rules.roles(observation, now_ns - age_ns))
 
 
-def placement_missing(spec: Spec, cluster_view: ClusterView) -> str:
-    """Controller and leaders stand where `prepare` wants them."""
-    if spec.prepare is None:
-        return ""
-    wanted = spec.prepare.controller
-    if wanted is not None and cluster_view.controller != wanted.ordinal:
-        return f"the controller is broker {cluster_view.controller}, and `prepare` wants broker {wanted.ordinal}"
-    for place in spec.prepare.leaders:
-        found = cluster_view.partitions.get(place.partition)
-        leader = -1 if found is None else found.leader
-        if leader != place.ordinal:
-            name = f"{spec.topic.name}-{place.partition}"
-            return f"{name} is led by broker {leader}, and `prepare` wants broker {place.ordinal}"
-    return ""
+def placement_missing(spec: Spec, observation: Observation, now_ns: int, age_ns: int) -> str:
+    """Everybody stands where the document wants it before the faults."""
+    rules = rules_of(spec)
+    return rules.misplaced(rules.roles(observation, now_ns - age_ns))
 
 
 def writes_missing(spec: Spec, observation: Observation, now_ns: int) -> str:
-    """Every partition acknowledged something a moment ago."""
+    """Everything that is written to acknowledged something a moment ago."""
     if observation.workload.lost:
         return f"the workload is gone: {observation.workload.lost}"
     if not observation.workload.started:
@@ -93,10 +70,10 @@ def writes_missing(spec: Spec, observation: Observation, now_ns: int) -> str:
     interval_ns = observation.workload.partition_interval_ns
     fresh_ns = max(WRITES_FLOW_WITHIN_NS, 5 * interval_ns) * spec.cluster.timing.factor
     last = {each.partition: each.last_ns for each in observation.workload.partitions}
-    for partition in range(spec.topic.partitions):
-        seen_ns = last.get(partition, -1)
+    for unit, name in rules_of(spec).units.items():
+        seen_ns = last.get(unit, -1)
         if seen_ns < 0:
-            return f"{spec.topic.name}-{partition} has not acknowledged a write yet"
+            return f"{name} has not acknowledged a write yet"
         if seen_ns < now_ns - fresh_ns:
-            return f"{spec.topic.name}-{partition} acknowledges no writes"
+            return f"{name} acknowledges no writes"
     return ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from skerry.engine.cluster_view import ClusterView
-from skerry.experiment.document import Fault
+from skerry.experiment.document import Fault, Spec
 from skerry.faults.port import Groups, ResolvedFault
 from skerry.faults.registry import FAULTS
 from skerry.schema.targets import Target
-from skerry.schema.vocabulary import Role
+from skerry.targets import registry
+from skerry.targets.port import Holders, RoleKind, Roles
 
 
 class Unresolved(Exception):
@@ -29,22 +31,24 @@ class Resolution(msgspec.Struct, frozen=True):
     """When the newest sample behind it was asked."""
 
 
-def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution:
+def resolve(fault: Fault, roles: Roles, spec: Spec) -> Resolution:
     """Who is meant now. Within one fault no broker stands for two targets, unless its groups are pairs of their own.
 
     Raises Unresolved when a role is vacant, or not enough brokers have it.
     """
     wanted = fault.body.target_groups()
+    kinds: Mapping[str, RoleKind] = registry.target(spec.target).roles
     pairwise = fault.body.pairwise
     chosen: dict[tuple[int, int], tuple[int, ...]] = {}
     taken: set[int] = set()
     why: list[str] = []
     places = [(group, place, target) for group, targets in enumerate(wanted) for place, target in enumerate(targets)]
     # `Other` comes last: it is those that the others left over.
-    for group, place, target in sorted(places, key=lambda each: each[2].role is Role.OTHER):
-        having, reason = _holders(target, cluster_view, brokers)
+    for group, place, target in sorted(places, key=lambda each: _kind(each[2], kinds) is RoleKind.OTHER):
+        kind = _kind(target, kinds)
+        having, evidence, vacant = _holders(target, kind, roles, spec.cluster.brokers)
         free = having if pairwise else tuple(ordinal for ordinal in having if ordinal not in taken)
-        if target.role is Role.OTHER and pairwise:
+        if kind is RoleKind.OTHER and pairwise:
             # Of a pair: everybody but the other end.
             ends = {o for (g, _), found in chosen.items() if g // 2 == group // 2 for o in found}
             free = tuple(ordinal for ordinal in having if ordinal not in ends)
@@ -52,16 +56,16 @@ def resolve(fault: Fault, cluster_view: ClusterView, brokers: int) -> Resolution
         found = free if count is None else free[:count]
         if len(found) < (count or 1):
             problem = NothingToBreak if having and set(having) <= taken else Unresolved
-            raise problem(f"{target}: {_nobody(target, having, taken, reason)}")
+            raise problem(f"{target}: {_nobody(target, having, taken, vacant)}")
         chosen[group, place] = found
         taken.update(found)
         if target.role is not None:
-            why.append(f"{target} = {_list(found)}{f' ({reason})' if reason else ''}")
+            why.append(f"{target} = {_list(found)}{f' ({evidence})' if evidence else ''}")
     groups = tuple(
         tuple(dict.fromkeys(ordinal for place in range(len(targets)) for ordinal in chosen[group, place]))
         for group, targets in enumerate(wanted)
     )
-    return Resolution(groups, "; ".join(why) or "by ordinal", cluster_view.sampled_ns)
+    return Resolution(groups, "; ".join(why) or "by ordinal", roles.sampled_ns)
 
 
 def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
@@ -76,33 +80,23 @@ def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
     return made
 
 
-def _holders(target: Target, cluster_view: ClusterView, brokers: int) -> tuple[tuple[int, ...], str]:
-    """Everybody who fits, ascending, and in which epoch."""
-    everyone = tuple(range(brokers))
+def _kind(target: Target, kinds: Mapping[str, RoleKind]) -> RoleKind | None:
+    """What its role is, by the words of the system; None: it has no such role, or the target is an ordinal."""
+    return None if target.role is None else kinds.get(target.role)
+
+
+def _holders(target: Target, kind: RoleKind | None, roles: Roles, brokers: int) -> Holders:
+    """Everybody who fits."""
     if target.ordinal is not None:
-        return (target.ordinal,), ""
-    match target.role:
-        case Role.ALL | Role.OTHER:
-            return everyone, ""
-        case Role.CONTROLLER:
-            return ((cluster_view.controller,) if cluster_view.controller >= 0 else ()), f"term {cluster_view.term}"
-        case Role.NON_CONTROLLER:
-            if cluster_view.controller < 0:
-                return (), "there is no controller"
-            return tuple(o for o in everyone if o != cluster_view.controller), f"term {cluster_view.term}"
-    partition = cluster_view.partitions.get(target.partition or 0)
-    if partition is None or partition.leader < 0:
-        return (), "there is no leader" if target.partition is None else "the partition has no leader"
-    epoch = f"epoch {partition.leader_epoch}"
-    if target.role in (Role.LEADER, Role.PARTITION_LEADER):
-        return (partition.leader,), epoch
-    pool = partition.isr if target.role is Role.IN_SYNC_FOLLOWER else partition.replicas
-    return tuple(ordinal for ordinal in pool if ordinal != partition.leader), epoch
+        return Holders((target.ordinal,))
+    if kind in (RoleKind.ALL, RoleKind.OTHER):
+        return Holders(tuple(range(brokers)))
+    return Holders(()) if kind is None else roles.holders(kind, target.partition or 0)
 
 
-def _nobody(target: Target, having: tuple[int, ...], taken: set[int], reason: str) -> str:
+def _nobody(target: Target, having: tuple[int, ...], taken: set[int], vacant: str) -> str:
     if not having:
-        return reason if reason.startswith("the") else "nobody has this role"
+        return vacant or "nobody has this role"
     if set(having) <= taken:
         return f"only {_list(having)}, already named by another target"
     return f"only {_list(having)}, and {target.count_max} are wanted"

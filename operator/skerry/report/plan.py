@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from skerry.engine.guard import Prediction
 from skerry.engine.plan import Plan, PlannedOccurrence, Taken
 from skerry.schema.base import format_duration
+from skerry.targets.port import Prediction
 
 BAR = 40
 """Characters for the whole time until the last fault is over."""

@@ -3,9 +3,10 @@
 One folder per target; its ``TARGET`` is a `Target`. The description is pure data and pure functions: to import it opens
 no socket and needs no library of the system. What performs I/O stands behind ``connect``, which imports its own parts.
 
-A target *must* say: its name, the model of what a client can do, its planes, the words for its roles, and how a running
-cluster is reached. It *may* say: how a node is launched on this machine, which of its metrics are stamps, and which
-part of the document is its own. Everything works without what it does not say, and says what is missing.
+A target *must* say: its name, the model of what a client can do, its planes, the words for its roles, by which rules a
+cluster of it is judged while a run goes on, and how a running cluster is reached. It *may* say: how a node is launched
+on this machine, which of its metrics are stamps, and which part of the document is its own. Everything works without
+what it does not say, and says what is missing.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from skerry.engine.observation import BrokerView, LinkView, ProcessState
-    from skerry.experiment.document import Experiment
+    from skerry.engine.observation import BrokerView, LinkView, Observation, ProcessState
+    from skerry.experiment.document import Experiment, Spec
+    from skerry.faults.port import Effect
     from skerry.history.records import ElectionSeen, ReplicaDump, StatusSample
     from skerry.schema.base import Model
     from skerry.workload.operations import ClientSpec
@@ -45,6 +47,84 @@ class RoleKind(StrEnum):
     OTHER = "other"
     """Every node that no other target of the same fault names."""
     ALL = "all"
+
+
+class Holders(NamedTuple):
+    """Who has a role."""
+
+    ordinals: tuple[int, ...]
+    """In the order in which they are to be taken."""
+    evidence: str = ""
+    """In which term or epoch; empty: the role has none."""
+    vacant: str = ""
+    """Why nobody has it, as words, when there is more to say than that."""
+
+
+class Roles(Protocol):
+    """Who has which role at one moment: what the nodes say of themselves, put together."""
+
+    @property
+    def sampled_ns(self) -> int:
+        """When the newest sample in it was asked; -1: there is none."""
+        ...
+
+    def holders(self, kind: RoleKind, unit: int) -> Holders:
+        """``unit``: of which partition or shard; 0 of a system that is one group. OTHER and ALL are not asked for."""
+        ...
+
+
+class Prediction(Protocol):
+    """What becomes of the cluster while something is taken from it."""
+
+    @property
+    def sentence(self) -> str: ...
+
+
+R = TypeVar("R", bound=Roles)
+P = TypeVar("P", bound=Prediction)
+
+
+class ClusterRules(Protocol[R, P]):
+    """By what the conductor goes: who has which role, whether all is well, what a fault would do. Pure, and of one
+    document; what is wrong is said as words, and an empty text means that nothing is."""
+
+    @property
+    def units(self) -> Mapping[int, str]:
+        """What is written to, by number, and what each is called. All of them are written all the time."""
+        ...
+
+    def roles(self, observation: Observation, oldest_ns: int = -1) -> R:
+        """By the samples that were asked at ``oldest_ns`` or later."""
+        ...
+
+    def assumed(self, observation: Observation | None = None) -> R:
+        """What a plan assumes, before the run has made what it writes to. ``observation``: of the nodes as they are;
+        what the run will not change is believed to them."""
+        ...
+
+    @property
+    def certain(self) -> bool:
+        """What is predicted for `assumed` holds for whoever will have which role."""
+        ...
+
+    def missing(self, roles: R) -> str:
+        """What is missing to a cluster that nothing is taken from."""
+        ...
+
+    def misplaced(self, roles: R) -> str:
+        """Who does not stand where the document wants it before the faults."""
+        ...
+
+    def predict(self, effect: Effect, roles: R) -> P:
+        """What becomes of it, at worst, as long as it behaves."""
+        ...
+
+    def refusals(self, predictions: Sequence[P]) -> list[str]:
+        """Sentences for what would happen and is not allowed by the document; empty: go ahead."""
+        ...
+
+
+AnyRules = ClusterRules[Any, Any]
 
 
 class PlanePort(NamedTuple):
@@ -204,6 +284,7 @@ class Target:
     """In the order in which its nodes take their ports."""
     roles: Mapping[str, RoleKind]
     """The words of the document -> what they mean."""
+    rules: Callable[[Spec], AnyRules]
     connect: Callable[[Addresses, Experiment], System]
     """Opens nothing yet."""
     words: frozenset[str] = frozenset()

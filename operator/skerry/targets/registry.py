@@ -9,8 +9,12 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
-from skerry.targets.port import Target
+from skerry.targets.port import AnyRules, Target
+
+if TYPE_CHECKING:
+    from skerry.experiment.document import Spec
 
 GROUP = "skerry.targets"
 DEFAULT = "skerry"
@@ -45,3 +49,8 @@ def target(name: str) -> Target:
     if not isinstance(found, Target) or found.name != name:
         raise TypeError(f"{place} is not the target `{name}`: it must be a `skerry.targets.port.Target` of that name")
     return found
+
+
+def rules_of(spec: Spec) -> AnyRules:
+    """The rules of the system that the document names."""
+    return target(spec.target).rules(spec)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.engine.cluster_view import ClusterView, PartitionView, cluster_view_of
 from skerry.engine.observation import BrokerView, Observation
 from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.faults.network_partition import Cut
 from skerry.faults.slow_network import Slow
 from skerry.history.records import BrokerSample
+from skerry.targets.skerry.roles import ClusterView, PartitionView, cluster_view_of
 
-FIVE = ClusterView({0: PartitionView(2, 8, (1, 2, 4), (1, 2, 4), 90)}, controller=3, term=6, sampled_ns=90)
+FIVE = ClusterView(5, {0: PartitionView(2, 8, (1, 2, 4), (1, 2, 4), 90)}, controller=3, term=6, sampled_ns=90)
 
 
-def fault_of(experiment, line):
-    return experiment(f"  cluster: {{brokers: 5}}\n  faults:\n  - {{name: f, {line}}}\n").spec.faults[0]
+def spec_of(experiment, line):
+    return experiment(f"  cluster: {{brokers: 5}}\n  faults:\n  - {{name: f, {line}}}\n").spec
+
+
+def resolved(experiment, line, roles=FIVE):
+    spec = spec_of(experiment, line)
+    return resolve(spec.faults[0], roles, spec)
+
+
+def made(experiment, line):
+    return concrete(spec_of(experiment, line).faults[0], resolved(experiment, line).groups)
 
 
 def pause(target):
@@ -49,12 +58,12 @@ def pause(target):
     ],
 )
 def test_who_is_meant(experiment, line, groups):
-    assert resolve(fault_of(experiment, line), FIVE, 5).groups == groups
+    assert resolved(experiment, line).groups == groups
 
 
 def test_why_is_recorded_with_the_epoch(experiment):
     line = "duration: 1s, partition: {groups: [[{role: PartitionLeader, partition: 0}], [{role: Controller}]]}"
-    assert resolve(fault_of(experiment, line), FIVE, 5).why == (
+    assert resolved(experiment, line).why == (
         "PartitionLeader of partition 0 = broker 2 (epoch 8); Controller = broker 3 (term 6)"
     )
 
@@ -62,9 +71,9 @@ def test_why_is_recorded_with_the_epoch(experiment):
 @pytest.mark.parametrize(
     ("cluster_view", "line", "sentence"),
     [
-        (ClusterView({}, -1, 0, 0), pause("{role: Controller}"), "Controller: nobody has this role"),
+        (ClusterView(5, {}, -1, 0, 0), pause("{role: Controller}"), "Controller: nobody has this role"),
         (
-            ClusterView({}, 1, 0, 0),
+            ClusterView(5, {}, 1, 0, 0),
             pause("{role: PartitionLeader, partition: 0}"),
             "PartitionLeader of partition 0: the partition has no leader",
         ),
@@ -74,7 +83,7 @@ def test_why_is_recorded_with_the_epoch(experiment):
             "Controller: only broker 3, already named by another target",
         ),
         (
-            ClusterView({0: PartitionView(2, 8, (2,), (1, 2, 4), 90)}, 3, 6, 90),
+            ClusterView(5, {0: PartitionView(2, 8, (2,), (1, 2, 4), 90)}, 3, 6, 90),
             pause("{role: InSyncFollower, partition: 0}"),
             "InSyncFollower of partition 0: nobody has this role",
         ),
@@ -82,13 +91,12 @@ def test_why_is_recorded_with_the_epoch(experiment):
 )
 def test_nobody_is_meant(experiment, cluster_view, line, sentence):
     with pytest.raises(Unresolved) as caught:
-        resolve(fault_of(experiment, line), cluster_view, 5)
+        resolved(experiment, line, cluster_view)
     assert str(caught.value) == sentence
 
 
 def test_a_cut_is_every_ordered_pair_across_the_sides(experiment):
-    fault = fault_of(experiment, "duration: 1s, partition: {groups: [[{ordinal: 0}], [{ordinal: 1}, {ordinal: 2}]]}")
-    found = concrete(fault, resolve(fault, FIVE, 5).groups)
+    found = made(experiment, "duration: 1s, partition: {groups: [[{ordinal: 0}], [{ordinal: 1}, {ordinal: 2}]]}")
     assert isinstance(found, Cut)
     assert found.links == ((0, 1), (0, 2), (1, 0), (2, 0))
     assert not found.one_way
@@ -96,8 +104,7 @@ def test_a_cut_is_every_ordered_pair_across_the_sides(experiment):
 
 def test_links_are_one_way(experiment):
     line = "duration: 1s, partition: {links: [{from: {role: Controller}, to: {role: Other}}]}"
-    fault = fault_of(experiment, line)
-    found = concrete(fault, resolve(fault, FIVE, 5).groups)
+    found = made(experiment, line)
     assert isinstance(found, Cut)
     assert found.links == ((3, 0), (3, 1), (3, 2), (3, 4))
     assert found.one_way
@@ -105,8 +112,7 @@ def test_links_are_one_way(experiment):
 
 def test_one_group_is_slow_among_its_members(experiment):
     line = "duration: 1s, slow: {between: [[{ordinal: 0}, {ordinal: 1}, {ordinal: 2}]], latency: 1s}"
-    fault = fault_of(experiment, line)
-    found = concrete(fault, resolve(fault, FIVE, 5).groups)
+    found = made(experiment, line)
     assert isinstance(found, Slow)
     assert found.links == ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
 
@@ -134,7 +140,7 @@ def view(ordinal, leader, epoch, isr=(0, 1, 2), *, raft="Follower", term=1, cont
     ],
 )
 def test_one_picture_of_many_views(views, leader, isr, controller):
-    cluster_view = cluster_view_of(Observation(brokers=tuple(views)), "orders", oldest_ns=50)
+    cluster_view = cluster_view_of(Observation(brokers=tuple(views)), 3, "orders", oldest_ns=50)
     assert (cluster_view.partitions[0].leader, cluster_view.partitions[0].isr, cluster_view.controller) == (
         leader,
         isr,

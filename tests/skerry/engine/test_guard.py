@@ -7,7 +7,7 @@ from itertools import pairwise, permutations
 import pytest
 
 from skerry.engine.capabilities import all_features
-from skerry.engine.guard import predict_all, refusals
+from skerry.engine.guard import predict_all
 from skerry.engine.plan import make_plan
 from skerry.engine.world import Capabilities
 from skerry.faults.kill import Kill, KillHow
@@ -18,6 +18,8 @@ from skerry.faults.restart import Restart, RestartHow
 from skerry.faults.slow_network import Slow
 from skerry.report.plan import plan_lines
 from skerry.schema.vocabulary import Allowance, Plane
+from skerry.targets.registry import rules_of
+from skerry.targets.skerry.roles import ClusterView, PartitionView
 
 RAFT, DATA = Plane.RAFT, Plane.REPLICATION
 
@@ -45,6 +47,14 @@ def restart(together, *ordinals):
 THREE = {0: (0, 1, 2)}
 
 
+def rules_and_roles(experiment, brokers, replicas, allow=()):
+    """Those of our own broker. ``replicas``: per partition those that are in its ISR."""
+    spec = experiment().spec.model_copy(update={"allow": tuple(allow)})
+    spec = spec.model_copy(update={"cluster": spec.cluster.model_copy(update={"brokers": brokers})})
+    partitions = {partition: PartitionView(isr[0], 1, isr, isr, 0) for partition, isr in replicas.items()}
+    return rules_of(spec), ClusterView(brokers, partitions, 0, 1, 0)
+
+
 @pytest.mark.parametrize(
     ("brokers", "active", "added", "replicas", "quorum", "isr"),
     [
@@ -70,8 +80,9 @@ THREE = {0: (0, 1, 2)}
         (1, [], kill(0), {0: (0,)}, False, 0),
     ],
 )
-def test_what_is_left(brokers, active, added, replicas, quorum, isr):
-    predictions = predict_all(active, added, brokers, replicas, 2)
+def test_what_is_left(experiment, brokers, active, added, replicas, quorum, isr):
+    rules, roles = rules_and_roles(experiment, brokers, replicas)
+    predictions = predict_all(rules, roles, active, added)
     assert min(each.quorum for each in predictions) is quorum
     assert min(each.isr[0] for each in predictions) == isr
 
@@ -88,8 +99,9 @@ def test_what_is_left(brokers, active, added, replicas, quorum, isr):
         (cut((0,), (1,), (2,), planes=(DATA,)), [Allowance.BELOW_MIN_ISR], []),
     ],
 )
-def test_what_the_guard_refuses(added, allow, refused):
-    sentences = refusals(predict_all([], added, 3, THREE, 2), allow)
+def test_what_the_guard_refuses(experiment, added, allow, refused):
+    rules, roles = rules_and_roles(experiment, 3, THREE, allow)
+    sentences = rules.refusals(predict_all(rules, roles, [], added))
     assert len(sentences) == len(refused)
     assert all(word in sentence for word, sentence in zip(refused, sentences, strict=True))
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict
 
 from skerry.schema.base import Model
-from skerry.targets.port import Addresses, DataModel, PlanePort, RoleKind, System, Target
+from skerry.targets.port import Addresses, AnyRules, DataModel, PlanePort, RoleKind, System, Target
 
 if TYPE_CHECKING:
-    from skerry.experiment.document import Experiment
+    from skerry.experiment.document import Experiment, Spec
 
 
 class Toy(Model):
@@ -18,6 +18,12 @@ class Toy(Model):
 
     keys: Annotated[int, Strict(), Field(ge=1, le=9)] = 3
     """How many registers are written."""
+
+
+def _rules(spec: Spec) -> AnyRules:
+    from skerry.targets.group import GroupRules
+
+    return GroupRules(spec)
 
 
 def _connect(addresses: Addresses, experiment: Experiment) -> System:
@@ -30,6 +36,7 @@ TARGET = Target(
     model=DataModel.REGISTER,
     planes=(PlanePort("Door", between_nodes=True),),
     roles={"Leader": RoleKind.LEADER, "All": RoleKind.ALL},
+    rules=_rules,
     connect=_connect,
     part=Toy,
 )

@@ -8,10 +8,10 @@ from pydantic import Field, Strict
 
 from skerry.schema.base import Model
 from skerry.targets.etcd.planes import CLIENT, PEER
-from skerry.targets.port import Addresses, DataModel, Launch, PlanePort, RoleKind, System, Target
+from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, PlanePort, RoleKind, System, Target
 
 if TYPE_CHECKING:
-    from skerry.experiment.document import Experiment
+    from skerry.experiment.document import Experiment, Spec
 
 
 class Etcd(Model):
@@ -19,6 +19,12 @@ class Etcd(Model):
 
     keys: Annotated[int, Strict(), Field(ge=1, le=100)] = 5
     """How many registers the clients put to and get from."""
+
+
+def _rules(spec: Spec) -> AnyRules:
+    from skerry.targets.group import GroupRules
+
+    return GroupRules(spec)
 
 
 def _connect(addresses: Addresses, experiment: Experiment) -> System:
@@ -44,6 +50,7 @@ TARGET = Target(
         "Other": RoleKind.OTHER,
         "All": RoleKind.ALL,
     },
+    rules=_rules,
     connect=_connect,
     part=Etcd,
     launch=_launch,

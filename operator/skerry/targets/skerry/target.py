@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skerry.schema.vocabulary import Plane, Role
-from skerry.targets.port import Addresses, DataModel, Launch, PlanePort, RoleKind, Stamps, System, Target
+from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, PlanePort, RoleKind, Stamps, System, Target
 from skerry.targets.skerry.planes import ADMIN
 
 if TYPE_CHECKING:
-    from skerry.experiment.document import Experiment
+    from skerry.experiment.document import Experiment, Spec
+
+
+def _rules(spec: Spec) -> AnyRules:
+    from skerry.targets.skerry.rules import SkerryRules
+
+    return SkerryRules(spec)
 
 
 def _connect(addresses: Addresses, experiment: Experiment) -> System:
@@ -43,6 +49,7 @@ TARGET = Target(
         Role.OTHER: RoleKind.OTHER,
         Role.ALL: RoleKind.ALL,
     },
+    rules=_rules,
     connect=_connect,
     words=frozenset({"topic", "prepare"}),
     launch=_launch,

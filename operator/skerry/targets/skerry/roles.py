@@ -6,6 +6,7 @@ import msgspec
 
 from skerry.engine.observation import BrokerView, Observation
 from skerry.history.records import BrokerSample
+from skerry.targets.port import Holders, RoleKind
 
 
 class PartitionView(msgspec.Struct, frozen=True):
@@ -20,6 +21,8 @@ class PartitionView(msgspec.Struct, frozen=True):
 
 
 class ClusterView(msgspec.Struct, frozen=True):
+    brokers: int
+    """How many there are, whether they answer or not."""
     partitions: dict[int, PartitionView]
     controller: int
     """The controller's ordinal; -1: nobody."""
@@ -27,8 +30,25 @@ class ClusterView(msgspec.Struct, frozen=True):
     sampled_ns: int
     """The newest sample in it; -1: none."""
 
+    def holders(self, kind: RoleKind, unit: int) -> Holders:
+        """Followers in ascending order."""
+        if kind is RoleKind.CONTROLLER:
+            return Holders((self.controller,) if self.controller >= 0 else (), f"term {self.term}")
+        if kind is RoleKind.NON_CONTROLLER:
+            if self.controller < 0:
+                return Holders((), vacant="there is no controller")
+            return Holders(tuple(o for o in range(self.brokers) if o != self.controller), f"term {self.term}")
+        partition = self.partitions.get(unit)
+        if partition is None or partition.leader < 0:
+            return Holders((), vacant="the partition has no leader")
+        epoch = f"epoch {partition.leader_epoch}"
+        if kind is RoleKind.LEADER:
+            return Holders((partition.leader,), epoch)
+        pool = partition.isr if kind is RoleKind.IN_SYNC_FOLLOWER else partition.replicas
+        return Holders(tuple(ordinal for ordinal in pool if ordinal != partition.leader), epoch)
 
-def cluster_view_of(observation: Observation, topic: str, oldest_ns: int = -1) -> ClusterView:
+
+def cluster_view_of(observation: Observation, brokers: int, topic: str, oldest_ns: int = -1) -> ClusterView:
     """Merge the samples that were asked at ``oldest_ns`` or later.
 
     Brokers apply metadata at different moments, so the highest epoch wins; among those who know it the leader itself is
@@ -57,7 +77,7 @@ def cluster_view_of(observation: Observation, topic: str, oldest_ns: int = -1) -
             replicas=tuple(sorted(holders | set(best.isr))),
             sampled_ns=view.sampled_ns,
         )
-    return ClusterView(partitions, controller, term, max((view.sampled_ns for view in views), default=-1))
+    return ClusterView(brokers, partitions, controller, term, max((view.sampled_ns for view in views), default=-1))
 
 
 def _credibility(view: BrokerView, sample: BrokerSample, controller: int) -> tuple[int, bool, bool, int]:

@@ -1,0 +1,88 @@
+"""By what a run on Skerry's brokers goes: leaders of partitions, in-sync replicas, the controller, and placement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from skerry.engine.observation import Observation
+from skerry.experiment.document import Spec
+from skerry.faults.port import Effect
+from skerry.targets.skerry import guard
+from skerry.targets.skerry.guard import Prediction
+from skerry.targets.skerry.roles import ClusterView, PartitionView, cluster_view_of
+
+
+class SkerryRules:
+    """The topic of the document, on its brokers."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._topic = spec.topic
+        self._brokers = spec.cluster.brokers
+
+    @property
+    def units(self) -> Mapping[int, str]:
+        return {partition: f"{self._topic.name}-{partition}" for partition in range(self._topic.partitions)}
+
+    def roles(self, observation: Observation, oldest_ns: int = -1) -> ClusterView:
+        return cluster_view_of(observation, self._brokers, self._topic.name, oldest_ns)
+
+    def assumed(self, observation: Observation | None = None) -> ClusterView:
+        """Leaders and controller where `prepare` puts them, else partition p led by broker p modulo brokers and the
+        present controller, or 0; replicas on the brokers that follow. The leaders of today are those of other topics:
+        each run has its own."""
+        brokers, prepare = self._brokers, self._spec.prepare
+        seen = ClusterView(brokers, {}, 0, 0, 0) if observation is None else self.roles(observation)
+        leaders = {partition: partition % brokers for partition in range(self._topic.partitions)}
+        controller = seen.controller
+        if prepare is not None:
+            leaders |= {place.partition: place.ordinal for place in prepare.leaders}
+            controller = prepare.controller.ordinal if prepare.controller else controller
+        partitions = {}
+        for partition, leader in leaders.items():
+            replicas = tuple(sorted((leader + step) % brokers for step in range(self._topic.replication_factor)))
+            partitions[partition] = PartitionView(leader, 0, replicas, replicas, 0)
+        return ClusterView(brokers, partitions, controller, seen.term, seen.sampled_ns)
+
+    @property
+    def certain(self) -> bool:
+        """Every partition is on every broker."""
+        return self._topic.replication_factor >= self._brokers
+
+    def missing(self, roles: ClusterView) -> str:
+        """A controller, a leader and a full ISR everywhere."""
+        if roles.controller < 0:
+            return "there is no controller"
+        wanted = self._topic.replication_factor
+        for partition, name in self.units.items():
+            found = roles.partitions.get(partition)
+            if found is None:
+                return f"{name} is not there"
+            if found.leader < 0:
+                return f"{name} has no leader"
+            if len(found.isr) < wanted:
+                return f"the ISR of {name} has {len(found.isr)} of {wanted} replicas"
+        return ""
+
+    def misplaced(self, roles: ClusterView) -> str:
+        """Controller and leaders stand where `prepare` wants them."""
+        prepare = self._spec.prepare
+        if prepare is None:
+            return ""
+        wanted = prepare.controller
+        if wanted is not None and roles.controller != wanted.ordinal:
+            return f"the controller is broker {roles.controller}, and `prepare` wants broker {wanted.ordinal}"
+        for place in prepare.leaders:
+            found = roles.partitions.get(place.partition)
+            leader = -1 if found is None else found.leader
+            if leader != place.ordinal:
+                name = f"{self._topic.name}-{place.partition}"
+                return f"{name} is led by broker {leader}, and `prepare` wants broker {place.ordinal}"
+        return ""
+
+    def predict(self, effect: Effect, roles: ClusterView) -> Prediction:
+        replicas = {partition: each.isr for partition, each in roles.partitions.items()}
+        return guard.predict(effect, self._brokers, replicas, self._topic.min_in_sync_replicas)
+
+    def refusals(self, predictions: Sequence[Prediction]) -> list[str]:
+        return guard.refusals(predictions, self._spec.allow)
