@@ -11,6 +11,7 @@ from skerry.engine.actions import Drain, Prepare, StartProbe, StartWorkload, Sto
 from skerry.engine.observation import Observation, ReportState
 from skerry.engine.steady import writes_missing
 from skerry.experiment import load_document
+from skerry.experiment.expectations.base import Probed
 from skerry.history.records import Fetch, HistoryRecord, Note, Outcome, Produce, ReplicaDump, TopicCreate, WorkloadPace
 from skerry.workload.log.clients import read_pause_ns
 from skerry.workload.log.load import LoadSpec, LogWorkload
@@ -26,6 +27,7 @@ from skerry.workload.log.operations import (
     Write,
     Written,
 )
+from skerry.workload.log.prepare import Wanted
 from skerry.workload.operations import NEVER_NS, Answer, Operation
 
 MS = 1_000_000
@@ -122,7 +124,7 @@ def test_what_was_under_way_when_the_run_broke_off_is_recorded_as_unknown() -> N
     cluster = LogCluster()
     cluster.answers = {Write: None, Read: None, CreateTopic: None}
     cluster.perform(StartWorkload(1))
-    cluster.perform(StartProbe(2, "side", (1,), "All", topic_create=True))
+    cluster.perform(StartProbe(2, "side", (1,), "All", what=Probed.METADATA))
     cluster.run(300)
     assert begun_and_recorded(cluster)[1] == 0
     cluster.workload.abandon(cluster.now_ns)
@@ -244,11 +246,13 @@ def test_many_readers_read_less_often_each() -> None:
 
 # --- preparing ------------------------------------------------------------------------------------------------------
 
-PREPARE = Prepare(7, "orders", 3, 3, 2, controller=1, leaders=((0, 2), (1, 0)))
+PREPARE = Prepare(7)
+PLACED = "prepare: {controller: {ordinal: 1}, leaders: [{partition: 0, ordinal: 2}, {partition: 1, ordinal: 0}]}"
 
 
 def test_preparing_asks_one_thing_after_the_other() -> None:
-    cluster = LogCluster()
+    placed = load_document(DOCUMENT.replace("  faults:", f"  {PLACED}\n  faults:"), "test").spec
+    cluster = LogCluster(wanted=Wanted.of(placed))
     cluster.perform(PREPARE)
     cluster.run(2)
     assert [type(each.request) for each in cluster.begun] == [CreateTopic]
@@ -298,7 +302,7 @@ def test_a_probe_writes_to_its_side_only_until_it_is_stopped() -> None:
 
 def test_probed_topics_are_this_runs_own() -> None:
     cluster = LogCluster()
-    cluster.perform(StartProbe(1, "side", (1,), "All", topic_create=True))
+    cluster.perform(StartProbe(1, "side", (1,), "All", what=Probed.METADATA))
     cluster.run(300)
     names = [each.topic for each in cluster.of(TopicCreate)]
     assert len(names) == len(set(names)) > 1

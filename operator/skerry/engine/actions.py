@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from skerry.experiment.expectations.base import Probed
 from skerry.faults.port import OccurrenceId
 from skerry.faults.registry import AnyFault
 from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent
@@ -11,18 +12,10 @@ from skerry.schema.verdict import Finding, Verdict
 
 
 class Prepare(msgspec.Struct, frozen=True, tag="prepare"):
-    """Create the topic if it is absent, then move controller and leaders. Done when the request was made; the
-    conductor watches the brokers' status for the effect."""
+    """Make what is written to, if it is absent, and bring everybody to where the document wants it before the faults.
+    Done when that was asked for; the conductor watches the nodes' status for the effect."""
 
     id: int
-    topic: str
-    partitions: int
-    replication_factor: int
-    min_in_sync_replicas: int
-    controller: int = -1
-    """Who is to be the controller; -1: that does not matter."""
-    leaders: tuple[tuple[int, int], ...] = ()
-    """(partition, ordinal)."""
 
 
 class StartWorkload(msgspec.Struct, frozen=True, tag="startWorkload"):
@@ -32,16 +25,16 @@ class StartWorkload(msgspec.Struct, frozen=True, tag="startWorkload"):
 
 
 class StartProbe(msgspec.Struct, frozen=True, tag="startProbe"):
-    """Produce (or create topics) at these brokers only, never redirected, for `writesRefused` and its like. Done
-    when the probing has begun; it runs until ``StopProbe`` or ``Drain``."""
+    """Ask these brokers only, never redirected, to take something, for `writesRefused` and its like. Done when the
+    probing has begun; it runs until ``StopProbe`` or ``Drain``."""
 
     id: int
     probe: str
     """A name, for StopProbe."""
     ordinals: tuple[int, ...]
     acks: str
-    """All | Leader | None; ignored for topic creation."""
-    topic_create: bool = False
+    """All | Leader | None; of writes."""
+    what: Probed = Probed.WRITES
 
 
 class StopProbe(msgspec.Struct, frozen=True, tag="stopProbe"):

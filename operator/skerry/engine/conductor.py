@@ -243,19 +243,8 @@ class Conductor:
             self._end("NoSteadyState", f"The steady state was not reached in time: {self._waiting_for or 'unstable'}.")
 
     def _prepare(self) -> None:
-        topic, prepare = self.spec.topic, self.spec.prepare
         self._prepare_sent_ns = self._context.now_ns
-        self._prepare_id = self._context.send(
-            Prepare(
-                self._context.new_id(),
-                topic.name,
-                topic.partitions,
-                topic.replication_factor,
-                topic.min_in_sync_replicas,
-                prepare.controller.ordinal if prepare and prepare.controller else -1,
-                tuple((place.partition, place.ordinal) for place in prepare.leaders) if prepare else (),
-            )
-        )
+        self._prepare_id = self._context.send(Prepare(self._context.new_id()))
 
     # --- the faults -------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from skerry.experiment.document import Spec
 from skerry.experiment.expectations import MetricExpectation, PromqlExpectation
 from skerry.faults.port import Feature
 from skerry.faults.registry import FAULTS
+from skerry.targets.registry import rules_of
 
 
 def needed_features(spec: Spec) -> frozenset[Feature]:
@@ -19,7 +20,7 @@ def needed_features(spec: Spec) -> frozenset[Feature]:
 def _of_spec(spec: Spec) -> Iterator[Feature]:
     for fault in spec.faults:
         yield from FAULTS[fault.kind].needs(fault.body)
-    if spec.prepare is not None:
+    if rules_of(spec).places:
         yield PREPARE
     for expectation in spec.expect:
         if isinstance(expectation.body, MetricExpectation):

@@ -92,7 +92,7 @@ class OccurrenceProof:
 
     def oldest_sample_ns(self, observation: Observation) -> int:
         """Up to when the samples speak of the victims: one that they show unregistered may have registered since, and
-        the early edge of a heal must not lie after what followed from it (a replica in sync, say)."""
+        the early edge of a heal must not lie after what followed from it (a replica that has caught up, say)."""
         victims = self._fault.victims
         return min((view.sampled_ns for view in observation.brokers if view.ordinal in victims), default=0)
 

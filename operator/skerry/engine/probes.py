@@ -1,5 +1,4 @@
-"""Directed writes for `writesRefused`, `writesAccepted` and `topicCreateRefused`: when they run, and which brokers they
-go to.
+"""Directed requests for `writesRefused` and its like: when they run, and which brokers they go to.
 
 A probe runs from the moment its fault took effect until that fault's heal is asked for. A side that is named by ordinal
 belongs to no fault: its probe runs while any fault is in effect.
@@ -14,7 +13,7 @@ from skerry.engine.fault_instance import FaultInstance
 from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
 from skerry.experiment.document import Expectation, Spec
-from skerry.experiment.expectations import TopicCreateRefused, WritesAccepted, WritesRefused
+from skerry.experiment.expectations.base import Probed
 from skerry.schema.targets import Side
 
 _IN_EFFECT = (Stage.VERIFYING, Stage.HOLDING)
@@ -28,7 +27,7 @@ class Probes:
         self._wanted = [
             (expectation, side)
             for expectation in spec.expect
-            if isinstance(expectation.body, WritesRefused | WritesAccepted | TopicCreateRefused)
+            if expectation.body.probed is not None
             for _, side in expectation.body.sides()
         ]
         self._running: set[str] = set()
@@ -43,8 +42,8 @@ class Probes:
         for name in sorted(wanted.keys() - self._running):
             expectation, ordinals = wanted[name]
             acks = getattr(expectation.body, "acks", None) or self._spec.workload.acks
-            topic_create = isinstance(expectation.body, TopicCreateRefused)
-            context.send(StartProbe(context.new_id(), name, ordinals, str(acks), topic_create))
+            what = expectation.body.probed or Probed.WRITES
+            context.send(StartProbe(context.new_id(), name, ordinals, str(acks), what))
         self._running = set(wanted)
 
     def _sides(

@@ -99,6 +99,10 @@ class GroupRules:
         return GroupView(self._nodes, 0, 0, (), 0) if observation is None else self.roles(observation)
 
     @property
+    def places(self) -> bool:
+        return False
+
+    @property
     def certain(self) -> bool:
         """Every node counts the same."""
         return True

@@ -103,6 +103,11 @@ class ClusterRules(Protocol[R, P]):
         ...
 
     @property
+    def places(self) -> bool:
+        """The document wants somebody to have a role before the faults; `misplaced` says who has not yet."""
+        ...
+
+    @property
     def certain(self) -> bool:
         """What is predicted for `assumed` holds for whoever will have which role."""
         ...

@@ -28,7 +28,6 @@ from skerry.engine.world import (
     Observation,
     OccurrenceId,
     PartitionAcks,
-    Prepare,
     ProcessState,
     Record,
     ReportState,
@@ -135,9 +134,6 @@ class ToyWorld:
                 self._heal(occurrence)
         elif isinstance(action, StartWorkload):
             self.started = True
-        elif isinstance(action, Prepare):
-            self.leaders.update(action.leaders)
-            self.controller = action.controller if action.controller >= 0 else self.controller
         elif isinstance(action, CheckLinks):
             self.links_asked_ns = self.now_ns
             list(self._links())  # each is tried now

@@ -524,8 +524,8 @@ def test_probes_run_while_their_fault_is_in_effect(conductor, toy):
 """
     world = toy()
     world.run(conductor(from_fault))
-    starts = {(a.probe, a.ordinals, a.acks, a.topic_create) for a in world.of(StartProbe)}
-    assert starts == {("fenced#0", (0,), "All", False), ("no topics", (0,), "All", True)}
+    starts = {(a.probe, a.ordinals, a.acks, a.what) for a in world.of(StartProbe)}
+    assert starts == {("fenced#0", (0,), "All", "writes"), ("no topics", (0,), "All", "metadata")}
     assert {a.probe for a in world.of(StopProbe)} == {"fenced#0", "no topics"}
 
 

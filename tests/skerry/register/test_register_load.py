@@ -44,7 +44,7 @@ def result(operation: Operation) -> RegisterAnswer:
 
 def started() -> Clients:
     clients = Clients()
-    assert clients.workload.perform(Prepare(1, "etcd", 1, 3, 2), 0, 0)
+    assert clients.workload.perform(Prepare(1), 0, 0)
     assert clients.workload.perform(StartWorkload(2), 0, 0)
     assert [(each.id, each.state) for each in clients.workload.take_reports()] == [
         (1, ReportState.DONE),

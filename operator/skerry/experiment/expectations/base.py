@@ -6,7 +6,8 @@ Wherever an expectation names a fault that repeats, it is about every occurrence
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,8 +15,19 @@ from skerry.schema.base import FaultName, Int, Model, Number, PartitionIndex, at
 from skerry.schema.targets import Side, Target
 
 
+class Probed(StrEnum):
+    """What a side of a fault is asked to take, so that it is seen whether it does."""
+
+    WRITES = "writes"
+    METADATA = "metadata"
+    """Something that every node of the cluster must come to know."""
+
+
 class ExpectationBody(Model):
     """The rule of an expectation: what must be true, and its limits."""
+
+    probed: ClassVar[Probed | None] = None
+    """What its `sides` are asked to take while their fault is in effect; None: nothing."""
 
     def faults_named(self) -> Iterator[tuple[str, str]]:
         """(attribute, name) of every fault that it refers to directly."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.expectations.base import ExpectationBody
+from typing import ClassVar
+
+from skerry.experiment.expectations.base import ExpectationBody, Probed
 from skerry.schema.base import PositiveDuration
 from skerry.schema.targets import Side
 
@@ -11,6 +13,7 @@ class TopicCreateRefused(ExpectationBody):
     """No topic creation that is sent to that side only succeeds, from `within` after the fault took effect until it
     ends."""
 
+    probed: ClassVar[Probed] = Probed.METADATA
     by: Side
     within_ns: PositiveDuration = 1_500_000_000
     """Default 1500ms."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.expectations.base import ExpectationBody
+from typing import ClassVar
+
+from skerry.experiment.expectations.base import ExpectationBody, Probed
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.schema.targets import Side
 from skerry.schema.vocabulary import Acks
@@ -12,6 +14,7 @@ class WritesAccepted(ExpectationBody):
     """At least one produce is acknowledged by a broker of that side, while the fault is in effect and no later than
     `within` after it took effect."""
 
+    probed: ClassVar[Probed] = Probed.WRITES
     by: Side
     within_ns: PositiveDuration
     """Counted from the moment the fault took effect."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skerry.experiment.expectations.base import ExpectationBody
+from typing import ClassVar
+
+from skerry.experiment.expectations.base import ExpectationBody, Probed
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.schema.targets import Side
 from skerry.schema.vocabulary import Acks
@@ -12,6 +14,7 @@ class WritesRefused(ExpectationBody):
     """Every produce that is sent to that side only, once `within` has passed since the fault took effect and until it
     ends, is refused (or not answered)."""
 
+    probed: ClassVar[Probed] = Probed.WRITES
     by: Side
     within_ns: PositiveDuration
     """The time that this side has to notice, counted from the moment the fault took effect."""

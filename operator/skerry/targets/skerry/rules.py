@@ -45,6 +45,10 @@ class SkerryRules:
         return ClusterView(brokers, partitions, controller, seen.term, seen.sampled_ns)
 
     @property
+    def places(self) -> bool:
+        return self._spec.prepare is not None
+
+    @property
     def certain(self) -> bool:
         """Every partition is on every broker."""
         return self._topic.replication_factor >= self._brokers

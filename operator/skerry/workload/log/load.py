@@ -19,6 +19,7 @@ import msgspec
 from skerry.engine.actions import Action, Drain, Prepare, StartProbe, StartWorkload, StopProbe
 from skerry.engine.observation import ActionReport, ReportState, WorkloadView
 from skerry.experiment.document import Spec
+from skerry.experiment.expectations.base import Probed
 from skerry.history.records import Outcome, WorkloadPace
 from skerry.workload import FIRST_CONSUMER, FIRST_PROBE
 from skerry.workload.log.clients import Asked, ProbeProcess, ProducerProcess, ReaderProcess, Record, read_pause_ns
@@ -35,7 +36,7 @@ from skerry.workload.log.operations import (
 )
 from skerry.workload.log.outgoing import Outgoing
 from skerry.workload.log.pace import paces, partition_interval_ns
-from skerry.workload.log.prepare import Preparation
+from skerry.workload.log.prepare import Preparation, Wanted
 from skerry.workload.log.probe import Probe
 from skerry.workload.log.producer import Producer
 from skerry.workload.log.reader import PartitionReader
@@ -51,6 +52,7 @@ class LoadSpec(msgspec.Struct, frozen=True):
     """What the workload of a run is to do."""
 
     asked: Asked
+    wanted: Wanted
     producers: int
     consumers: int
     records_per_second: int
@@ -67,7 +69,7 @@ class LoadSpec(msgspec.Struct, frozen=True):
             DELIVERY_TIMEOUT_MS,
             DELIVERY_TIMEOUT_MS,
         )
-        return cls(asked, workload.producers, workload.consumers, workload.rate_per_second)
+        return cls(asked, Wanted.of(spec), workload.producers, workload.consumers, workload.rate_per_second)
 
 
 class LogWorkload:
@@ -104,7 +106,8 @@ class LogWorkload:
                 def over(at_ns: int, error: str) -> None:
                     self._ended(action.id, now_ns, wall_ns, at_ns, error)
 
-                Preparation(action, self._outgoing, self._record, over).start(now_ns)
+                name = f"prepare {action.id}"
+                Preparation(name, self._spec.wanted, self._outgoing, self._record, over).start(now_ns)
             case StartWorkload():
                 self.start(now_ns)
                 self._ended(action.id, now_ns, wall_ns, now_ns)
@@ -239,7 +242,7 @@ class LogWorkload:
         """Idempotent by name."""
         if action.probe in self._probes or self._stopping:
             return
-        acks = None if action.topic_create else action.acks
+        acks = None if action.what is Probed.METADATA else action.acks
         self._probes[action.probe] = []
         for ordinal in action.ordinals:
             probe = Probe(self._probe_process, ordinal, self._asked.partitions, now_ns)

@@ -19,6 +19,7 @@ from skerry.observe.asks import Cadence
 from skerry.schema.verdict import Finding, Verdict
 from skerry.workload.log.clients import Asked
 from skerry.workload.log.load import LoadSpec
+from skerry.workload.log.prepare import Wanted
 from skerry.worlds.sim.chaos_faults import Faults
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.invariants import Invariants, Violation
@@ -177,10 +178,9 @@ class SeedRun:
     def _form(self) -> None:
         """An empty cluster founds itself, makes the topic and spreads it."""
         self._phase("Preflight")
-        cluster, plan = self.cluster, self.plan
+        cluster = self.cluster
         cluster.start_all()
-        topic = Prepare(PREPARE_ID, TOPIC, plan.partitions, 3, plan.min_in_sync_replicas)
-        self.recording.perform(topic)
+        self.recording.perform(Prepare(PREPARE_ID))
         self._converge("never-formed", FORM_WITHIN_NS)
         reports = {report.id: report for report in self.recording.take_reports()}
         if reports[PREPARE_ID].state is not ReportState.DONE:
@@ -271,7 +271,8 @@ def load_of(plan: Plan) -> LoadSpec:
     asked = Asked(
         TOPIC, plan.partitions, plan.acks.value, plan.idempotent, RECORD_BYTES, DELIVERY_TIMEOUT_MS, REQUEST_TIMEOUT_MS
     )
-    return LoadSpec(asked, plan.producers, plan.consumers, plan.records_per_second)
+    wanted = Wanted(TOPIC, plan.partitions, 3, plan.min_in_sync_replicas)
+    return LoadSpec(asked, wanted, plan.producers, plan.consumers, plan.records_per_second)
 
 
 def document_of_plan(plan: Plan) -> str:
