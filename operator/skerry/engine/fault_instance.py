@@ -302,7 +302,7 @@ class FaultInstance:
         elif why := request.given_up(context.now_ns):
             self._leave_unhealed(context, f"was not healed: {why}")
         else:
-            request.ask_again(context, self.occurrence.id, self.fault)
+            request.ask_again(context, self.occurrence.id, self.fault, self._deadline_ns)
 
     def _measure_heal(self, context: StepContext, done: ActionReport, active: tuple[ResolvedFault, ...]) -> None:
         assert self._proof is not None
@@ -312,11 +312,10 @@ class FaultInstance:
             self._heal_request.because = proof.detail
             self._unregistered_ns = self._proof.oldest_sample_ns(context.observation)
             return
-        if not self._again:
-            self._last_words(context, done)
         if self._again:
             self.stage, self._due_ns = Stage.WAITING, context.now_ns
             return
+        self._last_words(context, done)
         self._settle(context)
         # A cut is gone when the action is; a victim is back when it has registered, which is later.
         before_ns = max(done.before_ns, self._unregistered_ns) if by_registration else done.before_ns
@@ -331,10 +330,9 @@ class FaultInstance:
         self._watch_interval(context)
         if not self._judged and self.effective is not None and not self._missing():
             self._verified(context)  # who came back at once may be proven to have been away only by that
-        found = self._proof.doubt(
-            context.observation, self.verified, None if self._lost else self._heal_request.asked_ns
-        )
-        if found:
+        asked_ns = None if self._lost else self._heal_request.asked_ns
+        complete = context.done(self._inject_id)
+        if found := self._proof.doubt(context.observation, self.verified, asked_ns, complete):
             self.verified = False
             self._unverified(context, found)
         by_deadline = "" if self._gradual else self._proof.by_deadline(context.now_ns, done.after_ns, self._deadline_ns)

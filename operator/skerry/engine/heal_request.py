@@ -59,9 +59,11 @@ class HealRequest:
         why = "its heal was never reported done" if self.done is None else "it is not measured to be gone"
         return f"{why} ({self.because})" if self.because else why
 
-    def ask_again(self, context: StepContext, occurrence: OccurrenceId, fault: ResolvedFault) -> None:
-        """When it is time to."""
-        if context.now_ns >= self._sent_ns + self._bounds.heal_pause_ns(self._refused, self._times):
+    def ask_again(self, context: StepContext, occurrence: OccurrenceId, fault: ResolvedFault, deadline_ns: int) -> None:
+        """When it is time to. One that was done is not asked for again before ``deadline_ns``, when the fault ends by
+        itself: what a heal left that did nothing must not seem to be the work of the next one."""
+        silent = self.done is not None and not self._refused and context.now_ns < deadline_ns
+        if not silent and context.now_ns >= self._sent_ns + self._bounds.heal_pause_ns(self._refused, self._times):
             self._times += 1
             self._send(context, occurrence, fault)
 

@@ -6,7 +6,7 @@ It puts a fault's own proof (`skerry.faults`), which reads samples, and the judg
 from __future__ import annotations
 
 from skerry.engine.interval import Bracket, IntervalJudge, Lost
-from skerry.engine.observation import Observation, ProcessState
+from skerry.engine.observation import ActionReport, Observation, ProcessState
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Link, Proof, before
 from skerry.faults.registry import fault_type
@@ -71,13 +71,18 @@ class OccurrenceProof:
             return missing
         return "" if reported_ns is None or self._fault.gradual else self._judge.late(reported_ns)
 
-    def doubt(self, observation: Observation, verified: bool, heal_asked_ns: int | None) -> str:
+    def doubt(
+        self, observation: Observation, verified: bool, heal_asked_ns: int | None, complete: ActionReport | None
+    ) -> str:
         """When it is gone: why all that was seen does not show what was asked for, as words; empty: it does. A fault
-        that was lost, or never was to last, has no ``heal_asked_ns``."""
+        that was lost, or never was to last, has no ``heal_asked_ns``. ``complete``: the report of the whole injection:
+        by then what takes one victim after the other has taken the last one."""
         gone_after_ns = -1 if self.began is None else self.began.after_ns - self._asked_ns
         disproof = str(self._kind.disproof(self._fault, observation, gone_after_ns))
         if disproof or not verified:
             return disproof
+        if self._fault.gradual and complete is not None and (late := self._judge.late(complete.after_ns)):
+            return late
         weak = str(self._kind.weigh(self._fault, self._earlier, self._judge.measures()))
         return weak or ("" if heal_asked_ns is None else self._judge.unseen(heal_asked_ns))
 

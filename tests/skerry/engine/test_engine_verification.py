@@ -235,3 +235,30 @@ def test_a_cut_is_gone_when_every_pair_answers_again():
 def test_only_a_clean_registration_contradicts_a_crash(clean, objects):
     assert (was_crash(KILL, seen(broker(registered_clean=clean))) != "") is objects
     assert was_crash(Kill((0,), KillHow.POD_DELETE, 0), seen(broker(registered_clean=clean))) == ""
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "rtt_ms", "gone"), [(20, 41, False), (20, 15, True), (2, 5, False), (100, 90, True)]
+)
+def test_a_slow_network_is_gone_when_less_than_half_of_it_is_left(latency_ms, rtt_ms, gone):
+    """The planted bug: 50 ms more than before were always good enough, and a latency of 20 ms never had to end."""
+    fault = Slow(TWO_WAY, (RAFT,), latency_ms * MS)
+    earlier = Before({}, dict.fromkeys(((a, b, RAFT) for a, b in TWO_WAY), MS))
+    assert healed(fault, SINCE, seen(links=slow_links(rtt_ns=rtt_ms * MS)), earlier).proven is gone
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "moved_ms", "detail"),
+    [
+        (1000, 20, "broker 0: the clock does not drift any more"),
+        (1000, 40, "the clock of broker 0 still drifts: it moved by 40 ms"),
+        (1000, -40, "the clock of broker 0 still drifts: it moved by -40 ms"),
+        (1000, 36, "the clock of broker 0 still drifts: it moved by 36 ms"),  # it began a fifth too late
+        (300, 26, "whether the clock of broker 0 still drifts does not show yet"),
+    ],
+)
+def test_a_drift_is_gone_when_nothing_is_added_any_more(after_ms, moved_ms, detail):
+    """20,000 ppm for a second are 20 ms. The planted bug: it was enough that the broker answered."""
+    fault = ClockShift((0,), drift_ppm=20_000)
+    view = broker(at=SINCE + after_ms * MS, clock_offset_ns=moved_ms * MS)
+    assert healed(fault, SINCE, seen(view), OLD).detail == detail

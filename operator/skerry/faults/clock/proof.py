@@ -14,6 +14,8 @@ from skerry.faults.samples import BrokerView, Samples
 MS = 1_000_000
 RESOLUTION_NS = 2 * MS
 """A drift shows when it has come to this."""
+STOPPED_WITHIN_NS = 30_000 * MS
+"""Whether a drift has ended is looked at for no longer than this."""
 
 
 def read(
@@ -52,18 +54,39 @@ def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Befo
 
 
 def healed(fault: ClockShift, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
-    """Is the clock where it was before? Of a drift only that the broker answers: what it added up to stays."""
-    said = "the clock is right again" if fault.jump_ns and not fault.drift_ppm else "it answers"
+    """Is the clock where it was before? Of a drift, that nothing is added any more: what it has come to stays."""
+    said = "the clock does not drift any more" if fault.drift_ppm else "the clock is right again"
+    still = _still_drifts if fault.drift_ppm else _still_off
     return each_broker(
-        fault.ordinals, samples, said, lambda view: answers(view, since_ns) or _still_off(fault, view, earlier)
+        fault.ordinals, samples, said, lambda view: answers(view, since_ns) or still(fault, since_ns, view, earlier)
     )
 
 
-def _still_off(fault: ClockShift, view: BrokerView, earlier: Before) -> str:
+def _moved_ns(view: BrokerView, earlier: Before) -> int | None:
     old = earlier.brokers.get(view.ordinal)
-    if fault.drift_ppm or old is None or old.clock_offset_ns is None or view.clock_offset_ns is None:
-        return ""
-    moved_ns = view.clock_offset_ns - old.clock_offset_ns
-    if abs(moved_ns) * 100 <= abs(fault.jump_ns) * 20:
+    if old is None or old.clock_offset_ns is None or view.clock_offset_ns is None:
+        return None
+    return view.clock_offset_ns - old.clock_offset_ns
+
+
+def _still_off(fault: ClockShift, since_ns: int, view: BrokerView, earlier: Before) -> str:
+    moved_ns = _moved_ns(view, earlier)
+    if moved_ns is None or abs(moved_ns) * 100 <= abs(fault.jump_ns) * 20:
         return ""
     return f"the clock of broker {view.ordinal} is still off by {moved_ns // MS} ms"
+
+
+def _still_drifts(fault: ClockShift, since_ns: int, view: BrokerView, earlier: Before) -> str:
+    """It would go on to add twice what can be measured, and what it may lack because it began late, which is a fifth
+    of all it should have come to."""
+    lasted_ns, healed_for_ns = since_ns - earlier.at_ns, view.sampled_ns - since_ns
+    shows_ns = max(2 * RESOLUTION_NS * 1_000_000 // abs(fault.drift_ppm), lasted_ns * 2 // 5)
+    if healed_for_ns < min(shows_ns, STOPPED_WITHIN_NS):
+        return f"whether the clock of broker {view.ordinal} still drifts does not show yet"
+    moved_ns = _moved_ns(view, earlier)
+    if moved_ns is None:
+        return ""
+    most_ns = (lasted_ns + healed_for_ns // 2) * abs(fault.drift_ppm) // 1_000_000
+    if abs(moved_ns) <= most_ns:
+        return ""
+    return f"the clock of broker {view.ordinal} still drifts: it moved by {moved_ns // MS} ms"

@@ -155,7 +155,8 @@ def healed(fault: Slow, since_ns: int, samples: Samples, earlier: Before, excuse
         if excused & set(link[:2]):
             continue
         found = fresh_link(samples, *link, LinkKind.KEPT, since_ns + PING_FAILED_AFTER_NS)
-        limit_ns = earlier.rtt_ns.get(link, 0) + fault.latency_ns // 2 + 50_000_000
+        # Half of what was added there and back, or 50 ms where nothing was: more is what it was to be rid of.
+        limit_ns = _quickest_ns(earlier, link) + (fault.latency_ns or 50 * MS)
         if found is None or not found.ok or found.rtt_ns > limit_ns:
             return Proof(False, f"{link_name(*link)} is not back to its usual round trip yet")
     return Proof(True, "round trips are as before")
