@@ -79,7 +79,7 @@ RETRIABLE = frozenset(
 # --- requests -----------------------------------------------------------------------------------------
 
 
-class ProduceRequest(msgspec.Struct, frozen=True, array_like=True, tag="produce"):
+class ProduceRequest(msgspec.Struct, frozen=True, array_like=True, tag="produce", gc=False):
     """Append one batch to one partition. ``batch.base_offset`` and ``batch.leader_epoch`` are ignored."""
 
     topic: str
@@ -89,7 +89,7 @@ class ProduceRequest(msgspec.Struct, frozen=True, array_like=True, tag="produce"
     timeout_ms: int
 
 
-class FetchRequest(msgspec.Struct, frozen=True, array_like=True, tag="fetch"):
+class FetchRequest(msgspec.Struct, frozen=True, array_like=True, tag="fetch", gc=False):
     """Committed batches from ``offset`` on; waits up to ``wait_ms`` for the first one.
 
     An answer without batches is a *tail read*: it reveals the high watermark and is linearizable.
@@ -102,7 +102,7 @@ class FetchRequest(msgspec.Struct, frozen=True, array_like=True, tag="fetch"):
     bytes_max: int = 1 << 20
 
 
-class ListOffsetsRequest(msgspec.Struct, frozen=True, array_like=True, tag="offsets"):
+class ListOffsetsRequest(msgspec.Struct, frozen=True, array_like=True, tag="offsets", gc=False):
     """Log start and high watermark of one partition; ``at_wall_ms`` also finds the first offset at or after it."""
 
     topic: str
@@ -110,13 +110,13 @@ class ListOffsetsRequest(msgspec.Struct, frozen=True, array_like=True, tag="offs
     at_wall_ms: int | None = None
 
 
-class MetadataRequest(msgspec.Struct, frozen=True, array_like=True, tag="metadata"):
+class MetadataRequest(msgspec.Struct, frozen=True, array_like=True, tag="metadata", gc=False):
     """What this broker knows of topics (empty: all) and brokers. Any broker answers, never with a guarantee."""
 
     topics: tuple[str, ...] = ()
 
 
-class CreateTopicRequest(msgspec.Struct, frozen=True, array_like=True, tag="create"):
+class CreateTopicRequest(msgspec.Struct, frozen=True, array_like=True, tag="create", gc=False):
     topic: str
     partitions: int
     replication_factor: int
@@ -126,18 +126,18 @@ class CreateTopicRequest(msgspec.Struct, frozen=True, array_like=True, tag="crea
     timeout_ms: int = 5000
 
 
-class DeleteTopicRequest(msgspec.Struct, frozen=True, array_like=True, tag="delete"):
+class DeleteTopicRequest(msgspec.Struct, frozen=True, array_like=True, tag="delete", gc=False):
     topic: str
     timeout_ms: int = 5000
 
 
-class InitProducerRequest(msgspec.Struct, frozen=True, array_like=True, tag="initproducer"):
+class InitProducerRequest(msgspec.Struct, frozen=True, array_like=True, tag="initproducer", gc=False):
     """A fresh producer id (epoch 0) from the controller."""
 
     timeout_ms: int = 5000
 
 
-class ElectLeaderRequest(msgspec.Struct, frozen=True, array_like=True, tag="elect"):
+class ElectLeaderRequest(msgspec.Struct, frozen=True, array_like=True, tag="elect", gc=False):
     """Move a partition's leadership to an in-sync replica, in two steps (`docs/decisions/0003-timing.md` 2)."""
 
     topic: str
@@ -146,7 +146,7 @@ class ElectLeaderRequest(msgspec.Struct, frozen=True, array_like=True, tag="elec
     timeout_ms: int = 5000
 
 
-class TransferControllerRequest(msgspec.Struct, frozen=True, array_like=True, tag="transfer"):
+class TransferControllerRequest(msgspec.Struct, frozen=True, array_like=True, tag="transfer", gc=False):
     """Hand the Raft leadership to a voter that is caught up."""
 
     broker_id: int
@@ -169,7 +169,7 @@ ClientRequest = (
 # --- responses ----------------------------------------------------------------------------------------
 
 
-class ErrorResponse(msgspec.Struct, frozen=True, array_like=True, tag="error"):
+class ErrorResponse(msgspec.Struct, frozen=True, array_like=True, tag="error", gc=False):
     """Any request may be answered by this. ``leader``: where to go instead, when known."""
 
     error: ErrorCode
@@ -178,7 +178,7 @@ class ErrorResponse(msgspec.Struct, frozen=True, array_like=True, tag="error"):
     leader_epoch: int = -1
 
 
-class ProduceResponse(msgspec.Struct, frozen=True, array_like=True, tag="produced"):
+class ProduceResponse(msgspec.Struct, frozen=True, array_like=True, tag="produced", gc=False):
     base_offset: int
     leader_epoch: int
     leader: int
@@ -186,7 +186,7 @@ class ProduceResponse(msgspec.Struct, frozen=True, array_like=True, tag="produce
     """The batch was already in the log; this is its original offset."""
 
 
-class FetchResponse(msgspec.Struct, frozen=True, array_like=True, tag="fetched"):
+class FetchResponse(msgspec.Struct, frozen=True, array_like=True, tag="fetched", gc=False):
     """``batches`` may start before the requested offset (batches are never cut); records at or above
     ``high_watermark`` are never in it."""
 
@@ -197,7 +197,7 @@ class FetchResponse(msgspec.Struct, frozen=True, array_like=True, tag="fetched")
     batches: tuple[Batch, ...] = ()
 
 
-class ListOffsetsResponse(msgspec.Struct, frozen=True, array_like=True, tag="offsets"):
+class ListOffsetsResponse(msgspec.Struct, frozen=True, array_like=True, tag="offsets", gc=False):
     log_start_offset: int
     high_watermark: int
     leader_epoch: int
@@ -205,7 +205,7 @@ class ListOffsetsResponse(msgspec.Struct, frozen=True, array_like=True, tag="off
     offset_at_time: int | None = None
 
 
-class PartitionDescription(msgspec.Struct, frozen=True, array_like=True):
+class PartitionDescription(msgspec.Struct, frozen=True, array_like=True, gc=False):
     partition: int
     leader: int
     leader_epoch: int
@@ -214,14 +214,14 @@ class PartitionDescription(msgspec.Struct, frozen=True, array_like=True):
     elr: tuple[int, ...]
 
 
-class TopicDescription(msgspec.Struct, frozen=True, array_like=True):
+class TopicDescription(msgspec.Struct, frozen=True, array_like=True, gc=False):
     topic: str
     topic_id: str
     min_in_sync_replicas: int
     partitions: tuple[PartitionDescription, ...]
 
 
-class MetadataResponse(msgspec.Struct, frozen=True, array_like=True, tag="metadata"):
+class MetadataResponse(msgspec.Struct, frozen=True, array_like=True, tag="metadata", gc=False):
     cluster_id: str
     controller: int
     brokers: tuple[int, ...]
@@ -229,16 +229,16 @@ class MetadataResponse(msgspec.Struct, frozen=True, array_like=True, tag="metada
     metadata_offset: int
 
 
-class TopicCreatedResponse(msgspec.Struct, frozen=True, array_like=True, tag="created"):
+class TopicCreatedResponse(msgspec.Struct, frozen=True, array_like=True, tag="created", gc=False):
     topic_id: str
 
 
-class InitProducerResponse(msgspec.Struct, frozen=True, array_like=True, tag="producer"):
+class InitProducerResponse(msgspec.Struct, frozen=True, array_like=True, tag="producer", gc=False):
     producer_id: int
     producer_epoch: int
 
 
-class DoneResponse(msgspec.Struct, frozen=True, array_like=True, tag="done"):
+class DoneResponse(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
     """A delete, an election or a transfer that was committed."""
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MS = 1_000_000
 
 
-class ClientConfig(msgspec.Struct, frozen=True):
+class ClientConfig(msgspec.Struct, frozen=True, gc=False):
     idempotent: bool = True
     request_timeout_ms: int = 1000
     """Per attempt; a long poll adds its wait."""
@@ -43,7 +43,7 @@ class ClientConfig(msgspec.Struct, frozen=True):
     """Retry a non-idempotent produce whose outcome is unknown: it may be written twice."""
 
 
-class Operation(msgspec.Struct, frozen=True):
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """``request``: for a produce, the batch without producer fields; the client fills them in."""
 
     request: ClientRequest
@@ -60,7 +60,7 @@ class Outcome(StrEnum):
     """It may have happened, or may still."""
 
 
-class Call(msgspec.Struct, frozen=True):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """Send ``request`` to a broker; answer with `Client.answered` or `Client.call_failed`, unless cancelled first."""
 
     call_id: int
@@ -69,13 +69,13 @@ class Call(msgspec.Struct, frozen=True):
     timeout_ms: int
 
 
-class CancelCall(msgspec.Struct, frozen=True):
+class CancelCall(msgspec.Struct, frozen=True, gc=False):
     """Nobody waits for this call any more; a late answer is ignored."""
 
     call_id: int
 
 
-class Completed(msgspec.Struct, frozen=True):
+class Completed(msgspec.Struct, frozen=True, gc=False):
     op_id: int
     outcome: Outcome
     response: ClientResponse | None

@@ -16,7 +16,7 @@ from skerry_broker.core.types import Batch, EpochStart, TopicPartition, Voter
 # --- raft plane: consensus ---------------------------------------------------------------
 
 
-class VoteRequest(msgspec.Struct, frozen=True, array_like=True, tag="vote"):
+class VoteRequest(msgspec.Struct, frozen=True, array_like=True, tag="vote", gc=False):
     """``pre``: a question only (PreVote, Raft thesis 9.6); changes no term and no vote anywhere."""
 
     term: int
@@ -27,13 +27,13 @@ class VoteRequest(msgspec.Struct, frozen=True, array_like=True, tag="vote"):
     """The leader itself asked for this election (leadership transfer): leases do not apply."""
 
 
-class VoteReply(msgspec.Struct, frozen=True, array_like=True, tag="voted"):
+class VoteReply(msgspec.Struct, frozen=True, array_like=True, tag="voted", gc=False):
     term: int
     granted: bool
     pre: bool
 
 
-class AppendRequest(msgspec.Struct, frozen=True, array_like=True, tag="append"):
+class AppendRequest(msgspec.Struct, frozen=True, array_like=True, tag="append", gc=False):
     """Entries after (prev_index, prev_term), or a heartbeat. ``round`` is echoed: a quorum of echoes proves that
     this leader still led when it sent the round (CheckQuorum, leases, read barriers)."""
 
@@ -45,7 +45,7 @@ class AppendRequest(msgspec.Struct, frozen=True, array_like=True, tag="append"):
     entries: tuple[Entry, ...] = ()
 
 
-class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="appended"):
+class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="appended", gc=False):
     """``match_index``: durable up to here and equal to the leader's log; with ``success`` false a hint where to
     probe next, with the term of the entry there."""
 
@@ -58,7 +58,7 @@ class AppendReply(msgspec.Struct, frozen=True, array_like=True, tag="appended"):
     """False: the sender's log was found corrupt (B17). It follows in memory, but no quorum may count it."""
 
 
-class SnapshotRequest(msgspec.Struct, frozen=True, array_like=True, tag="snapshot"):
+class SnapshotRequest(msgspec.Struct, frozen=True, array_like=True, tag="snapshot", gc=False):
     """The whole metadata state up to ``last_index`` (small; sent in one piece). Answered by AppendReply."""
 
     term: int
@@ -69,19 +69,19 @@ class SnapshotRequest(msgspec.Struct, frozen=True, array_like=True, tag="snapsho
     round: int
 
 
-class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, tag="timeoutnow"):
+class TimeoutNow(msgspec.Struct, frozen=True, array_like=True, tag="timeoutnow", gc=False):
     """Leadership transfer: start an election at once."""
 
     term: int
 
 
-class Identify(msgspec.Struct, frozen=True, array_like=True, tag="identify"):
+class Identify(msgspec.Struct, frozen=True, array_like=True, tag="identify", gc=False):
     """Who are you? Asked by an unformatted voter until it belongs to a cluster."""
 
     cluster_id: str | None
 
 
-class Identity(msgspec.Struct, frozen=True, array_like=True, tag="identity"):
+class Identity(msgspec.Struct, frozen=True, array_like=True, tag="identity", gc=False):
     """``cluster_id`` is None when unformatted; ``voters`` as far as this replica knows."""
 
     cluster_id: str | None
@@ -89,7 +89,7 @@ class Identity(msgspec.Struct, frozen=True, array_like=True, tag="identity"):
     leader: Voter | None
 
 
-class JoinRequest(msgspec.Struct, frozen=True, array_like=True, tag="join"):
+class JoinRequest(msgspec.Struct, frozen=True, array_like=True, tag="join", gc=False):
     """An unformatted replica of a configured voter id asks the leader to be fed, then to replace its old self."""
 
     cluster_id: str
@@ -98,7 +98,7 @@ class JoinRequest(msgspec.Struct, frozen=True, array_like=True, tag="join"):
 # --- raft plane: broker to controller ----------------------------------------------------
 
 
-class RegisterRequest(msgspec.Struct, frozen=True, array_like=True, tag="register"):
+class RegisterRequest(msgspec.Struct, frozen=True, array_like=True, tag="register", gc=False):
     incarnation: str
     clean_shutdown_epoch: int | None
     """The broker epoch that the clean-shutdown mark holds; None after an unclean stop."""
@@ -106,12 +106,12 @@ class RegisterRequest(msgspec.Struct, frozen=True, array_like=True, tag="registe
     flush_group: bool
 
 
-class RegisterReply(msgspec.Struct, frozen=True, array_like=True, tag="registeredas"):
+class RegisterReply(msgspec.Struct, frozen=True, array_like=True, tag="registeredas", gc=False):
     incarnation: str
     broker_epoch: int
 
 
-class BrokerHeartbeat(msgspec.Struct, frozen=True, array_like=True, tag="heartbeat"):
+class BrokerHeartbeat(msgspec.Struct, frozen=True, array_like=True, tag="heartbeat", gc=False):
     """Every ``broker_heartbeat_ms``. The sender renews its lease from the moment it *sent* ``sequence``."""
 
     broker_epoch: int
@@ -131,7 +131,7 @@ class BrokerHeartbeat(msgspec.Struct, frozen=True, array_like=True, tag="heartbe
     """The age of the oldest write that the disk has not made durable; 0 when it owes nothing (`core.disk_watch`)."""
 
 
-class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, tag="heartbeatreply"):
+class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, tag="heartbeatreply", gc=False):
     """Sent only after a quorum acknowledged, in this term, a round begun *after* the heartbeat arrived."""
 
     term: int
@@ -147,7 +147,7 @@ class HeartbeatReply(msgspec.Struct, frozen=True, array_like=True, tag="heartbea
     applied that may have ended a leadership of its own."""
 
 
-class AlterPartition(msgspec.Struct, frozen=True, array_like=True, tag="alter"):
+class AlterPartition(msgspec.Struct, frozen=True, array_like=True, tag="alter", gc=False):
     """A leader asks for a new ISR by compare-and-set (KIP-497, KIP-841, KIP-903)."""
 
     partition: TopicPartition
@@ -169,7 +169,7 @@ class AlterResult(StrEnum):
     UNKNOWN_PARTITION = "UnknownPartition"
 
 
-class AlterPartitionReply(msgspec.Struct, frozen=True, array_like=True, tag="altered"):
+class AlterPartitionReply(msgspec.Struct, frozen=True, array_like=True, tag="altered", gc=False):
     partition: TopicPartition
     leader_epoch: int
     requested_partition_epoch: int
@@ -179,7 +179,7 @@ class AlterPartitionReply(msgspec.Struct, frozen=True, array_like=True, tag="alt
 # --- replication plane -------------------------------------------------------------------
 
 
-class FetchPartition(msgspec.Struct, frozen=True, array_like=True):
+class FetchPartition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     partition: TopicPartition
     topic_id: str
     leader_epoch: int
@@ -191,7 +191,7 @@ class FetchPartition(msgspec.Struct, frozen=True, array_like=True):
     """How much of it the follower has on disk; progress counts only this."""
 
 
-class ReplicaFetch(msgspec.Struct, frozen=True, array_like=True, tag="rfetch"):
+class ReplicaFetch(msgspec.Struct, frozen=True, array_like=True, tag="rfetch", gc=False):
     """One fetch for all partitions that the receiver leads and the sender follows. At most one in flight."""
 
     request_id: int
@@ -201,7 +201,7 @@ class ReplicaFetch(msgspec.Struct, frozen=True, array_like=True, tag="rfetch"):
     bytes_max: int
 
 
-class FetchedPartition(msgspec.Struct, frozen=True, array_like=True):
+class FetchedPartition(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """``diverging``: (largest local epoch <= the follower's, its end offset): truncate to it and ask again; then
     there are no batches and the fetch was not progress."""
 
@@ -215,12 +215,12 @@ class FetchedPartition(msgspec.Struct, frozen=True, array_like=True):
     batches: tuple[Batch, ...] = ()
 
 
-class ReplicaFetched(msgspec.Struct, frozen=True, array_like=True, tag="rfetched"):
+class ReplicaFetched(msgspec.Struct, frozen=True, array_like=True, tag="rfetched", gc=False):
     request_id: int
     partitions: tuple[FetchedPartition, ...]
 
 
-class ReplicaProgress(msgspec.Struct, frozen=True, array_like=True, tag="rprogress"):
+class ReplicaProgress(msgspec.Struct, frozen=True, array_like=True, tag="rprogress", gc=False):
     """The follower's disk has caught up with what it fetched: no answer, and no wait for the next fetch."""
 
     broker_epoch: int

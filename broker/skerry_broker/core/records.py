@@ -12,24 +12,24 @@ import msgspec
 from skerry_broker.core.types import TopicPartition, Voter
 
 
-class NoOp(msgspec.Struct, frozen=True, array_like=True, tag="noop"):
+class NoOp(msgspec.Struct, frozen=True, array_like=True, tag="noop", gc=False):
     """Written by every new Raft leader: nothing of an older term is committed before it (Raft 5.4.2)."""
 
 
-class Founded(msgspec.Struct, frozen=True, array_like=True, tag="founded"):
+class Founded(msgspec.Struct, frozen=True, array_like=True, tag="founded", gc=False):
     """The first entry of a cluster: its id and its founding voters."""
 
     cluster_id: str
     voters: tuple[Voter, ...]
 
 
-class VotersChanged(msgspec.Struct, frozen=True, array_like=True, tag="voters"):
+class VotersChanged(msgspec.Struct, frozen=True, array_like=True, tag="voters", gc=False):
     """The whole new voter set; differs from the one before by exactly one voter."""
 
     voters: tuple[Voter, ...]
 
 
-class BrokerRegistered(msgspec.Struct, frozen=True, array_like=True, tag="registered"):
+class BrokerRegistered(msgspec.Struct, frozen=True, array_like=True, tag="registered", gc=False):
     """A broker process has started. Its broker epoch is the index of this entry.
 
     Registration fences the broker, ends all its leaderships, and (unless ``keeps_membership``) takes it out of
@@ -45,20 +45,20 @@ class BrokerRegistered(msgspec.Struct, frozen=True, array_like=True, tag="regist
     wall_ns: int
 
 
-class BrokerFenced(msgspec.Struct, frozen=True, array_like=True, tag="fenced"):
+class BrokerFenced(msgspec.Struct, frozen=True, array_like=True, tag="fenced", gc=False):
     broker_id: int
     broker_epoch: int
     reason: str
     wall_ns: int
 
 
-class BrokerUnfenced(msgspec.Struct, frozen=True, array_like=True, tag="unfenced"):
+class BrokerUnfenced(msgspec.Struct, frozen=True, array_like=True, tag="unfenced", gc=False):
     broker_id: int
     broker_epoch: int
     wall_ns: int
 
 
-class BrokerLeaving(msgspec.Struct, frozen=True, array_like=True, tag="leaving"):
+class BrokerLeaving(msgspec.Struct, frozen=True, array_like=True, tag="leaving", gc=False):
     """Controlled shutdown has begun: the broker is no candidate any more."""
 
     broker_id: int
@@ -66,7 +66,7 @@ class BrokerLeaving(msgspec.Struct, frozen=True, array_like=True, tag="leaving")
     wall_ns: int
 
 
-class TopicCreated(msgspec.Struct, frozen=True, array_like=True, tag="topic"):
+class TopicCreated(msgspec.Struct, frozen=True, array_like=True, tag="topic", gc=False):
     topic: str
     topic_id: str
     min_in_sync_replicas: int
@@ -76,12 +76,12 @@ class TopicCreated(msgspec.Struct, frozen=True, array_like=True, tag="topic"):
     retention_ms: int = -1
 
 
-class TopicDeleted(msgspec.Struct, frozen=True, array_like=True, tag="deleted"):
+class TopicDeleted(msgspec.Struct, frozen=True, array_like=True, tag="deleted", gc=False):
     topic: str
     topic_id: str
 
 
-class PartitionChanged(msgspec.Struct, frozen=True, array_like=True, tag="partition"):
+class PartitionChanged(msgspec.Struct, frozen=True, array_like=True, tag="partition", gc=False):
     """The whole new state of one partition. Ignored unless it follows the present ``partition_epoch``."""
 
     partition: TopicPartition
@@ -98,7 +98,7 @@ class PartitionChanged(msgspec.Struct, frozen=True, array_like=True, tag="partit
     """After an unclean election, until the leader has reported its log as the truth."""
 
 
-class ProducerIdsReserved(msgspec.Struct, frozen=True, array_like=True, tag="producers"):
+class ProducerIdsReserved(msgspec.Struct, frozen=True, array_like=True, tag="producers", gc=False):
     next_producer_id: int
 
 
@@ -117,7 +117,7 @@ Record = (
 )
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True):
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of the metadata log. A batch of elections is one entry with many records."""
 
     index: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel
+from skerry.worlds.sim.ports import CallKey, ClientAnswer, ClientCall, ClientCancel
 from skerry_broker.core.api import ClientRequest, ClientResponse
 from skerry_broker.core.intake import CheckBatch, Intake, IntakeLimits
 from skerry_broker.core.messages import ClientGone, Event, FromClient
@@ -28,8 +28,8 @@ class ClientRequests:
         self._deliver = deliver
         self._send = send
         self._check_batch = check_batch
-        self._keys: dict[int, object] = {}
-        self._ids: dict[object, int] = {}
+        self._keys: dict[int, CallKey] = {}
+        self._ids: dict[CallKey, int] = {}
         self._last_id = 0
         self.open: dict[int, ClientRequest] = {}
         """The unanswered ones, by request id."""
@@ -67,7 +67,7 @@ class ClientRequests:
         if key is not None:
             self._send(ClientAnswer(key, response))
 
-    def _close(self, request_id: int) -> object | None:
+    def _close(self, request_id: int) -> CallKey | None:
         key = self._keys.pop(request_id, None)
         if key is not None:
             del self._ids[key], self.open[request_id]

@@ -6,12 +6,11 @@ All clients live at one place (`network.CLIENTS`), the recording process, and on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from skerry.worlds.sim.cluster import Cluster
 from skerry.worlds.sim.network import CLIENTS
-from skerry.worlds.sim.ports import ClientAnswer, ClientCall, ClientCancel
-from skerry.worlds.sim.scheduler import NS_PER_MS, Timer
+from skerry.worlds.sim.ports import CallKey, ClientAnswer, ClientCall, ClientCancel
+from skerry.worlds.sim.scheduler import NS_PER_MS
 from skerry_broker.core.api import ErrorCode
 from skerry_broker.core.client import Call, CancelCall, Client, ClientConfig, Completed, Operation
 from skerry_broker.core.types import Plane
@@ -22,23 +21,21 @@ CONNECTION_ERROR_NS = NS_PER_MS // 2
 _CLIENT = Plane.CLIENT
 """Looking a member up in its enumeration is a call; this is done for every request."""
 
-CallKey = tuple[int, int]
 Done = Callable[[Completed], None]
 
 
-class _OpenCall(NamedTuple):
-    client: SimClient
-    broker_id: int
-    timeout: Timer
-
-
 class ClientHub:
-    """The place of all clients: hands answers to those who wait for them."""
+    """The place of all clients: hands answers to those who wait for them.
+
+    It measures no timeouts: a client machine cancels by itself what is not answered in time.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._scheduler = cluster.scheduler
-        self._open: dict[CallKey, _OpenCall] = {}
+        self._network = cluster.network
+        self._open: dict[CallKey, tuple[SimClient, int]] = {}
+        """Who waits for the answer, and the broker that was asked."""
         self._clients = 0
         cluster.network.attach(CLIENTS, self._receive)
         cluster.on_broker_died = self._broker_died
@@ -51,45 +48,36 @@ class ClientHub:
 
     def call(self, client: SimClient, call: Call) -> None:
         key = (client.number, call.call_id)
-        scheduler = self._scheduler
-        timeout_ns = scheduler.now_ns + call.timeout_ms * NS_PER_MS
-        self._open[key] = _OpenCall(client, call.broker_id, scheduler.timer(timeout_ns, self._timed_out, key))
-        if not self.cluster.network.send(CLIENTS, call.broker_id, _CLIENT, ClientCall(key, call.request)):
-            scheduler.post(scheduler.now_ns + CONNECTION_ERROR_NS, self._refused, key)
+        self._open[key] = (client, call.broker_id)
+        if not self._network.send(CLIENTS, call.broker_id, _CLIENT, ClientCall(key, call.request)):
+            self._scheduler.post(self._scheduler.now_ns + CONNECTION_ERROR_NS, self._refused, key)
 
     def cancel(self, client: SimClient, call_id: int) -> None:
         key = (client.number, call_id)
         open_call = self._open.pop(key, None)
         if open_call is not None:
-            open_call.timeout.cancel()
-            self.cluster.network.send(CLIENTS, open_call.broker_id, Plane.CLIENT, ClientCancel(key))
+            _, broker_id = open_call
+            self._network.send(CLIENTS, broker_id, _CLIENT, ClientCancel(key))
 
     def _receive(self, source: int, payload: object) -> None:
-        assert isinstance(payload, ClientAnswer)
+        assert type(payload) is ClientAnswer
         key = payload.key
-        assert isinstance(key, tuple)
         now_ns = self._scheduler.now_ns
         self.cluster.trace.record(now_ns, CLIENTS, payload)
         open_call = self._open.pop(key, None)
         if open_call is not None:
-            open_call.timeout.cancel()
-            client = open_call.client
+            client, _ = open_call
             client.machine.answered(now_ns, key[1], payload.response)
             client.pump()
 
     def _fail(self, key: CallKey, error: ErrorCode) -> None:
         open_call = self._open.pop(key, None)
         if open_call is not None:
-            open_call.timeout.cancel()
-            self.cluster.trace.record(self.cluster.now_ns, CLIENTS, (key, error))
-            open_call.client.machine.call_failed(self.cluster.now_ns, key[1], error)
-            open_call.client.pump()
-
-    def _timed_out(self, key: CallKey) -> None:
-        open_call = self._open.get(key)
-        if open_call is not None:
-            self.cluster.network.send(CLIENTS, open_call.broker_id, Plane.CLIENT, ClientCancel(key))
-        self._fail(key, ErrorCode.CONNECTION_LOST)
+            client, _ = open_call
+            now_ns = self._scheduler.now_ns
+            self.cluster.trace.record(now_ns, CLIENTS, (key, error))
+            client.machine.call_failed(now_ns, key[1], error)
+            client.pump()
 
     def _refused(self, key: CallKey) -> None:
         self._fail(key, ErrorCode.CONNECTION_FAILED)
@@ -98,13 +86,12 @@ class ClientHub:
         self._fail(key, ErrorCode.CONNECTION_LOST)
 
     def _broker_died(self, broker_id: int) -> None:
-        network = self.cluster.network
-        if not network.reachable(broker_id, CLIENTS, Plane.CLIENT):
+        if not self._network.reachable(broker_id, CLIENTS, _CLIENT):
             return
-        soon_ns = self.cluster.now_ns + CONNECTION_ERROR_NS
-        for key, open_call in self._open.items():
-            if open_call.broker_id == broker_id:
-                self.cluster.scheduler.post(soon_ns, self._reset, key)
+        soon_ns = self._scheduler.now_ns + CONNECTION_ERROR_NS
+        for key, (_, asked) in self._open.items():
+            if asked == broker_id:
+                self._scheduler.post(soon_ns, self._reset, key)
 
 
 class SimClient:

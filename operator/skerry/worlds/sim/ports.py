@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from skerry_broker.core.api import ClientRequest, ClientResponse
 from skerry_broker.core.messages import Effect, Event, Recovered
@@ -33,19 +35,23 @@ class Machine(Protocol):
 NodeFactory = Callable[[NodeConfig, Recovered, Rng, int], Machine]
 
 
-class ClientCall(NamedTuple):
-    """A request on its way to a broker; ``key`` is the caller's."""
+CallKey = tuple[int, int]
+"""The number of a client, and the id that it gave to its call."""
 
-    key: object
+
+class ClientCall(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A request on its way to a broker."""
+
+    key: CallKey
     request: ClientRequest
 
 
-class ClientCancel(NamedTuple):
-    key: object
+class ClientCancel(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    key: CallKey
 
 
-class ClientAnswer(NamedTuple):
-    key: object
+class ClientAnswer(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    key: CallKey
     response: ClientResponse
 
 

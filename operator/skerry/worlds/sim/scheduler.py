@@ -12,31 +12,6 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
 
-class Timer:
-    """A posted event that can be taken back; cancelling costs nothing until its time comes."""
-
-    __slots__ = ("_action", "_argument", "time_ns")
-
-    def __init__(self, time_ns: int, action: Action, argument: object) -> None:
-        self.time_ns = time_ns
-        self._action: Action | None = action
-        self._argument = argument
-
-    def cancel(self) -> None:
-        self._action = None
-        self._argument = None
-
-    @property
-    def active(self) -> bool:
-        return self._action is not None
-
-    def fire(self, _: object) -> None:
-        action, argument = self._action, self._argument
-        if action is not None:
-            self._action = None
-            action(argument)
-
-
 class Scheduler:
     """Runs posted actions in order of (time_ns, seq); never goes back in time."""
 
@@ -52,12 +27,6 @@ class Scheduler:
         """Run ``action(argument)`` at ``time_ns``, or now when that is past."""
         self._seq = seq = self._seq + 1
         heappush(self._heap, (time_ns if time_ns > self.now_ns else self.now_ns, seq, action, argument))
-
-    def timer(self, time_ns: int, action: Action, argument: object = None) -> Timer:
-        """Like ``post``, but can be cancelled."""
-        timer = Timer(time_ns, action, argument)
-        self.post(time_ns, timer.fire)
-        return timer
 
     def stop(self) -> None:
         """End the present ``run`` after the action that calls this."""

@@ -7,7 +7,8 @@ from collections import deque
 
 import msgspec
 
-_FLUSH_BYTES = 1 << 16
+_HASHED_TOGETHER = 256
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Trace:
@@ -19,25 +20,27 @@ class Trace:
 
     def __init__(self, keep: int = 0) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
-        self._buffer = bytearray()
-        self._encode_into = msgspec.msgpack.Encoder().encode_into
+        self._waiting: list[tuple[int, int, object]] = []
+        """What is not hashed yet: events do not change, so that they can be encoded many at a time."""
         self._last: deque[tuple[int, int, object]] | None = deque(maxlen=keep) if keep else None
         self.events = 0
 
     def record(self, time_ns: int, place: int, event: object) -> None:
         """``place`` is a broker id, or a negative number of the world's own."""
-        buffer = self._buffer
-        self._encode_into((time_ns, place, event), buffer, -1)
+        line = (time_ns, place, event)
+        self._waiting.append(line)
         self.events += 1
-        if len(buffer) > _FLUSH_BYTES:
-            self._hash.update(buffer)
-            buffer.clear()
+        if len(self._waiting) >= _HASHED_TOGETHER:
+            self._hash_waiting()
         if self._last is not None:
-            self._last.append((time_ns, place, event))
+            self._last.append(line)
+
+    def _hash_waiting(self) -> None:
+        self._hash.update(b"".join(map(_encode, self._waiting)))
+        self._waiting.clear()
 
     def digest(self) -> str:
-        self._hash.update(self._buffer)
-        self._buffer.clear()
+        self._hash_waiting()
         return self._hash.hexdigest()
 
     def last_lines(self) -> list[str]:
