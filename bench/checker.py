@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import io
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from typing import Any
 from skerry.checker import check, verdict_of
 from skerry.checker.models.log.content import Content
 from skerry.checker.models.log.linear import first_violation
-from skerry.history import History, encode_history, read_history
+from skerry.history import History, blocks_of, encode_history, read_history
 from skerry.history.records import (
     DumpedBatch,
     Fetch,
@@ -149,9 +150,11 @@ def check_end_to_end(operations: int, rounds: int) -> dict[str, Any]:
     lines = list(encode_history(records))
     assert max(len(line) for line, record in zip(lines, records, strict=True) if isinstance(record, Produce)) < 1024
     units = _client_operations(records)
+    file = b"".join(lines)
+    del records, lines
 
     def work() -> int:
-        findings = check(read_history(lines))
+        findings = check(read_history(blocks_of(io.BytesIO(file))))
         assert verdict_of(findings) == "Pass", findings
         return units
 

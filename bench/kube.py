@@ -22,7 +22,7 @@ import msgspec
 from rows import Goal, Row, machine, measured, table
 from wire import WirePing
 
-from skerry.history.codec import read_history
+from skerry.history.codec import blocks_of, read_history
 from skerry.history.records import FaultEvent, FaultStep, LinkSample
 from skerry.history.run import History
 
@@ -73,8 +73,8 @@ def run_once(scenario: Path, seed: int) -> Run:
     path = written.pop()
     report: dict[str, Any] = json.loads(path.read_text())
     figures = {each["name"]: each["measured"] for each in report["findings"] if each.get("measured")}
-    with (path.parent / "history.jsonl").open("rb") as lines:
-        history = read_history(lines)
+    with (path.parent / "history.jsonl").open("rb") as file:
+        history = read_history(blocks_of(file))
     return Run(scenario.stem, report["verdict"], report["message"], wall_s, figures, history, wire)
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from operator import attrgetter, sub
 from typing import NamedTuple
 
-from skerry.history.records import Produce, RegisterOperation
+from skerry.history.records import Outcome, Produce, RegisterOperation
 
 FOREVER_NS = 1 << 62
 _completed = attrgetter("completed_ns")
@@ -34,9 +34,9 @@ class Waits:
     """The writes to one place that asked for an acknowledgement, as times of waiting, and the answers to them."""
 
     def __init__(self, writes: Iterable[Write]) -> None:
-        """``writes``: the workload's own, no probes."""
-        self._writes = [write for write in writes if not isinstance(write, Produce) or write.acks != "None"]
-        self.acks_ns = sorted([write.completed_ns for write in self._writes if write.acknowledged])
+        """``writes``: the workload's own that asked for an answer (`awaited`)."""
+        self._writes = list(writes)
+        self.acks_ns = sorted([write.completed_ns for write in self._writes if write.outcome is Outcome.OK])
 
     def tried(self, from_ns: int, to_ns: int) -> bool:
         """Somebody waited for an acknowledgement in this time."""
@@ -64,10 +64,16 @@ class Waits:
         """
         starts = [w.intended_ns if 0 <= w.intended_ns < w.invoked_ns else w.invoked_ns for w in self._writes]
         starts.sort()
-        stops = sorted(map(_completed, self._writes))
+        all_answered = len(self.acks_ns) == len(self._writes)
+        stops = self.acks_ns if all_answered else sorted(map(_completed, self._writes))
         silent = [(stop, start) for stop, start in zip(stops, starts[1:], strict=False) if start > stop]
         begins = [-FOREVER_NS, *(begin for begin, _ in silent), stops[-1] if stops else FOREVER_NS]
         return begins, [starts[0] if starts else FOREVER_NS, *(end for _, end in silent), FOREVER_NS]
+
+
+def awaited(produces: Iterable[Produce]) -> list[Produce]:
+    """Those for whose acknowledgement the workload waited: no probes, and nothing with ``acks: None``."""
+    return [produce for produce in produces if produce.directed_to < 0 and produce.acks != "None"]
 
 
 def _begin(write: Write) -> int:

@@ -18,7 +18,7 @@ from skerry.cli.names import STANDARD_INPUT, WorldName
 from skerry.engine.plan import make_plan
 from skerry.experiment import Experiment
 from skerry.experiment.schema import json_schema
-from skerry.history.codec import read_history
+from skerry.history.codec import blocks_of, read_history
 from skerry.history.errors import HistoryError
 from skerry.history.run import History
 from skerry.report.files import write_report
@@ -38,8 +38,8 @@ def read_recording(path: Path) -> History:
             inside = path / "history.jsonl"
             hint = f"name {inside}" if inside.is_file() else "name a history.jsonl"
             raise CommandError(f"{path}: is a directory; {hint}")
-        with open_input(path) as lines:
-            return read_history(lines)
+        with open_input(path) as file:
+            return read_history(blocks_of(file))
     except OSError as error:
         raise read_error(path, "a history", error) from None
     except HistoryError as error:

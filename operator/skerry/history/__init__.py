@@ -6,7 +6,7 @@ one record a line, in the order of recording; a line that was cut off by a crash
 ``records``  the vocabulary;  ``codec``  bytes <-> records;  ``run``  a whole history in memory, grouped once.
 """
 
-from skerry.history.codec import HistoryWriter, encode_history, read_history
+from skerry.history.codec import HistoryWriter, blocks_of, encode_history, read_history
 from skerry.history.errors import HistoryError
 from skerry.history.run import History, PartitionKey, PartitionOperations
 
@@ -16,6 +16,7 @@ __all__ = [
     "HistoryWriter",
     "PartitionKey",
     "PartitionOperations",
+    "blocks_of",
     "encode_history",
     "read_history",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice
-from operator import attrgetter, ge, le, sub
+from itertools import accumulate
+from operator import attrgetter, ge, sub
 from typing import Any
 
 ORDER_SLACK_NS = 50_000_000
@@ -27,7 +27,7 @@ def _of(what: str, operations: Sequence[Any]) -> str:
             f"a {what} was answered {_seconds(begin - end)} before it was sent, at {end / 1e9:.2f} s: the recorder's "
             "clock went back, or the recording was edited"
         )
-    if all(map(le, ends, islice(ends, 1, None))):
+    if ends == sorted(ends):
         return ""
     latest = list(accumulate(ends, max))
     back_ns = max(map(sub, latest, ends), default=0)

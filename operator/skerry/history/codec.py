@@ -1,7 +1,7 @@
 """JSON Lines in and out: one record a line, in the order of recording.
 
-Nothing here opens a file: the writer is given something with ``write``, the reader an iterable of bytes (a file
-opened in binary mode is one). How often a line reaches the disk is decided by who opened the file.
+Nothing here opens a file: the writer is given something with ``write``, the reader an iterable of bytes (``blocks_of``
+a file opened in binary mode). How often a line reaches the disk is decided by who opened the file.
 
 A file may have been written by anybody. Its numbers have bounds (``records``); a line has a largest length, and all
 batches together a largest number of records, because a short line can name many.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from operator import attrgetter
 from typing import Protocol
 
@@ -43,6 +44,12 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
+class Source(Protocol):
+    """Where bytes come from: any file opened in binary mode."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class HistoryWriter:
     """Appends records to a sink, one whole line a call of ``write``, and keeps the digest of all of them."""
 
@@ -73,6 +80,11 @@ def encode_history(records: Iterable[HistoryRecord]) -> Iterator[bytes]:
         yield _encoder.encode(record) + b"\n"
 
 
+def blocks_of(file: Source) -> Iterator[bytes]:
+    """For ``read_history``: a file has far fewer blocks than lines."""
+    return iter(partial(file.read, _BLOCK_BYTES), b"")
+
+
 @collector_paused()
 def read_history(chunks: Iterable[bytes]) -> History:
     """Read a history from pieces of any size.
@@ -86,17 +98,20 @@ def read_history(chunks: Iterable[bytes]) -> History:
     pending: list[bytes] = []
     pending_bytes = 0
     for chunk in chunks:
-        digest.update(chunk)
         pending.append(chunk)
         pending_bytes += len(chunk)
         if pending_bytes >= _BLOCK_BYTES:
             whole, newline, rest = b"".join(pending).rpartition(b"\n")
             if newline:
+                digest.update(whole)
+                digest.update(newline)
                 lines_before += _decode_block(whole, lines_before, records)
             if len(rest) > LINE_BYTES_MAX:
                 raise HistoryError(lines_before + 1, f"a line of more than {LINE_BYTES_MAX >> 20} MiB")
             pending, pending_bytes = [rest], len(rest)
-    whole, _, rest = b"".join(pending).rpartition(b"\n")
+    whole, newline, rest = b"".join(pending).rpartition(b"\n")
+    for part in (whole, newline, rest):
+        digest.update(part)
     lines_before += _decode_block(whole, lines_before, records)
     cut_off = bool(rest) and not _decode_last(rest, lines_before, records)
     history = History(records, cut_off=cut_off, digest=digest.hexdigest())

@@ -149,9 +149,9 @@ class History:
         self._group_partitions()
 
     def _place_header(self, headers: list[Header], footers: list[Footer]) -> None:
-        for record in headers:
-            (position,) = self.index_of(record)
-            if position != 0:
+        for number, record in enumerate(headers):
+            if number or record is not self.records[0]:
+                (position,) = self.index_of(record)
                 raise HistoryError(position + 1, "a second header; one file holds one run")
             if record.version != HISTORY_VERSION:
                 raise HistoryError(

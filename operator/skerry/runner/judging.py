@@ -17,7 +17,7 @@ import msgspec
 
 from skerry.checker import judge
 from skerry.checker.findings import not_judged
-from skerry.history.codec import read_history
+from skerry.history.codec import blocks_of, read_history
 from skerry.schema.verdict import Finding
 
 CHECK_WITHIN_S = 100
@@ -56,8 +56,8 @@ def _code(code: int | None) -> str:
 
 
 def main(path: str) -> None:
-    with Path(path).open("rb") as lines:
-        history = read_history(lines)
+    with Path(path).open("rb") as file:
+        history = read_history(blocks_of(file))
     sys.stdout.buffer.write(msgspec.json.encode(judge(history)))
 
 

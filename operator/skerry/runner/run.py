@@ -14,7 +14,7 @@ import msgspec
 
 from skerry.engine.world import Action, ActionReport, Check, Record, ReportState, WorkloadView
 from skerry.experiment.document import Experiment
-from skerry.history.codec import read_history
+from skerry.history.codec import blocks_of, read_history
 from skerry.history.records import Footer, Header, Note
 from skerry.history.run import History
 from skerry.observe.observer import Observer
@@ -118,8 +118,8 @@ class Run:
         await self.sampling.stop()
 
     def history(self) -> History:
-        with self.recorder.path.open("rb") as lines:
-            return read_history(lines)
+        with self.recorder.path.open("rb") as file:
+            return read_history(blocks_of(file))
 
     async def _check(self) -> None:
         self.recorder.close(Footer(self.clock.now_ns(), aborted=bool(self.abort_reason), reason=self.abort_reason))

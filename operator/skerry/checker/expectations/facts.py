@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from skerry.checker.expectations.leaders import Leadership, controllers, partition_leaders
-from skerry.checker.gaps import Waits
+from skerry.checker.gaps import Waits, awaited
 from skerry.experiment import Experiment
 from skerry.history import History
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Produce, StatusSample
@@ -208,7 +208,7 @@ class RunFacts:
         writes: dict[int, list[Produce]] = {partition: [] for partition in self.partitions}
         for produce in self.produces:
             writes.setdefault(produce.partition, []).append(produce)
-        return {partition: Waits(produces) for partition, produces in writes.items()}
+        return {partition: Waits(awaited(produces)) for partition, produces in writes.items()}
 
     # --- what brokers said -------------------------------------------------------------------------------
 

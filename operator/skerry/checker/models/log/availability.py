@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from skerry.checker.findings import held, plural, undecided
-from skerry.checker.gaps import Gap, Waits
+from skerry.checker.gaps import Gap, Waits, awaited
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
@@ -65,7 +65,7 @@ def _latency(evidence: Evidence) -> str:
 
 def longest_gap(operations: PartitionOperations) -> Gap | None:
     """The longest wait between two acknowledgements; None: there was no acknowledgement at all."""
-    waits = Waits([operation for operation in operations.produces if operation.directed_to < 0])
+    waits = Waits(awaited(operations.produces))
     return waits.longest(waits.acks_ns[0], waits.acks_ns[-1]) if waits.acks_ns else None
 
 

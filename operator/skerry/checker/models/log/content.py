@@ -286,8 +286,11 @@ class Content:
         for fetch in final_fetches:
             if fetch.tail:
                 self.final_read_end = max(self.final_read_end, fetch.high_watermark)
+        before: ReplicaDump | None = None
         for dump in sorted(self.witnesses, key=lambda dump: (-dump.log_end_offset, dump.broker)):
-            self._place_dump(dump)
+            if before is None or dump.high_watermark != before.high_watermark or dump.batches != before.batches:
+                self._place_dump(dump)  # else it has nothing to add
+            before = dump
 
     def _place_dump(self, dump: ReplicaDump) -> None:
         column, start = self.final, self.start

@@ -7,8 +7,7 @@ they carry the epoch of the answer, not of the record).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from operator import attrgetter, le
+from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.models.log.content import Content
@@ -72,7 +71,7 @@ def _falling_dump(evidence: Evidence, content: Content) -> Finding | None:
 
 def _never_falls(batches: Sequence[Produce | DumpedBatch]) -> bool:
     epochs = list(map(_epoch, batches))
-    return all(map(le, epochs, islice(epochs, 1, None)))
+    return epochs == sorted(epochs)
 
 
 PROPERTY = Property(NAME, __doc__, check)

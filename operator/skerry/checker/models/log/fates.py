@@ -14,7 +14,7 @@ from skerry.checker.models.log.content import HOLE, Content, differences
 from skerry.history.records import Produce
 
 EXPLAINED_MAX = 100
-_count, _first_value = attrgetter("count"), attrgetter("first_value")
+_count = attrgetter("count")
 
 
 class Missed(NamedTuple):
@@ -52,8 +52,7 @@ def fate_of(content: Content) -> Fate:
 def _distinct(content: Content) -> int:
     acknowledged = [*content.operations.acked, *content.operations.unplaced]
     records: int = sum(map(_count, acknowledged))
-    firsts = set(map(_first_value, acknowledged))
-    if len(firsts) == len(acknowledged):
+    if content.repeated is None:
         return records
     return len({value for ack in acknowledged for value in range(ack.first_value, ack.first_value + ack.count)})
 

@@ -7,6 +7,7 @@ it holds within one leader epoch, and against every acks=All record of an earlie
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import NamedTuple
 
 from skerry.checker.findings import broken, held, offsets_text, plural, value_text
@@ -18,6 +19,7 @@ from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
 
 NAME = "inconsistent-offset"
+_count = attrgetter("count")
 
 
 class _Clash(NamedTuple):
@@ -31,7 +33,7 @@ class _Clash(NamedTuple):
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     offsets, good = 0, True
     for content in evidence.contents:
-        offsets += sum(ack.count for ack in content.operations.acked)
+        offsets += sum(map(_count, content.operations.acked))
         clashes = [*_between_acks(content), *_ack_against_reader(content), *_weak(content)]
         if clashes:
             good = False

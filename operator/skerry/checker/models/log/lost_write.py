@@ -10,6 +10,7 @@ counted (`accounting`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided, value_text
 from skerry.checker.models.log.content import HOLE, Content, dump_value
@@ -20,13 +21,14 @@ from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
 
 NAME = "lost-write"
+_count = attrgetter("count")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     records, good = 0, True
     not_owed: list[str] = []
     for content in evidence.contents:
-        acknowledged = sum(ack.count for ack in content.all_acks)
+        acknowledged = sum(map(_count, content.all_acks))
         if not acknowledged:
             continue
         records += acknowledged

@@ -94,6 +94,8 @@ def undecided_short(
 
 def first_difference(left: ReplicaDump, right: ReplicaDump, high_watermark: int) -> int | None:
     """The first offset below the high watermark at which both hold something, and not the same batch."""
+    if left.batches == right.batches:
+        return None
     start = max(left.log_start_offset, right.log_start_offset)
     end = min(high_watermark, left.log_end_offset, right.log_end_offset)
     mine, theirs = (_between(dump.batches, start, end) for dump in (left, right))

@@ -6,7 +6,6 @@ Evidence: who answered produces and fetches under an epoch, the elections, and w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural
 from skerry.checker.models.log.evidence import Evidence
@@ -18,7 +17,6 @@ from skerry.schema.verdict import Finding
 
 NAME = "two-leaders-in-one-epoch"
 
-_leadership = attrgetter("leader", "leader_epoch")
 _Leaders = dict[int, HistoryRecord]
 """Broker -> the first record that shows it as leader."""
 
@@ -43,12 +41,16 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
 def _leaders_by_epoch(evidence: Evidence) -> dict[tuple[PartitionKey, int], _Leaders]:
     found: dict[tuple[PartitionKey, int], _Leaders] = {}
     for key, operations in evidence.history.partitions.items():
-        answered: list[Produce | Fetch] = [op for op in operations.produces if op.outcome is Outcome.OK]
-        answered += operations.fetched
-        first = dict(zip(map(_leadership, reversed(answered)), reversed(answered), strict=True))
-        for (leader, epoch), operation in first.items():
-            if leader >= 0 and epoch >= 0:
-                found.setdefault((key, epoch), {})[leader] = operation
+        either: list[Produce | Fetch] = [*operations.produces, *operations.fetched]
+        leader = epoch = -1
+        for operation in either:
+            # Most were answered by whoever answered the one before.
+            if operation.leader_epoch != epoch or operation.leader != leader:
+                if operation.outcome is not Outcome.OK:
+                    continue
+                leader, epoch = operation.leader, operation.leader_epoch
+                if leader >= 0 and epoch >= 0:
+                    found.setdefault((key, epoch), {}).setdefault(leader, operation)
     for election in evidence.history.elections:
         if election.leader >= 0:
             key = PartitionKey(election.topic, election.partition)
