@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from skerry.checker.expectations import RULES
 from skerry.checker.expectations.base import Rule
 from skerry.checker.expectations.evaluate import evaluate
-from skerry.experiment import Verdict, load_document
+from skerry.experiment import Finding, FindingKind, Verdict, load_document
 from skerry.experiment.expectations import EXPECTATIONS
 from skerry.history import History
 from skerry.history.records import (
@@ -20,11 +20,13 @@ from skerry.history.records import (
     ElectionSeen,
     FaultEvent,
     FaultStep,
+    FindingSeen,
     Footer,
     Header,
     MetricSample,
     Outcome,
     PhaseEvent,
+    ProcessExit,
     Produce,
     Stall,
     StatusSample,
@@ -331,6 +333,34 @@ def test_what_was_settled_before_a_fault_was_lost_stands():
     assert_judged(FAIL, GAP, slow, reason="GapTooLong", faults=lost)  # over before it was lost
     whole = [leader2(15_500, (1, 2)), leader2(17_000, (0, 1, 2))]
     assert_judged(INCONCLUSIVE, WHOLE, whole, reason="FaultLost", faults=lost)
+
+
+LOST_CARRIER = Finding(FindingKind.RUN, "run", INCONCLUSIVE, "the proxy is gone", reason="InjectorLost")
+KILLED = Finding(FindingKind.RUN, "run", INCONCLUSIVE, "broker 1 is gone", reason="BrokerExited")
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ([], FAIL),
+        ([FindingSeen(18_900 * MS, LOST_CARRIER)], INCONCLUSIVE),
+        ([FindingSeen(19_300 * MS, LOST_CARRIER)], FAIL),  # it was 19.01 s that it had time until
+        ([FindingSeen(18_900 * MS, replace(LOST_CARRIER, reason="NotHealed"))], FAIL),
+        ([FindingSeen(18_900 * MS, KILLED)], INCONCLUSIVE),
+        ([FindingSeen(18_900 * MS, KILLED), ProcessExit(1, 18_900 * MS, -9, "")], INCONCLUSIVE),
+        ([FindingSeen(18_900 * MS, KILLED), ProcessExit(1, 18_900 * MS, 1, "AssertionError")], FAIL),
+    ],
+)
+def test_what_others_did_convicts_nobody(found, verdict):
+    """A proxy that died took the brokers' links with it, and an ISR that shrank by that counted as a flap."""
+    flap = [leader2(15_500, (0, 1, 2)), leader2(18_950, (1, 2))]
+    finding = judge(WHOLE, [*flap, *found])
+    assert (finding.verdict, finding.reason == "IsrFlapped") == (verdict, verdict is FAIL), finding
+
+
+def test_what_held_before_others_came_stands():
+    back = [leader2(15_500, (1, 2)), leader2(17_000, (0, 1, 2))]
+    assert judge(WHOLE, [*back, FindingSeen(18_000 * MS, LOST_CARRIER)]).verdict is PASS
 
 
 def test_leader_change_needs_another_leader():

@@ -262,7 +262,7 @@ class FaultInstance:
             if done is None and context.now_ns < self._injected_ns + self._inject_bound_ns:
                 return  # still rolling
             after_ns = context.now_ns
-        if not ending and self._on_links and not context.observation.injector.alive:
+        if self._on_links and not context.observation.injector.alive:
             died = context.observation.injector.detail or "what carried it out is gone, for no reason that is known"
             self._lose(context, died, context.now_ns, context.now_ns)
         if context.now_ns >= self._deadline_ns and not self._gradual:

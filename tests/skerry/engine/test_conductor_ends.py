@@ -8,6 +8,7 @@ import pytest
 from skerry.engine.capabilities import Capabilities, all_features
 from skerry.engine.world import Drain, Heal, HealAll, Inject, InjectorView, Observation, ProcessState, StartWorkload
 from skerry.experiment import Verdict
+from skerry.history.records import FaultStep
 
 SAID = "it exited with code 3; its log ends with: the address is in use"
 
@@ -111,6 +112,18 @@ def test_the_run_is_healed_drained_and_inconclusive(conductor, toy, phase, spoil
     assert world.standing == {}
     assert len(world.of(Heal)) >= len(world.of(Inject))
     assert bool(world.of(Drain)) == bool(world.of(StartWorkload))
+
+
+def test_a_cut_is_lost_with_its_carrier(conductor, toy):
+    """The run ends by the same turn; what rests on the cut must still not count the time after it."""
+    world = toy()
+    conduct = conductor()
+    world.run(conduct, until=lambda: conduct.phase == "Holding")
+    honest = world.observe
+    world.observe = lambda: with_lost_carrier(honest())
+    world.run(conduct, seconds=30)
+    (lost,) = [event for event in world.fault_events if event.step is FaultStep.LOST]
+    assert lost.detail == "the proxy died"
 
 
 def test_what_is_not_healed_says_what_was_measured_last(conductor, toy):

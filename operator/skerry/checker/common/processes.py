@@ -75,6 +75,11 @@ def _how(code: int) -> tuple[str, bool]:
     return f"was ended by somebody else ({name})", False
 
 
+def ended_by_itself(ended: ProcessExit) -> bool:
+    """It was the process's own doing: the failure is the system's."""
+    return _how(ended.code)[1]
+
+
 def _answered_before(history: History, ended: ProcessExit) -> bool:
     return any(s.broker == ended.broker and s.reachable and s.after_ns <= ended.at_ns for s in history.statuses)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from skerry.checker.common.processes import ended_by_itself
 from skerry.checker.expectations.base import Judged, Rule, unknown
 from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.experiment import Expectation, Experiment, Finding, FindingKind, Verdict
@@ -43,8 +44,14 @@ def _judged(run: RunFacts, expectation: Expectation, rules: Mapping[str, Rule]) 
         return unknown("CheckerCrashed", what)
     if not all_judged:
         return unknown("NotEvaluated", "the moment that it is about never came")
-    sound = [_after_stalls(run, _after_end(run, _after_loss(run, expectation, judged))) for judged in all_judged]
+    sound = [_sound(run, expectation, judged) for judged in all_judged]
     return max(sound, key=lambda judged: (_RANK[judged.verdict], judged.weight))
+
+
+def _sound(run: RunFacts, expectation: Expectation, judged: Judged) -> Judged:
+    """The outcome, unless something else than the system may have made it."""
+    judged = _after_loss(run, expectation, judged)
+    return _after_stalls(run, _after_end(run, _after_intrusion(run, judged)))
 
 
 def _finding(run: RunFacts, expectation: Expectation, judged: Judged) -> Finding:
@@ -109,6 +116,27 @@ def _after_loss(run: RunFacts, expectation: Expectation, judged: Judged) -> Judg
                 message = f"{occurrence} ended by itself at {lost_ns / 1e9:.2f} s, before it was healed{why}"
                 return unknown("FaultLost", message, limit=judged.limit, measured=judged.measured)
     return judged
+
+
+# --- what came from outside -------------------------------------------------------------------------------
+
+
+def _after_intrusion(run: RunFacts, judged: Judged) -> Judged:
+    """What failed after the carrier of the cluster's traffic was gone, or after somebody else ended a node, convicts
+    nobody. A node that ended by itself is no such excuse."""
+    if judged.verdict is not Verdict.FAIL:
+        return judged
+    for seen in run.history.findings:
+        reason = seen.finding.reason
+        from_outside = reason == "InjectorLost" or (reason == "BrokerExited" and not _died_by_itself(run))
+        if from_outside and (judged.window is None or judged.window[1] > seen.at_ns):
+            message = f"{judged.message}; but at {seen.at_ns / 1e9:.2f} s: {seen.finding.message}"
+            return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=reason, message=message)
+    return judged
+
+
+def _died_by_itself(run: RunFacts) -> bool:
+    return any(ended_by_itself(ended) for ended in run.history.exits)
 
 
 # --- runs that ended early --------------------------------------------------------------------------------
