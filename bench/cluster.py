@@ -24,7 +24,7 @@ from skerry.targets.skerry.system import SkerrySystem
 from skerry.workload.log.operations import CreateTopic, MoveController, MoveLeader
 from skerry.workload.operations import ClientSpec
 from skerry.worlds.local.brokers import BrokerProcess, data_directory_in
-from skerry.worlds.local.ports import free_ports
+from skerry.worlds.local.ports import claim_ports
 from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Link, boot_ns
 from skerry.worlds.local.rules import CutAction, Flow, Rule
@@ -46,7 +46,7 @@ class Cluster:
         self._directory = Path(tempfile.mkdtemp(prefix="skerry-bench-"))
         self._watchdog = Watchdog()
         self._proxy = FaultProxy(self._watchdog, lambda stall: None) if proxied else None
-        ports = free_ports(brokers * (4 + 2 * (brokers - 1)), random.Random())
+        ports = self._claimed = claim_ports(brokers * (4 + 2 * (brokers - 1)), random.Random())
         self.ports = [BrokerPorts(*ports[4 * i : 4 * i + 4]) for i in range(brokers)]
         free = iter(ports[4 * brokers :])
         self._links = tuple(
@@ -122,6 +122,7 @@ class Cluster:
         if self._proxy is not None:
             await self._proxy.stop()
         self._watchdog.close()
+        self._claimed.close()
         shutil.rmtree(self._directory)
 
     # --- what it is ---------------------------------------------------------------------------------------

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
-import socket
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
+from skerry.worlds.local.ports import claim_ports
+
 PLANES = ("client", "raft", "replication", "admin")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now; all are held until all are chosen, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 class Processes:
@@ -31,7 +22,10 @@ class Processes:
 
     def __init__(self, directory: Path, count: int = 3, timing: str = "Relaxed") -> None:
         self.directory = directory
-        self.ports = {broker: free_ports(4) for broker in range(1, count + 1)}
+        self._claimed = claim_ports(len(PLANES) * count, random.Random())
+        weakref.finalize(self, self._claimed.close)
+        ports = iter(self._claimed)
+        self.ports = {broker: [next(ports) for _ in PLANES] for broker in range(1, count + 1)}
         self.timing = timing
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         self.extra: dict[int, list[str]] = {}
@@ -107,3 +101,4 @@ class Processes:
                 process.kill()
             process.wait()
         self.running.clear()
+        self._claimed.close()

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from skerry.worlds.local.ports import free_ports
+from skerry.worlds.local.ports import ClaimedPorts, claim_ports
 from skerry.worlds.local.proxy import Command, Link, Switchboard, boot_ns, carry_out
 from skerry.worlds.local.rules import TRANSPARENT, CutAction, Flow, Rule, Treatment, delay_ns, treatment
 
@@ -88,8 +88,15 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    target_port, listen_port = free_ports(2, random.Random())
+def ports() -> Iterator[ClaimedPorts]:
+    claimed = claim_ports(4, random.Random())
+    yield claimed
+    claimed.close()
+
+
+@pytest.fixture
+async def bench(ports: ClaimedPorts) -> AsyncIterator[Bench]:
+    target_port, listen_port, _, _ = ports
     server = await asyncio.start_server(echo, "127.0.0.1", target_port)
     board = Switchboard(asyncio.get_running_loop(), random.Random(1))
     await carry_out(board, Command(0, "open", links=(Link(0, 1, "Raft", listen_port, target_port),)))
@@ -160,8 +167,8 @@ async def test_latency_is_added_and_order_kept(bench: Bench) -> None:
     assert await asyncio.wait_for(reader.readexactly(50), 1) == bytes(range(50))
 
 
-async def test_a_refused_target_is_passed_on(bench: Bench) -> None:
-    nobody, listen_port = free_ports(2, random.Random())
+async def test_a_refused_target_is_passed_on(bench: Bench, ports: ClaimedPorts) -> None:
+    _, _, nobody, listen_port = ports
     await carry_out(bench.board, Command(9, "open", links=(Link(0, 2, "Raft", listen_port, nobody),)))
     reader, writer = await asyncio.open_connection("127.0.0.1", listen_port)
     bench.writers.append(writer)

@@ -22,6 +22,7 @@ from skerry.history.records import ReplicaDump
 from skerry.schema.verdict import FindingKind, Verdict
 from skerry.targets.skerry.process import SkerryLaunch
 from skerry.worlds.local import world as world_module
+from skerry.worlds.local.ports import ClaimedPorts
 from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Answer
 from skerry.worlds.local.rules import Rule
@@ -106,16 +107,22 @@ def test_what_happens_to_the_files_of_stopped_brokers_is_found(tmp_path: Path, m
     assert "broker 1" in short.message
 
 
+def take_away(index: int, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the ports of the next run is this one."""
+    honest = world_module.claim_ports
+
+    def unlucky(count: int, rng: random.Random) -> ClaimedPorts:
+        ports = honest(count, rng)
+        ports[index] = port
+        return ports
+
+    monkeypatch.setattr(world_module, "claim_ports", unlucky)
+
+
 def test_a_port_that_was_taken_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        honest = world_module.free_ports
-
-        def unlucky(count: int, rng: random.Random) -> list[int]:
-            ports = honest(count, rng)
-            return [*ports[:4], port, *ports[5:]]  # the client port of broker 1
-
-        monkeypatch.setattr(world_module, "free_ports", unlucky)
+        take_away(4, port, monkeypatch)  # the client port of broker 1
         result = run(tmp_path)
     assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "BrokersNotReady")
     assert result.finish.message.startswith("Broker 1 did not start: it exited with code 3")
@@ -126,8 +133,7 @@ def test_a_port_that_was_taken_meanwhile_is_named(tmp_path: Path, monkeypatch: p
 def test_a_port_of_the_proxy_that_was_taken_meanwhile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        honest = world_module.free_ports
-        monkeypatch.setattr(world_module, "free_ports", lambda count, rng: [*honest(count, rng)[:-1], port])
+        take_away(-1, port, monkeypatch)
         result = run(tmp_path)
     assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "InjectorLost")
     assert str(port) in result.finish.message

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -34,6 +33,11 @@ class Inode:
                 content += change[:kept_bytes]
                 break
         return bytes(content)
+
+    def copy(self) -> Inode:
+        other = Inode(self.durable)
+        other.changes, other.content = list(self.changes), bytearray(self.content)
+        return other
 
     def unsynced_bytes(self) -> int:
         return sum(len(change) for change in self.changes if isinstance(change, bytes))
@@ -78,9 +82,18 @@ class MemoryDisk:
 
     def _killed(self) -> MemoryDisk:
         """Only the process died: everything is there, and still not durable."""
-        disk = copy.deepcopy(self, {id(self.locked): set()})
-        disk.calls_left = 10**9
+        copies = {id(inode): inode.copy() for inode in self._inodes() if inode is not None}
+        disk = MemoryDisk()
+        disk.names = {path: copies.get(id(inode)) for path, inode in self.names.items()}
+        disk.durable = {path: copies.get(id(inode)) for path, inode in self.durable.items()}
+        disk.pending = [(kind, path, copies.get(id(argument), argument)) for kind, path, argument in self.pending]
+        disk.calls = self.calls
         return disk
+
+    def _inodes(self) -> Iterator[Inode | None]:
+        yield from self.names.values()
+        yield from self.durable.values()
+        yield from (argument for _, _, argument in self.pending if isinstance(argument, Inode))
 
     # --- FileSystem -------------------------------------------------------------------------------------
 
@@ -164,7 +177,9 @@ def apply(names: dict[str, Inode | None], operation: tuple[str, str, object]) ->
     elif kind == "remove":
         names.pop(path, None)
     else:
-        for name in [name for name in names if name == path or name.startswith(path + "/")]:
+        inside = path + "/"
+        moved = [path] if names.get(path) is not None else [n for n in names if n == path or n.startswith(inside)]
+        for name in moved:
             names[str(argument) + name[len(path) :]] = names.pop(name)
 
 

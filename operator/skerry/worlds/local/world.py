@@ -37,7 +37,7 @@ from skerry.worlds.local.brokers import BrokerProcess, data_directory_in
 from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS, capabilities_for
 from skerry.worlds.local.layout import Layout, lay_out, ports_needed
 from skerry.worlds.local.machines import Machines
-from skerry.worlds.local.ports import free_ports
+from skerry.worlds.local.ports import claim_ports
 from skerry.worlds.local.proxies import FaultProxy, ProxyError
 from skerry.worlds.local.proxy import StallReport
 from skerry.worlds.local.watchdog import Watchdog
@@ -92,7 +92,8 @@ class LocalWorld:
         self._watchdog = Watchdog()
         self._proxy = FaultProxy(self._watchdog, self._proxy_stalled)
         target, brokers = experiment.target, spec.cluster.brokers
-        layout = lay_out(target, brokers, free_ports(ports_needed(target, brokers), random.Random()))
+        self._ports = claim_ports(ports_needed(target, brokers), random.Random())
+        layout = lay_out(target, brokers, self._ports)
         self._links = layout.links
         self._brokers = {ordinal: self._node(ordinal, layout) for ordinal in range(brokers)}
         system = target.connect(addresses_on_loopback(layout.nodes), experiment)
@@ -191,6 +192,7 @@ class LocalWorld:
         await self._faults.close()
         await self._stop_brokers()
         await self._proxy.stop()
+        self._ports.close()
         # A run that was refused before anything was recorded ends in order, too; it only has nothing to check.
         refused = self._finish is not None and not self._finish.aborted
         reason = "" if refused else "the run was broken off"
