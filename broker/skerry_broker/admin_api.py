@@ -84,7 +84,7 @@ class AdminApi:
         return _json(self._status())
 
     async def _peer_check(self, request: web.Request) -> web.Response:
-        """``?planes=Raft,Replication&brokers=2,3`` (default: all)."""
+        """``?planes=Raft,Replication&brokers=2,3`` (default: all); ``closely=1``: see `PeerChecks.look_closely`."""
         planes = [text for text in request.query.get("planes", "").split(",") if text]
         brokers = [text for text in request.query.get("brokers", "").split(",") if text]
         try:
@@ -92,6 +92,8 @@ class AdminApi:
             peers = {int(text) for text in brokers} or None
         except ValueError as error:
             raise web.HTTPBadRequest(text=f"{error}; planes are {', '.join(PLANES)}, brokers are numbers") from None
+        if request.query.get("closely") == "1":
+            self._checks.look_closely()
         return _json(await self._checks.probe(chosen, peers))
 
     # --- replicas

@@ -1,8 +1,9 @@
 """Can this broker reach its peers? Measured on every plane, as proof that a fault bites.
 
-Kept: one connection per peer and plane stays open and is pinged every 100 ms. It shows what a cut does to connections
-that existed before it. New: on request, a new connection to every peer, with one ping, at most 300 ms. Received: the
-numbered pings of the others as they arrive, which makes one-way cuts visible from both ends.
+Kept: one connection per peer and plane stays open and is pinged every 100 ms, and every 25 ms for a second after
+somebody asked to look closely. It shows what a cut does to connections that existed before it, and when. New: on
+request, a new connection to every peer, with one ping, at most 300 ms. Received: the numbered pings of the others as
+they arrive, which makes one-way cuts visible from both ends.
 
 A kept connection without an answer for ``SILENCE_S`` is replaced: TCP's retransmission backs off by doubling, and would
 otherwise hide that the network has healed for as long again as it was cut.
@@ -40,6 +41,9 @@ log = logging.getLogger("skerry_broker.peer_checks")
 PROBE_TIMEOUT_S = 0.3
 """Failed = no answer for this long."""
 SILENCE_S = 1.0
+CLOSE_S = 1.0
+CLOSE_EVERY_S = 0.025
+"""For how long, and how often, the kept connections are pinged after somebody asked to look closely."""
 IN_FLIGHT_MAX = 64
 """Pings whose answer is still awaited; older ones are counted as lost."""
 
@@ -57,12 +61,16 @@ class PeerChecks:
             for plane in PLANES
         }
         self._received = {key: _Count() for key in self._kept}
+        self._close_until_ns = 0
+        self._closely: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         for kept in self._kept.values():
             kept.dialer.start()
 
     async def stop(self) -> None:
+        if self._closely is not None:
+            self._closely.cancel()
         await asyncio.gather(*(kept.dialer.stop() for kept in self._kept.values()))
 
     def beat(self, late: bool = False) -> None:
@@ -85,6 +93,17 @@ class PeerChecks:
             PeerCheck(peer, plane, kept.report(now), self._received[peer, plane].report(now))
             for (peer, plane), kept in self._kept.items()
         )
+
+    def look_closely(self) -> None:
+        """Ping the kept connections more often for a second from now on: what begins or ends in it is known better."""
+        self._close_until_ns = boot_ns() + int(CLOSE_S * 1e9)
+        if self._closely is None or self._closely.done():
+            self._closely = asyncio.create_task(self._ping_closely())
+
+    async def _ping_closely(self) -> None:
+        while boot_ns() < self._close_until_ns:
+            self.beat()
+            await asyncio.sleep(CLOSE_EVERY_S)
 
     async def probe(
         self, planes: Collection[Plane] = PLANES, brokers: Collection[int] | None = None
@@ -190,12 +209,16 @@ class _Kept:
         """Ping number -> when it was sent."""
         self._rtt_ns: int | None = None
         self._last_pong_ns = boot_ns()
+        self._unanswered_ns: int | None = None
+        """When the first ping was due that has no answer, since the last answer."""
         self._connected_ns = 0
         self._connected_wall_ns: int | None = None
         self._error = ""
 
     def ping(self, now: int, late: bool = False) -> None:
         self._number += 1  # a ping that could not even be sent is a lost one too
+        if self._unanswered_ns is None:
+            self._unanswered_ns = now
         connection = self.dialer.connection
         if connection is None:
             return
@@ -210,6 +233,8 @@ class _Kept:
     def answered(self, number: int) -> None:
         sent_ns = self._in_flight.pop(number, None)
         if sent_ns is not None:
+            # TCP answers in order: what was sent before this one is answered, or was lost with its connection.
+            self._unanswered_ns = min((at_ns for each, at_ns in self._in_flight.items() if each > number), default=None)
             self._last_pong_ns = boot_ns()
             self._rtt_ns = self._last_pong_ns - sent_ns
             self._pongs += 1
@@ -219,6 +244,7 @@ class _Kept:
             self._connected_wall_ns,
             self.dialer.opened,
             now - self._last_pong_ns,
+            None if self._unanswered_ns is None else now - self._unanswered_ns,
             self._rtt_ns,
             self._number,
             self._pongs,

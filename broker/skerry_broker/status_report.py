@@ -21,6 +21,8 @@ class KeptConnection(msgspec.Struct, frozen=True):
     """How many connections it took so far: one more means that the kept one was lost."""
     silent_ns: int
     """Since the last answer to a ping, on whatever connection (since the start of the process, if there was none)."""
+    unanswered_ns: int | None
+    """Since the first ping after that answer, which itself has none; None: no ping is on its way."""
     rtt_ns: int | None
     """Round trip of the last answered ping."""
     pings: int

@@ -149,7 +149,9 @@ def test_every_broker_shows_when_leaders_were_elected() -> None:
 
 
 def test_pings_are_shown_per_peer() -> None:
-    check = PeerCheck(2, Plane.RAFT, KeptConnection(None, 1, 250_000_000, None, 9, 7, "cut"), Received(0, 0, None))
+    check = PeerCheck(
+        2, Plane.RAFT, KeptConnection(None, 1, 250_000_000, None, None, 9, 7, "cut"), Received(0, 0, None)
+    )
     found = samples(NODE, (check,))
     assert found["broker_peer_silent_seconds{peer=2,plane=Raft}"] == 0.25
     assert found["broker_raft_peer_last_contact_seconds{peer=2}"] == 0.25

@@ -17,9 +17,7 @@ NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
 
-LONG_MODULES = {
-    "operator/skerry/engine/conductor.py": 420,
-}
+LONG_MODULES = {}
 """Those that are longer than they may be, and how long. An entry may shrink or go; none is added."""
 LONG_FUNCTIONS = {
     "broker/skerry_broker/broker.py start": 68,

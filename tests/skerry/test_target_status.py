@@ -15,7 +15,7 @@ MS = 1_000_000
 
 
 def check(silent_ms: int, heard_ms: int | None) -> PeerCheck:
-    kept = KeptConnection(1, 1, silent_ms * MS, 2 * MS, 10, 10, "")
+    kept = KeptConnection(1, 1, silent_ms * MS, None, 2 * MS, 10, 10, "")
     return PeerCheck(2, BrokerPlane.RAFT, kept, Received(10, 10, None if heard_ms is None else heard_ms * MS))
 
 

@@ -50,6 +50,8 @@ class CheckLinks(msgspec.Struct, frozen=True, tag="checkLinks"):
     id: int
     for_ns: int = 0
     """Look again at least every 200 ms for so long from now on; 0: once. Asked again, the later end counts."""
+    closely: bool = False
+    """A change of the kept connections is near: for a second they are to be pinged as often as the system can."""
 
 
 class Inject(msgspec.Struct, frozen=True, tag="inject"):

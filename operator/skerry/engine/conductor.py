@@ -20,10 +20,11 @@ Invariants:
 
 from __future__ import annotations
 
-from skerry.engine.actions import Action, Check, CheckLinks, Drain, Finish, HealAll, Prepare, StartWorkload
+from skerry.engine.actions import Action, Check, Drain, Finish, HealAll, Prepare, StartWorkload
 from skerry.engine.bounds import SECOND_NS, Bounds
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.fault_instance import FaultInstance
+from skerry.engine.link_checks import LinkChecks
 from skerry.engine.needs import needed_features
 from skerry.engine.observation import Observation
 from skerry.engine.plan import guard_refusals
@@ -88,6 +89,7 @@ class Conductor:
         self._context = StepContext(last_action_id)
         self.instances = tuple(FaultInstance(each, self.spec, self._bounds) for each in timeline_of(experiment, seed))
         self._probes = Probes(self.spec)
+        self._link_checks = LinkChecks(self._bounds, self.instances)
         self._began_ns: int | None = None
         self._phase_ns = 0
         self._announced: Phase | None = None
@@ -98,8 +100,6 @@ class Conductor:
         self._prepare_id: int | None = None
         self._prepare_sent_ns = 0
         self._workload_id: int | None = None
-        self._links_id: int | None = None
-        self._links_sent_ns = -(10**18)
         self._good_since_ns: int | None = None
         self._waiting_for = ""
         self._heal_all_id: int | None = None
@@ -259,7 +259,7 @@ class Conductor:
                     instance.failure_reason, f"{instance.failure[:1].upper()}{instance.failure[1:]}.".replace("..", ".")
                 )
         self._probes.step(context, self.instances)
-        self._ask_for_links()
+        self._link_checks.step(self._context, self._base_ns)
         stages = [instance.stage for instance in self.instances if instance.active]
         self._waiting_for = ""
         if stages:
@@ -276,16 +276,6 @@ class Conductor:
             return self.steady_ns
         first = next(other for other in self.instances if other.occurrence.id == (instance.occurrence.following, 0))
         return None if first.effective is None else first.effective.before_ns
-
-    def _ask_for_links(self) -> None:
-        context = self._context
-        if not any(instance.wants_links for instance in self.instances):
-            return
-        answered = self._links_id is None or context.done(self._links_id) or context.failed(self._links_id)
-        due_ns = self._links_sent_ns + self._bounds.links_every_ns * (1 if answered else 4)
-        if context.now_ns >= due_ns:
-            self._links_id = context.send(CheckLinks(context.new_id()))
-            self._links_sent_ns = context.now_ns
 
     def _after_faults_of_an_ending(self) -> None:
         """Whatever could not be healed one by one is healed by the broom."""

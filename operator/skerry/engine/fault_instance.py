@@ -216,7 +216,7 @@ class FaultInstance:
 
     def _verifying(self, context: StepContext) -> None:
         assert self._proof is not None
-        if self.effective is None:
+        if self.effective is None and self._on_links:  # a broker that is stopped hands over before it is gone
             self._roles.look(context.observation)
             if self._proof.began is not None and self._moved(context, self._proof.began.before_ns):
                 return

@@ -211,6 +211,8 @@ class FaultType(Generic[B, R]):
     """It may end its victims' processes, so that they come back under another incarnation."""
     may_lose_disk: Callable[[B | None, str], bool] = lambda body, flush: False
     """(body, or None when the document is not known; flush policy) -> may take what was acknowledged."""
+    shows_on_kept_links: bool = False
+    """Kept connections fall silent when it begins; nodes that look closely around then can tell the moment."""
     stops_leader: Callable[[B], bool] = lambda body: False
     """A leader that is its only victim (or is alone on its side) cannot have a write acknowledged by all replicas."""
     silenced: Callable[[B | None], tuple[str, ...]] = lambda body: ()

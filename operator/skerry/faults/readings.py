@@ -21,6 +21,8 @@ PING_EVERY_NS = 100_000_000
 """Brokers ping each other this often over the connections that they keep open."""
 ANSWER_SLACK_NS = 50_000_000
 """How late a ping may be sent, and its answer come, on a machine that is busy."""
+WIRE_SLACK_NS = 20_000_000
+"""How late the answer to a ping may come whose moment of sending is known."""
 
 
 class Reading(NamedTuple):
@@ -84,8 +86,17 @@ def of_kept(link: Link, view: LinkView | None, meant: bool, hidden: bool = False
     reading = reading._replace(well_ns=answered_ns, looked_ns=view.sampled_ns, settles_ns=view.settles_ns)
     if view.ok or view.silent_ns < PING_FAILED_AFTER_NS:
         return reading
-    missed_ns = answered_ns + PING_EVERY_NS + max(view.rtt_ns, ANSWER_SLACK_NS)
-    return reading._replace(taken_ns=view.sampled_ns if view.silent_ns > 10 * PING_FAILED_AFTER_NS else missed_ns)
+    return reading._replace(
+        taken_ns=view.sampled_ns if view.silent_ns > 10 * PING_FAILED_AFTER_NS else _missed_ns(view)
+    )
+
+
+def _missed_ns(view: LinkView) -> int:
+    """By when an answer had to be here that never came. Without a word on when its ping was sent, it was a period after
+    the last answer."""
+    if view.unanswered_ns < 0:
+        return view.sampled_ns - view.silent_ns + PING_EVERY_NS + max(view.rtt_ns, ANSWER_SLACK_NS)
+    return view.sampled_ns + view.settles_ns - view.unanswered_ns + max(2 * view.rtt_ns, WIRE_SLACK_NS)
 
 
 def of_new(link: Link, view: LinkView | None, meant: bool, hidden: bool = False) -> Reading:

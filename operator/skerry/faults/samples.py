@@ -75,6 +75,8 @@ class LinkView(msgspec.Struct, frozen=True):
     300 ms of the request."""
     silent_ns: int = 0
     """For how long no ping was answered on a kept connection."""
+    unanswered_ns: int = -1
+    """How long ago the first ping after that answer was sent, which has none; -1: not known, or none is on its way."""
     rtt_ns: int = -1
     """Median of the last pings; -1: none."""
     lost_percent: int = -1

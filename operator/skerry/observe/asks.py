@@ -32,6 +32,8 @@ class Ask(NamedTuple):
     ordinal: int
     asked_ns: int
     metric_names: frozenset[str] = frozenset()
+    closely: bool = False
+    """See `CheckLinks`."""
 
 
 class ProcessLook(NamedTuple):

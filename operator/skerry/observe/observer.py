@@ -168,10 +168,10 @@ class Observer:
         self._last_id += 1
         heappush(self._due, (at_ns, self._last_id, look, ordinal))
 
-    def _ask(self, now_ns: int, look: Look, ordinal: int, link_look: int = 0) -> None:
+    def _ask(self, now_ns: int, look: Look, ordinal: int, link_look: int = 0, closely: bool = False) -> None:
         self._last_id += 1
         names = self._metrics | self._stamps if look is Look.METRICS else frozenset[str]()
-        ask = Ask(self._last_id, look, ordinal, now_ns, names)
+        ask = Ask(self._last_id, look, ordinal, now_ns, names, closely)
         self._open[ask.id] = (ask, link_look)
         self._asks.append(ask)
 
@@ -179,7 +179,7 @@ class Observer:
         self._look_number += 1
         self._link_looks[self._look_number] = (set(self._ordinals), action, now_ns, wall_ns)
         for ordinal in self._ordinals:
-            self._ask(now_ns, Look.LINKS, ordinal, self._look_number)
+            self._ask(now_ns, Look.LINKS, ordinal, self._look_number, action is not None and action.closely)
         next_ns = now_ns + self._cadence.links_ns
         if self._links_next_ns is None and next_ns < self._links_until_ns:
             self._links_next_ns = next_ns

@@ -122,7 +122,7 @@ class Sampling:
             case Look.METRICS:
                 answer = await admin.metrics(ask.ordinal, ask.metric_names)
             case Look.LINKS:
-                answer = await admin.check_links(ask.ordinal, ask.asked_ns)
+                answer = await admin.check_links(ask.ordinal, ask.asked_ns, ask.closely)
         wall_ns = (wall_before_ns, self._clock.wall_ns())
         self.go_on((Heard(ask.id, self._clock.now_ns(), answer, process, wall_ns),))
 

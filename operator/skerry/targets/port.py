@@ -186,7 +186,7 @@ class Admin(Protocol):
 
     async def status(self, ordinal: int) -> Reported | None: ...
 
-    async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
+    async def check_links(self, ordinal: int, asked_ns: int, closely: bool) -> list[LinkView]:
         """What came of one new connection to every peer on every plane; empty when it does not do that."""
         ...
 

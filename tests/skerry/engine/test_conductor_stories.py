@@ -100,6 +100,20 @@ def test_where_an_injection_may_be_long_on_its_way_the_fault_ends_by_itself_so_m
     assert ends[1] - ends[0] == 10 * S
 
 
+def test_kept_connections_are_looked_at_closely_around_the_beginning_of_a_cut_and_not_longer(conductor, toy):
+    world = toy()
+    world.run(conductor())
+    closely = [at_ns for at_ns, action in world.actions if isinstance(action, CheckLinks) and action.closely]
+    rarely = [at_ns for at_ns, action in world.actions if isinstance(action, CheckLinks) and not action.closely]
+    inject_ns = next(at_ns for at_ns, action in world.actions if isinstance(action, Inject))
+    effective = next(event for event in world.fault_events if event.step is FaultStep.EFFECTIVE)
+    assert inject_ns - S <= closely[0] <= inject_ns - S // 2
+    assert closely[-1] <= effective.after_ns + S // 2 < rarely[-1]
+    pausing = toy()
+    pausing.run(conductor(PAUSE))
+    assert not any(action.closely for action in pausing.of(CheckLinks))
+
+
 def test_a_cut_that_silently_does_not_apply_is_unverified_and_the_run_inconclusive(conductor, toy):
     world = toy(ignores={"Cut"})
     world.run(conductor())

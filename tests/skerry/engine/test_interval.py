@@ -99,6 +99,21 @@ def test_an_answer_that_came_after_the_heal_was_asked_for_may_tell_of_what_came_
     assert (found.lost is not None) is (answered_ms == 950)
 
 
+@pytest.mark.parametrize(
+    ("unanswered_ms", "taken_ms"),
+    [
+        (-1, 750),  # one that does not say when it pinged: a period after the last answer, and some slack
+        (390, 640),  # the ping was on its way by 620, when the answer was here, and its own answer was due 20 ms later
+        (360, 670),
+    ],
+)
+def test_a_kept_connection_is_taken_by_when_an_answer_was_due(unanswered_ms, taken_ms):
+    unanswered_ns = unanswered_ms * MS if unanswered_ms >= 0 else -1
+    view = LinkView(0, 1, Plane.RAFT, LinkKind.KEPT, 1000 * MS, False, 400 * MS, unanswered_ns, answered_ns=1010 * MS)
+    found = of_kept((0, 1, Plane.RAFT), view, True)
+    assert (found.well_ns, found.taken_ns) == (600 * MS, taken_ms * MS)
+
+
 def test_what_is_over_at_once_cannot_be_lost():
     assert judge(*BOTH, reading("a", at=900, well=900), holds=False).lost is None
 

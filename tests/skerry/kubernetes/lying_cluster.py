@@ -75,6 +75,8 @@ class LyingCluster:
         """Id of a `CheckLinks` -> when it was seen."""
         self._down_until_ms: dict[int, int] = {}
         self._lives = [0, 0, 0]
+        self._cut_when_tried: set[tuple[int, int]] = set()
+        """What new connections found when they were tried last: an answer does not change after it was given."""
         self._taken: dict[int, ActionReport] = {}
         self._uids = itertools.count()
         for ordinal in BROKERS.ordinals:
@@ -145,12 +147,14 @@ class LyingCluster:
         """A policy cuts no connection that is open: kept ones live on."""
         cut = self._cut()
         asked_ms = max(self._asked_ms, *self._checked.values(), -1)
+        if asked_ms > self._tried_ms:
+            self._tried_ms, self._cut_when_tried = asked_ms, cut
         for one, other in itertools.permutations(BROKERS.ordinals, 2):
             both = self._alive(one) and self._alive(other)
             for plane in PLANES:
                 yield LinkView(one, other, plane, LinkKind.KEPT, self._now_ns, both, rtt_ns=MS)
                 if asked_ms >= 0:
-                    ok = both and (one, other) not in cut
+                    ok = both and (one, other) not in self._cut_when_tried
                     yield LinkView(one, other, plane, LinkKind.NEW, asked_ms * MS, ok, rtt_ns=MS if ok else -1)
 
     # --- what the workload pod shows --------------------------------------------------------------------------
@@ -180,7 +184,8 @@ class LyingCluster:
     _now_ns = 0
     _now_ms = 0
     _asked_ms = -1
-    """When new connections were tried last."""
+    """When new connections were tried last, as was asked for by the pod itself."""
+    _tried_ms = -1
 
     def _view(self, ordinal: int) -> BrokerView:
         lives = self._lives[ordinal]

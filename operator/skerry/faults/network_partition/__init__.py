@@ -17,6 +17,7 @@ FAULT = FaultType(
     read=proof.read,
     proven=proof.proven,
     healed=proof.healed,
+    shows_on_kept_links=True,
     stops_leader=lambda body: Plane.REPLICATION in body.planes,
     silenced=lambda body: tuple(str(plane) for plane in body.planes) if body is not None else (),
     rules=RULES,

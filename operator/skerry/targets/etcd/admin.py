@@ -52,7 +52,7 @@ class EtcdAdmin:
         self._ordinals[status.member_id] = ordinal
         return MemberReport(status, self._ordinals.get(status.leader_id, -1), len(self._urls))
 
-    async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
+    async def check_links(self, ordinal: int, asked_ns: int, closely: bool) -> list[LinkView]:
         """etcd does not report on its links."""
         return []
 

@@ -55,9 +55,10 @@ class AdminClient:
         body = await self._ask("GET", ordinal, "/status", STATUS_TIMEOUT_S)
         return parse_status(body, self._topic) if body is not None else None
 
-    async def check_links(self, ordinal: int, asked_ns: int) -> list[LinkView]:
+    async def check_links(self, ordinal: int, asked_ns: int, closely: bool) -> list[LinkView]:
         """What came of one new connection to every peer on every plane."""
-        body = await self._ask("POST", ordinal, "/peer-check", PEER_CHECK_TIMEOUT_S)
+        path = "/peer-check?closely=1" if closely else "/peer-check"
+        body = await self._ask("POST", ordinal, path, PEER_CHECK_TIMEOUT_S)
         return new_links(ordinal, _peer_check_decoder.decode(body), asked_ns) if body is not None else []
 
     async def metrics(self, ordinal: int, names: frozenset[str]) -> list[tuple[str, dict[str, str], float]]:

@@ -150,6 +150,7 @@ def _kept(ordinal: int, check: PeerCheck, sampled_ns: int) -> LinkView:
         sampled_ns=sampled_ns,
         ok=kept.silent_ns < LINK_TIMEOUT_NS,
         silent_ns=kept.silent_ns,
+        unanswered_ns=-1 if kept.unanswered_ns is None else kept.unanswered_ns,
         rtt_ns=-1 if kept.rtt_ns is None else kept.rtt_ns,
         received_one_way=int(_hears(check)),
     )
