@@ -11,7 +11,7 @@ from pod_security import violations
 from rendering import CHART, PROGRAM, ROOT, Object, documented, only, pod_specs, refusal, rendered, run_helm
 
 from skerry.schema.vocabulary import Plane
-from skerry.worlds.kubernetes.cluster import broker_set
+from skerry.worlds.kubernetes.cluster import broker_set, pod_shape
 from skerry_broker.config import parse_config
 
 pytestmark = pytest.mark.e2e
@@ -260,12 +260,12 @@ def test_every_broker_starts_with_what_it_is_told(values: str, name: str, count:
 
 
 def test_an_experiment_can_read_the_brokers() -> None:
-    brokers = broker_set(only(rendered(), "StatefulSet"))
+    brokers = broker_set(only(rendered(), "StatefulSet"), pod_shape("skerry"))
     assert (brokers.name, brokers.service, brokers.replicas, brokers.run_as_user) == ("broker", "broker", 3, 10001)
     assert brokers.ports == {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
     assert brokers.admin_port == 9095
     assert brokers.hold
-    assert not broker_set(only(rendered(*VALUES["five brokers"]), "StatefulSet")).hold
+    assert not broker_set(only(rendered(*VALUES["five brokers"]), "StatefulSet"), pod_shape("skerry")).hold
 
 
 def test_the_hold_runs_under_the_init_and_reads_the_key_of_its_pod() -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from skerry.engine.capabilities import Capabilities, all_features, capabilities_for
 from skerry.experiment import DocumentError, load_document
+from skerry.faults import network_partition, wipe
+from skerry.faults.registry import FAULTS
 from skerry.schema.vocabulary import Plane, Role
 from skerry.targets import registry
 from skerry.targets.port import DataModel, RoleKind, addresses_on_loopback
@@ -86,7 +89,10 @@ def test_a_target_is_added_by_its_own_distribution() -> None:
 def test_a_document_speaks_to_it_in_its_own_part_and_nowhere_else() -> None:
     ours, toys = document("target: toy\n  toy: {keys: 2}"), document("target: toy\n  topic: {name: orders}")
     code = f"""
+from skerry.engine.capabilities import Capabilities, all_features, capabilities_for
 from skerry.experiment import DocumentError, load_document
+from skerry.faults import network_partition, wipe
+from skerry.faults.registry import FAULTS
 experiment = load_document({ours!r}, "test")
 print(experiment.target.name, experiment.part.keys)
 for text in ({toys!r}, {document("toy: {keys: 2}")!r}, {ours.replace("keys: 2", "keys: 99")!r}):
@@ -101,3 +107,13 @@ for text in ({toys!r}, {document("toy: {keys: 2}")!r}, {ours.replace("keys: 2", 
     assert "`topic` is a word of the target `skerry`, and this document is for `toy`" in told
     assert "`toy` is a word of the target `toy`, and this document is for `skerry`" in told
     assert "keys" in told.split("for `skerry`")[-1]
+
+
+def test_a_fault_that_the_system_cannot_show_or_undo_is_said_to_be_lacking() -> None:
+    found = capabilities_for(Capabilities("lab", all_features()), registry.target("etcd"))
+    (cut,) = found.lacking(frozenset(network_partition.FAULT.features[:1]))
+    assert cut.endswith("the nodes of `etcd` do not report on their links, so that it could not be verified.")
+    (lost,) = found.lacking(frozenset(wipe.FAULT.features[:1]))
+    assert lost.endswith("a node of `etcd` does not come back by itself without its data.")
+    assert capabilities_for(found, registry.target("skerry")) == found
+    assert {each for each in FAULTS if FAULTS[each].relies} == {"partition", "slow", "wipe"}

@@ -41,9 +41,10 @@ def capabilities_of(world: str, experiment: Experiment, *, prometheus: bool = Fa
         from skerry.worlds.kubernetes.opt_ins import OptIns
 
         return capabilities(OptIns(grant=False, label=False, hold=True, prometheus=prometheus))
-    from skerry.worlds.local.capabilities import capabilities_for
+    from skerry.engine.capabilities import capabilities_for
+    from skerry.worlds.local.capabilities import CAPABILITIES
 
-    return capabilities_for(experiment.target)
+    return capabilities_for(CAPABILITIES, experiment.target)
 
 
 def capabilities_with_everything(world: str, experiment: Experiment, *, prometheus: bool = False) -> Capabilities:

@@ -15,7 +15,6 @@ from skerry.engine.steady import brokers_missing, timing_mismatch
 from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
-from skerry.targets.skerry.admin import AdminClient
 from skerry.worlds.kubernetes.cluster import BrokerSet
 
 
@@ -25,9 +24,10 @@ class DryRun(NamedTuple):
     message: str
 
 
-async def look(brokers: BrokerSet) -> Observation:
+async def look(experiment: Experiment, brokers: BrokerSet) -> Observation:
     """What every broker says of itself, now (0 on the run's clock)."""
-    async with AdminClient({ordinal: brokers.admin_address(ordinal) for ordinal in brokers.ordinals}) as admin:
+    system = experiment.target.connect({each: brokers.addresses(each) for each in brokers.ordinals}, experiment)
+    async with system.admin() as admin:
         answers = await asyncio.gather(*(admin.status(ordinal) for ordinal in brokers.ordinals))
     return Observation(
         brokers=tuple(

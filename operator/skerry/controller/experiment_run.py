@@ -176,7 +176,7 @@ class ExperimentRun:
             return
         accepted, self._lease = answer
         if self._lease is None:
-            plan = dry_run(experiment, seed, await self._tools.look(accepted.brokers))
+            plan = dry_run(experiment, seed, await self._tools.look(experiment, accepted.brokers))
             self._status_reporter.planned(plan.targets)
             self._status_reporter.ended(Ended(Verdict.INCONCLUSIVE, "DryRun", plan.message, finished=False))
         else:

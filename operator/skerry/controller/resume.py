@@ -5,13 +5,11 @@ from __future__ import annotations
 from skerry.engine.capabilities import Capabilities
 from skerry.experiment.document import Experiment
 from skerry.schema.vocabulary import Plane
+from skerry.targets.pod_shape import PodShape
 from skerry.worlds.kubernetes.api import STATEFUL_SETS, Kube
 from skerry.worlds.kubernetes.capabilities import capabilities
-from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set
+from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set, pod_shape
 from skerry.worlds.kubernetes.opt_ins import OptIns
-
-CHART_PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
-CHART_ADMIN_PORT = 9095
 
 
 async def brokers_of(kube: Kube, experiment: Experiment) -> BrokerSet:
@@ -19,13 +17,21 @@ async def brokers_of(kube: Kube, experiment: Experiment) -> BrokerSet:
     label, so that this is enough to heal, and the drain says what else is missing. Raises KubeError."""
     cluster = experiment.spec.cluster
     name = cluster.stateful_set or ""
+    shape = pod_shape(experiment.spec.target)
     found = await kube.get(STATEFUL_SETS, name) if name else None
     if found is not None:
         try:
-            return broker_set(found)
+            return broker_set(found, shape)
         except ClusterProblem:
             pass
-    return BrokerSet(name, kube.namespace, name, cluster.brokers, CHART_PORTS, CHART_ADMIN_PORT)
+    return _usual(name, kube.namespace, cluster.brokers, shape)
+
+
+def _usual(name: str, namespace: str, brokers: int, shape: PodShape) -> BrokerSet:
+    ports = {Plane(plane): port for plane, port in shape.usual_ports.items() if plane != shape.admin}
+    return BrokerSet(
+        name, namespace, name, brokers, ports, shape.usual_ports[shape.admin], shape.admin, shape.container
+    )
 
 
 def capabilities_of(namespace: str) -> Capabilities:

@@ -43,7 +43,7 @@ class Tools:
     make_world: Callable[..., ClusterWorld]
     """The arguments of `KubernetesWorld`."""
     preflight: Callable[[Kube, Experiment, Settings], Awaitable[Accepted | Refusal]]
-    look: Callable[[BrokerSet], Awaitable[Observation]]
+    look: Callable[[Experiment, BrokerSet], Awaitable[Observation]]
     """Asks every broker for its status, for a dry run."""
     identity: str = field(default_factory=socket.gethostname)
     """The identity of this operator, among others of its namespace: in a cluster the name of its pod."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
 
-from skerry.faults.port import Feature
-from skerry.faults.registry import features
+from skerry.faults.port import Feature, Relies
+from skerry.faults.registry import FAULTS, features
 from skerry.targets import registry
+from skerry.targets.port import Target
 
 PREPARE = Feature("prepare")
 METRICS = Feature("metric expectations")
@@ -80,9 +81,11 @@ def capabilities_from(
     reasons: Mapping[Feature, str],
     clock_error_ns: int = 0,
     injecting_ns: int = 0,
+    under_test: Callable[[Target], bool] = lambda target: target.name == registry.DEFAULT,
 ) -> Capabilities:
     """What a world can do, by its handlers.
 
+    ``under_test``: whether it can have that system under test, by what the system says of itself.
     ``others``: which of `OTHER_FEATURES` it has.
     ``reasons``: why it lacks the rest of those.
     """
@@ -90,4 +93,26 @@ def capabilities_from(
     for handler in handlers:
         can |= set(handler.can)
         cannot |= handler.cannot
-    return Capabilities(world, frozenset(can), cannot, clock_error_ns, injecting_ns)
+    targets = frozenset(name for name in registry.names() if under_test(registry.target(name)))
+    return Capabilities(world, frozenset(can), cannot, clock_error_ns, injecting_ns, targets)
+
+
+def capabilities_for(found: Capabilities, target: Target) -> Capabilities:
+    """What can be done to this system: all that the world can do, but for the faults that the system could not show, or
+    not undo."""
+    lacks: dict[Relies, str] = {}
+    if not target.reports_links:
+        lacks[Relies.LINK_REPORTS] = (
+            f"the nodes of `{target.name}` do not report on their links, so that it could not be verified."
+        )
+    if not target.rejoins_empty:
+        lacks[Relies.EMPTY_REJOIN] = f"a node of `{target.name}` does not come back by itself without its data."
+    reasons = {
+        feature: lacks[need]
+        for each in FAULTS.values()
+        for need in each.relies & lacks.keys()
+        for feature in each.features
+    }
+    return msgspec.structs.replace(
+        found, features=found.features - reasons.keys(), reasons={**found.reasons, **reasons}
+    )

@@ -67,6 +67,15 @@ class Absence(Enum):
     """All of them are away from the effect to the heal."""
 
 
+class Relies(Enum):
+    """What a fault needs of the system under test, so that it can be proven or undone."""
+
+    LINK_REPORTS = "link reports"
+    """The nodes say of their links what they measure of them."""
+    EMPTY_REJOIN = "empty rejoin"
+    """A node that comes back without its data finds its way into the cluster by itself."""
+
+
 class FaultBody(Model):
     """The part of a document that says what happens; when it happens stands beside it."""
 
@@ -207,6 +216,7 @@ class FaultType(Generic[B, R]):
     """(fault, samples, how long after the order it was in effect) -> the last word, when it is gone: what shows that it
     was not what was asked for; empty: nothing."""
     absence: Callable[[B], Absence] = lambda body: Absence.NEVER
+    relies: frozenset[Relies] = frozenset()
     ends_processes: bool = False
     """It may end its victims' processes, so that they come back under another incarnation."""
     may_lose_disk: Callable[[B | None, str], bool] = lambda body, flush: False

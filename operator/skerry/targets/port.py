@@ -5,8 +5,8 @@ no socket and needs no library of the system. What performs I/O stands behind ``
 
 A target *must* say: its name, the model of what a client can do, its planes, the words for its roles, by which rules a
 cluster of it is judged while a run goes on, and how a running cluster is reached. It *may* say: how a node is launched
-on this machine, which of its metrics are stamps, and which part of the document is its own. Everything works without
-what it does not say, and says what is missing.
+on this machine, what its pods look like, which of its metrics are stamps, and which part of the document is its own.
+Everything works without what it does not say, and says what is missing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skerry.faults.port import Effect
     from skerry.history.records import ElectionSeen, ReplicaDump, StatusSample
     from skerry.schema.base import Model
+    from skerry.targets.pod_shape import PodShape
     from skerry.workload.operations import ClientSpec
 
 
@@ -297,6 +298,9 @@ class Target:
     part: type[Model] | None = None
     """Its own part of the document, the field of `spec` with the target's name."""
     launch: Callable[[], Launch] | None = None
+    pods: Callable[[], PodShape] | None = None
+    simulated: bool = False
+    """The simulator has its nodes: it runs their own code in virtual time."""
     rejoins_empty: bool = False
     """A node that comes back with an empty data directory finds its way into the cluster by itself."""
     reports_links: bool = False

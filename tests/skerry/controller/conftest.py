@@ -31,6 +31,7 @@ from skerry.engine.world import (
     HealAll,
     Observation,
 )
+from skerry.experiment.document import Experiment
 from skerry.history.run import History
 from skerry.report.files import report_json
 from skerry.report.junit import junit_xml
@@ -64,7 +65,8 @@ spec:
     duration: 4s
     partition: {groups: [[{role: PartitionLeader, partition: 0}], [{role: Other}]]}
 """
-BROKERS = BrokerSet("broker", "lab", "broker", 3, {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}, 9095)
+PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
+BROKERS = BrokerSet("broker", "lab", "broker", 3, PORTS, 9095, container="broker")
 ABLE = Capabilities("kubernetes", all_features())
 
 
@@ -353,7 +355,7 @@ class Lab:
             raise answer
         return answer
 
-    async def _look(self, brokers: BrokerSet) -> Observation:
+    async def _look(self, experiment: Experiment, brokers: BrokerSet) -> Observation:
         return self.looked
 
 

@@ -21,7 +21,8 @@ BROKERS = BrokerSet(
     admin_port=9095,
     run_as_user=10001,
     selector="app=broker",
-    hold=True,
+    hold="hold",
+    container="broker",
 )
 RUNNING = {"running": {"startedAt": "2026-11-27T14:50:00Z"}}
 

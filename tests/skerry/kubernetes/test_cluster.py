@@ -7,7 +7,11 @@ import copy
 import pytest
 
 from skerry.schema.vocabulary import Plane
-from skerry.worlds.kubernetes.cluster import ClusterProblem, broker_set
+from skerry.worlds.kubernetes.capabilities import capabilities
+from skerry.worlds.kubernetes.cluster import ClusterProblem, broker_set, pod_shape
+from skerry.worlds.kubernetes.opt_ins import OptIns
+
+SHAPE = pod_shape("skerry")
 
 PORTS = [("client", 9092), ("raft", 9093), ("replication", 9094), ("admin", 9095)]
 STATEFUL_SET = {
@@ -43,7 +47,7 @@ def pod_of(stateful_set):
 
 
 def test_the_brokers_of_the_chart(stateful_set):
-    brokers = broker_set(stateful_set)
+    brokers = broker_set(stateful_set, SHAPE)
     assert (brokers.name, brokers.namespace, brokers.service, brokers.replicas) == ("broker", "skerry", "broker", 3)
     assert brokers.ports == {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
     assert brokers.admin_port == 9095
@@ -73,22 +77,22 @@ def test_the_brokers_of_the_chart(stateful_set):
     ],
 )
 def test_which_pod_is_which_broker(stateful_set, pod, ordinal):
-    assert broker_set(stateful_set).ordinal(pod) == ordinal
+    assert broker_set(stateful_set, SHAPE).ordinal(pod) == ordinal
 
 
 def test_the_containers_own_user_wins(stateful_set):
     pod_of(stateful_set)["containers"][0]["securityContext"] = {"runAsUser": 7}
-    assert broker_set(stateful_set).run_as_user == 7
+    assert broker_set(stateful_set, SHAPE).run_as_user == 7
 
 
 def test_an_image_may_say_who_it_runs_as(stateful_set):
     del pod_of(stateful_set)["securityContext"]
-    assert broker_set(stateful_set).run_as_user is None
+    assert broker_set(stateful_set, SHAPE).run_as_user is None
 
 
 def test_the_only_container_is_the_broker_whatever_its_name(stateful_set):
     pod_of(stateful_set)["containers"][0]["name"] = "kafka"
-    assert broker_set(stateful_set).container == "kafka"
+    assert broker_set(stateful_set, SHAPE).container == "kafka"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_the_only_container_is_the_broker_whatever_its_name(stateful_set):
 )
 def test_brokers_that_cannot_be_held_down(stateful_set, change, why):
     change(pod_of(stateful_set))
-    assert not broker_set(stateful_set).hold, why
+    assert not broker_set(stateful_set, SHAPE).hold, why
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_brokers_that_cannot_be_held_down(stateful_set, change, why):
 def test_what_is_refused_and_why(stateful_set, change, sentence):
     change(stateful_set)
     with pytest.raises(ClusterProblem, match=sentence):
-        broker_set(stateful_set)
+        broker_set(stateful_set, SHAPE)
 
 
 def test_a_container_that_is_restarted_in_place_can_be_held_only_with_file_and_volume(stateful_set):
@@ -142,8 +146,8 @@ def test_a_container_that_is_restarted_in_place_can_be_held_only_with_file_and_v
     container.setdefault("env", []).append(told)
     container.setdefault("volumeMounts", []).append(mount)
     pod.setdefault("volumes", []).append(volume)
-    assert broker_set(stateful_set).restart_hold
-    assert not broker_set(plain).restart_hold
+    assert broker_set(stateful_set, SHAPE).restart_hold
+    assert not broker_set(plain, SHAPE).restart_hold
     for lacking in (
         lambda: container["env"].remove(told),
         lambda: container["volumeMounts"].remove(mount),
@@ -151,7 +155,7 @@ def test_a_container_that_is_restarted_in_place_can_be_held_only_with_file_and_v
     ):
         kept = copy.deepcopy((container["env"], container["volumeMounts"], pod["volumes"]))
         lacking()
-        assert not broker_set(stateful_set).restart_hold
+        assert not broker_set(stateful_set, SHAPE).restart_hold
         container["env"], container["volumeMounts"], pod["volumes"] = kept
 
 
@@ -159,4 +163,10 @@ def test_brokers_in_the_network_of_their_nodes_are_refused(stateful_set):
     """No policy holds there, and an injector with NET_ADMIN would be in the node's own network."""
     pod_of(stateful_set)["hostNetwork"] = True
     with pytest.raises(ClusterProblem, match="hostNetwork"):
-        broker_set(stateful_set)
+        broker_set(stateful_set, SHAPE)
+
+
+def test_a_system_whose_pods_nobody_describes_is_refused():
+    with pytest.raises(ClusterProblem, match="not known what the pods of `etcd` look like"):
+        pod_shape("etcd")
+    assert capabilities(OptIns(grant=True, label=True)).targets == {"skerry"}

@@ -214,7 +214,7 @@ async def test_a_hold_that_went_with_its_fuse_is_released(api: FakeApi, hold: Ho
     ],
 )
 def test_who_is_held(pod: dict, held: bool) -> None:
-    assert is_held(pod) is held
+    assert is_held(pod, "hold") is held
 
 
 async def test_words_that_are_no_second_hold_nobody(api: FakeApi, hold: Hold, pods: Pods) -> None:

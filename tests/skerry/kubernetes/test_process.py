@@ -17,7 +17,7 @@ from skerry.worlds.kubernetes.process import (
 )
 
 PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
-BROKERS = BrokerSet("broker", "skerry", "broker", 3, PORTS, 9095)
+BROKERS = BrokerSet("broker", "skerry", "broker", 3, PORTS, 9095, container="broker", hold="hold")
 RUNNING, GONE, UNKNOWN = ProcessState.RUNNING, ProcessState.GONE, ProcessState.UNKNOWN
 AT_NS = 1_795_791_268_000_000_000
 """The second that this is: 14:54:28Z."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from skerry.faults.network_partition import proof
 from skerry.faults.network_partition.fault import FEATURES, Cut, concrete, needs
 from skerry.faults.network_partition.model import RULES, Connections, CutAction, Link, PartitionFault
-from skerry.faults.port import FaultType, GroupsRule
+from skerry.faults.port import FaultType, GroupsRule, Relies
 from skerry.schema.vocabulary import Plane
 
 FAULT = FaultType(
@@ -18,6 +18,7 @@ FAULT = FaultType(
     proven=proof.proven,
     healed=proof.healed,
     shows_on_kept_links=True,
+    relies=frozenset({Relies.LINK_REPORTS}),
     stops_leader=lambda body: Plane.REPLICATION in body.planes,
     silenced=lambda body: tuple(str(plane) for plane in body.planes) if body is not None else (),
     rules=RULES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.faults.port import FaultType
+from skerry.faults.port import FaultType, Relies
 from skerry.faults.slow_network import proof
 from skerry.faults.slow_network.fault import FEATURES, Slow, concrete, needs
 from skerry.faults.slow_network.model import RULES, SlowFault
@@ -17,6 +17,7 @@ FAULT = FaultType(
     proven=proof.proven,
     weigh=proof.weigh,
     healed=proof.healed,
+    relies=frozenset({Relies.LINK_REPORTS}),
     slows=True,
     rules=RULES,
 )

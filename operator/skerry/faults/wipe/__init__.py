@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.faults.port import Absence, Ending, FaultType
+from skerry.faults.port import Absence, Ending, FaultType, Relies
 from skerry.faults.wipe import proof
 from skerry.faults.wipe.fault import FEATURES, Wipe, concrete, needs
 from skerry.faults.wipe.model import WipeFault
@@ -16,6 +16,7 @@ FAULT = FaultType(
     read=proof.read,
     proven=proof.proven,
     healed=proof.healed,
+    relies=frozenset({Relies.EMPTY_REJOIN}),
     absence=lambda body: Absence.ALWAYS,
     ends_processes=True,
     may_lose_disk=lambda body, flush: True,

@@ -10,6 +10,7 @@ from skerry.targets.skerry.planes import ADMIN
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Experiment, Spec
+    from skerry.targets.pod_shape import PodShape
 
 
 def _rules(spec: Spec) -> AnyRules:
@@ -28,6 +29,12 @@ def _launch() -> Launch:
     from skerry.targets.skerry.process import SkerryLaunch
 
     return SkerryLaunch()
+
+
+def _pods() -> PodShape:
+    from skerry.targets.skerry.pods import PODS
+
+    return PODS
 
 
 TARGET = Target(
@@ -53,6 +60,8 @@ TARGET = Target(
     connect=_connect,
     words=frozenset({"topic", "prepare"}),
     launch=_launch,
+    pods=_pods,
+    simulated=True,
     rejoins_empty=True,
     reports_links=True,
     stamps=Stamps(

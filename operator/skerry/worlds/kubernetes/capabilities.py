@@ -34,6 +34,7 @@ def capabilities(opt_ins: OptIns) -> Capabilities:
         else {PROMQL: "there is no Prometheus; set `spec.prometheusUrl`, or use a `metric` expectation."},
         clock_error_ns=CLOCK_ERROR_NS,
         injecting_ns=INJECTING_NS,
+        under_test=lambda target: target.pods is not None,
     )
 
 

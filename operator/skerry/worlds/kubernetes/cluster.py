@@ -8,18 +8,9 @@ import msgspec
 
 from skerry.schema.base import JsonObject
 from skerry.schema.vocabulary import Plane
+from skerry.targets import registry
+from skerry.targets.pod_shape import PodShape, RestartHold
 from skerry.worlds.kubernetes.names import hold_name
-
-CONTAINER = "broker"
-RESTART_HOLD_VOLUME = "hold-restart"
-RESTART_HOLD_PATH = "/run/skerry"
-RESTART_HOLD_FILE = f"{RESTART_HOLD_PATH}/hold"
-"""What a broker's container that is restarted in place reads before it starts; in an emptyDir of its pod."""
-HOLD_CONTAINER = "hold"
-"""The init container that keeps a broker down until the second that the hold ConfigMap names."""
-ADMIN_PORT = "admin"
-ADMIN_PLANE = "Admin"
-PORT_NAMES = {Plane.CLIENT: "client", Plane.RAFT: "raft", Plane.REPLICATION: "replication"}
 
 
 class ClusterProblem(Exception):
@@ -38,15 +29,18 @@ class BrokerSet(msgspec.Struct, frozen=True):
     ports: dict[Plane, int]
     """TCP, one per plane."""
     admin_port: int
-    container: str = CONTAINER
+    admin_plane: str = "Admin"
+    container: str = ""
+    """The broker's, in each pod."""
     run_as_user: int | None = None
     """The uid of the broker's process; None: whatever its image says."""
     selector: str = ""
     """The label selector of its pods, as the API writes it."""
-    hold: bool = False
-    """Its pods have the init container that can keep a broker down."""
-    restart_hold: bool = False
-    """A container that is restarted in place can be kept down, too."""
+    hold: str = ""
+    """The init container of its pods that can keep a broker down until the second that the hold ConfigMap names; empty:
+    they have none."""
+    restart_hold: RestartHold | None = None
+    """How a container that is restarted in place can be kept down, too; None: it cannot."""
     pod_labels: dict[str, str] = {}
     """The labels of the pod template."""
 
@@ -72,13 +66,21 @@ class BrokerSet(msgspec.Struct, frozen=True):
 
     def addresses(self, ordinal: int) -> dict[str, str]:
         """Plane -> host:port, of every plane on which a run reaches the broker."""
-        return {Plane.CLIENT: self.client_address(ordinal), ADMIN_PLANE: self.admin_address(ordinal)}
+        return {Plane.CLIENT: self.client_address(ordinal), self.admin_plane: self.admin_address(ordinal)}
 
     def _address(self, ordinal: int, port: int) -> str:
         return f"{self.pod_name(ordinal)}.{self.service}:{port}"
 
 
-def broker_set(stateful_set: JsonObject) -> BrokerSet:
+def pod_shape(target: str) -> PodShape:
+    """What the pods of this system look like. Raises ClusterProblem: nobody knows."""
+    pods = registry.target(target).pods
+    if pods is None:
+        raise ClusterProblem(f"it is not known what the pods of `{target}` look like: choose another world")
+    return pods()
+
+
+def broker_set(stateful_set: JsonObject, shape: PodShape) -> BrokerSet:
     """Read the StatefulSet.
 
     Raises ClusterProblem: it lacks something that experiments need.
@@ -101,10 +103,9 @@ def broker_set(stateful_set: JsonObject) -> BrokerSet:
             f"StatefulSet `{name}` uses the network of its nodes (`hostNetwork`): NetworkPolicies do not hold there, "
             "and what is done in that network hits others; give its pods a network of their own"
         )
-    container = _container(name, pod)
-    ports = {plane: _port(name, container, port_name) for plane, port_name in PORT_NAMES.items()}
-    admin_port = _port(name, container, ADMIN_PORT)
-    if len({admin_port, *ports.values()}) < len(ports) + 1:
+    container = _container(name, pod, shape.container)
+    ports = {plane: _port(name, container, port, shape) for plane, port in shape.ports.items()}
+    if len({*ports.values()}) < len(ports):
         raise ClusterProblem(
             f"StatefulSet `{name}` serves two planes on one port ({_listed(container)}): a fault could not take one "
             "and leave the other, so give each its own"
@@ -116,36 +117,38 @@ def broker_set(stateful_set: JsonObject) -> BrokerSet:
         namespace=str(metadata["namespace"]),
         service=str(spec["serviceName"]),
         replicas=int(spec.get("replicas", 1)),
-        ports=ports,
-        admin_port=admin_port,
+        ports={Plane(plane): port for plane, port in ports.items() if plane != shape.admin},
+        admin_port=ports[shape.admin],
+        admin_plane=shape.admin,
         container=str(container["name"]),
         run_as_user=of_container.get("runAsUser", of_pod.get("runAsUser")),
         selector=",".join(f"{key}={value}" for key, value in sorted(match_labels.items())),
-        hold=_can_hold(name, pod),
-        restart_hold=_can_hold_restart(pod, container),
+        hold=shape.hold if _can_hold(name, pod, shape.hold) else "",
+        restart_hold=shape.restart_hold if _can_hold_restart(pod, container, shape.restart_hold) else None,
         pod_labels=dict((spec["template"].get("metadata") or {}).get("labels") or {}),
     )
 
 
-def _container(name: str, pod: JsonObject) -> dict[str, Any]:
-    """The one called `broker`, else the only one there is."""
+def _container(name: str, pod: JsonObject, wanted: str) -> dict[str, Any]:
+    """The one of this name, else the only one there is."""
     containers: list[dict[str, Any]] = pod["containers"]
-    named = [each for each in containers if each["name"] == CONTAINER]
+    named = [each for each in containers if each["name"] == wanted]
     if named or len(containers) == 1:
         return (named or containers)[0]
     found = ", ".join(f"`{each['name']}`" for each in containers)
     raise ClusterProblem(
-        f"StatefulSet `{name}` has the containers {found}, and none is named `{CONTAINER}`: name the broker's so"
+        f"StatefulSet `{name}` has the containers {found}, and none is named `{wanted}`: name the broker's so"
     )
 
 
-def _port(name: str, container: dict[str, Any], port_name: str) -> int:
+def _port(name: str, container: dict[str, Any], port_name: str, shape: PodShape) -> int:
+    *others, last = (f"`{each}`" for each in shape.ports.values())
     for port in container.get("ports") or []:
         if port.get("name") == port_name and port.get("protocol", "TCP") == "TCP":
             return int(port["containerPort"])
     raise ClusterProblem(
         f"StatefulSet `{name}`: container `{container['name']}` has no TCP port named `{port_name}` (it has "
-        f"{_listed(container)}): name the ports of the planes `client`, `raft`, `replication` and `admin`"
+        f"{_listed(container)}): name the ports of the planes {', '.join(others)} and {last}"
     )
 
 
@@ -154,18 +157,20 @@ def _listed(container: dict[str, Any]) -> str:
     return ", ".join(ports) or "none"
 
 
-def _can_hold_restart(pod: JsonObject, container: dict[str, Any]) -> bool:
+def _can_hold_restart(pod: JsonObject, container: dict[str, Any], names: RestartHold | None) -> bool:
     """The broker is told of the file, and it lies in a volume of the pod that an ephemeral container can write to."""
+    if names is None:
+        return False
     empty = {volume["name"] for volume in pod.get("volumes") or [] if volume.get("emptyDir") is not None}
     mounted = any(
-        mount["name"] == RESTART_HOLD_VOLUME and mount["mountPath"] == RESTART_HOLD_PATH
+        mount["name"] == names.volume and mount["mountPath"] == names.path
         for mount in container.get("volumeMounts") or []
     )
-    told = any(each.get("value") == RESTART_HOLD_FILE for each in container.get("env") or [])
-    return RESTART_HOLD_VOLUME in empty and mounted and told
+    told = any(each.get("value") == names.file for each in container.get("env") or [])
+    return names.volume in empty and mounted and told
 
 
-def _can_hold(name: str, pod: JsonObject) -> bool:
+def _can_hold(name: str, pod: JsonObject, init_container: str) -> bool:
     """The init container is there and mounts the ConfigMap by the name under which it will be written."""
     volumes = {
         volume["name"]
@@ -173,7 +178,7 @@ def _can_hold(name: str, pod: JsonObject) -> bool:
         if (volume.get("configMap") or {}).get("name") == hold_name(name)
     }
     return any(
-        container["name"] == HOLD_CONTAINER
+        container["name"] == init_container
         and any(mount["name"] in volumes for mount in container.get("volumeMounts") or [])
         for container in pod.get("initContainers") or []
     )

@@ -15,8 +15,7 @@ import msgspec
 
 from skerry.experiment.schema import crd
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
-from skerry.targets.skerry.admin import parse_status
+from skerry.targets import registry
 from skerry.worlds.kubernetes import injector
 from skerry.worlds.kubernetes.api import (
     DEFINITIONS,
@@ -30,7 +29,7 @@ from skerry.worlds.kubernetes.api import (
     KubeError,
 )
 from skerry.worlds.kubernetes.capabilities import needs_init
-from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set
+from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set, pod_shape
 from skerry.worlds.kubernetes.diagnosis import (
     Check,
     State,
@@ -60,7 +59,8 @@ from skerry.worlds.kubernetes.readiness import injector_allowed, labels_of, not_
 
 OPERATOR_LABELS = "app.kubernetes.io/part-of=skerry,app.kubernetes.io/component=operator"
 NO_OPERATOR = "without an operator there is no account to ask about"
-CUT_PLANES = (Plane.RAFT, Plane.REPLICATION)
+TARGET = registry.target(registry.DEFAULT)
+"""The system that is asked about."""
 
 
 class Asked(NamedTuple):
@@ -175,7 +175,7 @@ class Doctor:
             todo = f"name it with --statefulset; there are {', '.join(others)}" if others else "install the brokers"
             return [Check("brokers", State.FAIL, f"there is no StatefulSet `{name}`", todo)]
         try:
-            brokers = broker_set(found)
+            brokers = broker_set(found, pod_shape(TARGET.name))
         except ClusterProblem as problem:
             return [Check("brokers", State.FAIL, str(problem))]
         self._brokers = brokers
@@ -211,7 +211,7 @@ class Doctor:
         if brokers is None or self._namespace is None or len(self._pods) < brokers.replicas:
             return [Check("policies", State.UNKNOWN, "without all brokers it cannot be said what would void a cut")]
         pods = [brokers.pod_name(ordinal) for ordinal in brokers.ordinals]
-        ports = {plane: brokers.ports[plane] for plane in CUT_PLANES}
+        ports = {plane: port for plane, port in brokers.ports.items() if plane in TARGET.peer_planes}
         standing = await self._kube.list(NETWORK_POLICIES)
         voiders = voiding(standing, self._pods, labels_of(self._namespace), combinations(pods, 2), ports)
         return [policies_check([voider.sentence for voider in voiders])]
@@ -224,15 +224,18 @@ class Doctor:
             return [Check("clocks", State.UNKNOWN, "without brokers there is nobody to ask")]
         checks: list[Check] = []
         offsets: dict[str, tuple[int, int]] = {}
+        shape = pod_shape(TARGET.name)
         for pod in self._pods:
             name = str(pod["metadata"]["name"])
             before_ns = time.time_ns()
-            body = await self._kube.pod_get(name, self._brokers.admin_port, "/status")
+            body = await self._kube.pod_get(name, self._brokers.admin_port, shape.status_path)
             after_ns = time.time_ns()
             try:
-                status = parse_status(body)
+                status = shape.read_status(body)
             except msgspec.DecodeError as error:
-                checks.append(Check("status", State.FAIL, f"{name} tells a /status that is not understood: {error}"))
+                checks.append(
+                    Check("status", State.FAIL, f"{name} tells a {shape.status_path} that is not understood: {error}")
+                )
                 continue
             offsets[name] = (status.wall_ns - after_ns, status.wall_ns - before_ns)
             if why := needs_init(status.pid):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.api import CONFIG_MAPS, PODS, Kube, KubeError
-from skerry.worlds.kubernetes.cluster import HOLD_CONTAINER, BrokerSet
+from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import EXPERIMENT_LABEL, Artefact, hold_name, is_ours, labels, owner_reference
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.steps import FaultError
@@ -105,14 +105,14 @@ class Hold:
     async def _restart_held(self, ordinal: int) -> None:
         """What a running init container reads of a ConfigMap is up to a minute old: its successor starts unheld."""
         pod = self._pods.latest(ordinal)
-        if pod is not None and is_held(pod):
+        if pod is not None and is_held(pod, self._brokers.hold):
             await self._kube.delete(PODS, str(pod["metadata"]["name"]), uid=str(pod["metadata"]["uid"]), grace_s=0)
 
 
-def is_held(pod: JsonObject) -> bool:
-    """Its init container has not ended."""
+def is_held(pod: JsonObject, init_container: str) -> bool:
+    """Its init container of this name has not ended."""
     return any(
-        each["name"] == HOLD_CONTAINER and "terminated" not in (each.get("state") or {})
+        each["name"] == init_container and "terminated" not in (each.get("state") or {})
         for each in (pod.get("status") or {}).get("initContainerStatuses") or []
     )
 

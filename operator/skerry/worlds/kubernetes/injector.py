@@ -14,7 +14,7 @@ import msgspec
 
 from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.worlds.kubernetes.cluster import RESTART_HOLD_FILE, RESTART_HOLD_PATH, RESTART_HOLD_VOLUME
+from skerry.targets.pod_shape import RestartHold
 from skerry.worlds.kubernetes.names import NAME_MAX
 from skerry.worlds.kubernetes.wall import wall_ns
 
@@ -83,15 +83,15 @@ def kill_container(
     *,
     signal: str = "KILL",
     not_after_s: int | None = None,
-    hold_until_s: float | None = None,
+    hold: tuple[RestartHold, float] | None = None,
     pull_policy: str = "IfNotPresent",
 ) -> JsonObject:
     """Signals the broker's process from within its container's PID namespace. The same uid is all it needs.
 
     ``not_after_s``: of the wall clock; one that starts later does nothing. An image may take minutes to come, and
         nobody can take an ephemeral container back.
-    ``hold_until_s``: until which wall-clock second a container that the kubelet restarts in place is to wait; the
-        pod must have the volume for it (`BrokerSet.restart_hold`). None: it is not kept down.
+    ``hold``: how a container that the kubelet restarts in place is kept from starting (`BrokerSet.restart_hold`), and
+        until which second of the wall clock. None: it is not kept down.
     ``run_as_user``: None: whatever the injector's image says; if that is not the broker's, it fails, and says so.
     """
     rights: JsonObject = {"runAsNonRoot": run_as_user != 0, "capabilities": {"drop": ["ALL"]}}
@@ -99,9 +99,10 @@ def kill_container(
         rights["runAsUser"] = run_as_user
     arguments = ["kill", "--signal", signal, *([] if not_after_s is None else ["--not-after", str(not_after_s)])]
     mounts = []
-    if hold_until_s is not None:
-        arguments += ["--hold-file", RESTART_HOLD_FILE, "--hold-until", f"{hold_until_s:.3f}"]
-        mounts = [{"name": RESTART_HOLD_VOLUME, "mountPath": RESTART_HOLD_PATH}]
+    if hold is not None:
+        names, until_s = hold
+        arguments += ["--hold-file", names.file, "--hold-until", f"{until_s:.3f}"]
+        mounts = [{"name": names.volume, "mountPath": names.path}]
     container = _container(name, image, pull_policy, arguments, rights)
     return {**container, "targetContainerName": target_container, "volumeMounts": mounts}
 

@@ -21,7 +21,7 @@ from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import injector
 from skerry.worlds.kubernetes.api import NAMESPACES, NETWORK_POLICIES, PODS, STATEFUL_SETS, Kube, KubeError
 from skerry.worlds.kubernetes.capabilities import capabilities
-from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set
+from skerry.worlds.kubernetes.cluster import BrokerSet, ClusterProblem, broker_set, pod_shape
 from skerry.worlds.kubernetes.faults.registry import HANDLERS
 from skerry.worlds.kubernetes.grants import GRANTS, INJECTOR_GRANT, missing
 from skerry.worlds.kubernetes.opt_ins import OptIns
@@ -112,7 +112,7 @@ async def _judge(kube: Kube, experiment: Experiment, settings: Settings) -> Acce
     opt_ins = OptIns(
         grant=not await missing(kube, [INJECTOR_GRANT]),
         label=injector_allowed(namespace),
-        hold=brokers.hold,
+        hold=bool(brokers.hold),
         prometheus=experiment.spec.prometheus_url is not None,
         namespace=kube.namespace,
     )
@@ -166,7 +166,7 @@ async def _brokers(kube: Kube, experiment: Experiment) -> BrokerSet:
             f"{cluster.brokers}: scale it, or change the document",
         )
     try:
-        return broker_set(found)
+        return broker_set(found, pod_shape(experiment.spec.target))
     except ClusterProblem as problem:
         raise _Refused("StatefulSetUnsuitable", str(problem)) from None
 

@@ -15,7 +15,7 @@ import msgspec
 
 from skerry.engine.observation import ProcessState
 from skerry.schema.base import JsonObject
-from skerry.worlds.kubernetes.cluster import HOLD_CONTAINER, BrokerSet
+from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.injector import InjectorEnd
 from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text
 
@@ -193,9 +193,9 @@ def _end_of(terminated: JsonObject) -> ProcessEnd:
 
 
 def _waiting(status: JsonObject, state: JsonObject, brokers: BrokerSet) -> str:
-    hold = _status_of(HOLD_CONTAINER, status.get("initContainerStatuses"))
+    hold = _status_of(brokers.hold, status.get("initContainerStatuses"))
     if "running" in (hold.get("state") or {}):
-        return f"its init container `{HOLD_CONTAINER}` keeps it down"
+        return f"its init container `{brokers.hold}` keeps it down"
     waiting = state.get("waiting") or {}
     if waiting.get("reason") in (None, "ContainerCreating", "PodInitializing"):
         return "" if "terminated" in state else NOT_YET

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from skerry.engine.capabilities import capabilities_for
 from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
     Action,
@@ -34,7 +35,7 @@ from skerry.runner.journal import JournalFile
 from skerry.runner.run import Run
 from skerry.targets.port import Launch, addresses_on_loopback
 from skerry.worlds.local.brokers import BrokerProcess, data_directory_in
-from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS, capabilities_for
+from skerry.worlds.local.capabilities import CAPABILITIES, CLOCK_ERROR_NS
 from skerry.worlds.local.layout import Layout, lay_out, ports_needed
 from skerry.worlds.local.machines import Machines
 from skerry.worlds.local.ports import claim_ports
@@ -111,7 +112,7 @@ class LocalWorld:
 
     @property
     def capabilities(self) -> Capabilities:
-        return capabilities_for(self._experiment.target)
+        return capabilities_for(CAPABILITIES, self._experiment.target)
 
     def now_ns(self) -> int:
         return self._clock.now_ns()

@@ -57,6 +57,7 @@ CAPABILITIES = capabilities_from(
     others=(PREPARE, METRICS),
     reasons={PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world."},
     clock_error_ns=CLOCK_ERROR_NS,
+    under_test=lambda target: target.simulated,
 )
 
 

@@ -105,13 +105,14 @@ class Kills(Carrier):
         """SIGKILL; the moment the kernel closes the process's sockets, delete the pod, slowly enough (grace 1 s) that
         its last words are still told. Should the kubelet be faster, what it restarts in place is kept from starting."""
         where, uid = self._brokers.pod_name(ordinal), self._victim(ordinal)
+        names = self._brokers.restart_hold
         container = kill_container(
             self._injectors.name(action),
             self._images.injector,
             self._brokers.container,
             self._brokers.run_as_user,
             not_after_s=math.ceil(time.time() + self._injectors.timeout_s),
-            hold_until_s=time.time() + RESTART_HOLD_S if self._brokers.restart_hold else None,
+            hold=(names, time.time() + RESTART_HOLD_S) if names is not None else None,
             pull_policy=self._images.pull_policy,
         )
         name = str(container["name"])
