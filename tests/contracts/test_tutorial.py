@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 NUMBER = re.compile(r"\d[\d,.]*")
 
@@ -38,6 +40,7 @@ def in_words(line: str) -> str:
     return " ".join(NUMBER.sub("N", line).split())
 
 
+@pytest.mark.timeout(300)  # whole runs, one after the other; each command has its own bound
 def test_every_command_of_the_tutorial(tmp_path: Path) -> None:
     for document in blocks("yaml"):
         name = document.splitlines()[0].removeprefix("# ")
