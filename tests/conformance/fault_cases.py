@@ -81,7 +81,7 @@ def smallest(model: type[FaultBody]) -> JsonObject:
 def _value(schema: JsonObject, named: JsonObject) -> object:
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
-        return dict(FOLLOWER) if name == "Target" else _value(named[name], named)
+        return dict(FOLLOWER) if name == "Selector" else _value(named[name], named)
     if "enum" in schema:
         return schema["enum"][0]
     match schema.get("type"):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from skerry.engine import guard
 from skerry.engine.observation import BrokerView, Observation, ProcessState
+from skerry.engine.resolution import Unresolved, concrete, resolve
 from skerry.engine.steady import brokers_missing, timing_mismatch
-from skerry.engine.targets import Unresolved, concrete, resolve
 from skerry.engine.timeline import timeline_of
 from skerry.experiment.document import Experiment
 from skerry.worlds.kubernetes.cluster import BrokerSet

@@ -25,8 +25,9 @@ What a world promises (numbered, because the conductor's argument rests on them)
    own records (fault steps, phases, notes) come as ``Record`` actions.
 
 Modules: `world` (the port; re-exports the vocabulary), `loop` (one turn), `actions`, `observation`, `capabilities`,
-`needs`, `timeline` (occurrences), `targets` (roles to ordinals), `guard`, `fault_instance` (one occurrence), `steady`,
-`probes`, `conductor`, `bounds`, `step_context`, `journal`, `plan`. What a fault is, what it takes away and how it is
-proven is asked of `skerry.faults`; who has which role, when a cluster is whole and what becomes of it is asked of the
-rules of the system under test (`skerry.targets.port`): no module here knows a fault or a system by its name.
+`needs`, `timeline` (occurrences), `resolution` (roles to ordinals), `guard`, `fault_instance` (one occurrence),
+`steady`, `probes`, `conductor`, `bounds`, `step_context`, `journal`, `plan`. What a fault is, what it takes away and
+how it is proven is asked of `skerry.faults`; who has which role, when a cluster is whole and what becomes of it is
+asked of the rules of the system under test (`skerry.targets.port`): no module here knows a fault or a system by its
+name.
 """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from skerry.engine import guard
 from skerry.engine.collisions import collision_sentence
 from skerry.engine.observation import Observation
-from skerry.engine.targets import Resolution, Unresolved, concrete, resolve
+from skerry.engine.resolution import Resolution, Unresolved, concrete, resolve
 from skerry.experiment.document import Fault, Spec
 from skerry.faults.port import Groups, OccurrenceId, ResolvedFault
 from skerry.targets.port import Roles

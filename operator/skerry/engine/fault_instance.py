@@ -27,9 +27,9 @@ from skerry.engine.heal_request import HealRequest
 from skerry.engine.interval import Bracket
 from skerry.engine.observation import ActionReport, ReportState
 from skerry.engine.occurrence_proof import OccurrenceProof, nobody_measures
+from skerry.engine.resolution import NothingToBreak, Unresolved
 from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
-from skerry.engine.targets import NothingToBreak, Unresolved
 from skerry.engine.timeline import Occurrence
 from skerry.experiment.document import Spec
 from skerry.faults.port import Groups, ResolvedFault

@@ -15,7 +15,7 @@ from skerry.engine import guard
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.collisions import Span, collisions
 from skerry.engine.needs import needed_features
-from skerry.engine.targets import NothingToBreak, Unresolved, concrete, resolve
+from skerry.engine.resolution import NothingToBreak, Unresolved, concrete, resolve
 from skerry.engine.timeline import Occurrence, timeline_of
 from skerry.experiment.document import Experiment, Spec
 from skerry.faults.port import Feature, Groups, OccurrenceId, ResolvedFault

@@ -14,7 +14,7 @@ from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
 from skerry.experiment.document import Expectation, Spec
 from skerry.experiment.expectations.base import Probed
-from skerry.schema.targets import Side
+from skerry.schema.selectors import Side
 
 _IN_EFFECT = (Stage.VERIFYING, Stage.HOLDING)
 

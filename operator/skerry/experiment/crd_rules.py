@@ -18,7 +18,7 @@ from skerry.faults.port import AnyFaultType
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import LABEL_PATTERN, JsonObject, alias_of
 from skerry.schema.cel import at_most_one, exactly_one, or_default, rule, words
-from skerry.schema.targets import PARTITION_ROLES, SINGLE_ROLES
+from skerry.schema.selectors import PARTITION_ROLES, SINGLE_ROLES
 
 
 def _duration_is_required(fault: AnyFaultType) -> str:
@@ -105,7 +105,7 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
             f"it would happen more than {OCCURRENCES_MAX} times; raise `every` or lower `until`",
         ),
     ),
-    "Target": (
+    "Selector": (
         exactly_one("the broker", ("role", "ordinal")),
         rule(
             f"!(self.?role.orValue('') in {words(sorted(PARTITION_ROLES))}) || has(self.partition)",

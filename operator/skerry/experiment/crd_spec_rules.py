@@ -11,7 +11,7 @@ from skerry.experiment.expectations import InSyncReplicas, When
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import JsonObject, Model, alias_of, format_duration
 from skerry.schema.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
-from skerry.schema.targets import EVERYONE_ROLES, Side, Target
+from skerry.schema.selectors import EVERYONE_ROLES, Selector, Side
 from skerry.schema.vocabulary import Role
 
 _GROUPS = {kind: fault.groups for kind, fault in FAULTS.items() if fault.groups}
@@ -50,7 +50,7 @@ def _group_exists(model: type[Model], variable: str) -> str:
 
 
 def _can_be_found(model: type[Model], variable: str) -> str:
-    if model is not Target:
+    if model is not Selector:
         return ""
     role = f"{variable}.role"
     asked = f"{variable}.?count.orValue({role} in {words(sorted(EVERYONE_ROLES))} ? 0 : 1)"

@@ -14,7 +14,7 @@ from skerry.experiment.expectations import Available, InSyncReplicas, PromqlExpe
 from skerry.faults.port import ResolvedFault
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 from skerry.schema.vocabulary import Role
 from skerry.targets import registry
 
@@ -346,7 +346,7 @@ def _named(experiment: Experiment, attribute: str) -> Iterator[tuple[Path, int]]
                 yield (*here, "partition"), partition
 
 
-def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Target]]:
+def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Selector]]:
     for index, fault in enumerate(experiment.spec.faults):
         for path, target in fault.body.targets_named():
             yield ("spec", "faults", index, fault.kind, *path), target
@@ -355,7 +355,7 @@ def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Target]]:
             yield ("spec", "expect", index, expectation.rule, field), target
 
 
-def _at_most(target: Target, experiment: Experiment) -> int:
+def _at_most(target: Selector, experiment: Experiment) -> int:
     """How many brokers can have this role."""
     brokers, followers = experiment.spec.cluster.brokers, experiment.spec.topic.replication_factor - 1
     return {

@@ -28,7 +28,7 @@ from skerry.experiment.expectations import EXPECTATIONS, When
 from skerry.experiment.schema import json_schema
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
-from skerry.schema.targets import Side, Target
+from skerry.schema.selectors import Selector, Side
 
 _HEAD = f"""# Experiment reference
 
@@ -69,7 +69,7 @@ def _sections() -> Iterator[str]:
         yield from _section(name, fault.body, schema, 3)
         for heading, own in fault.documented:
             yield from _section(heading, own, schema, 4)
-    yield from _section("Targets", Target, schema, 2)
+    yield from _section("Targets", Selector, schema, 2)
     yield from _section("expect[]", Expectation, schema, 2, only=("name",))
     for name, rule in EXPECTATIONS.items():
         yield from _section(name, rule, schema, 3)

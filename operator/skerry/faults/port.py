@@ -14,7 +14,7 @@ from skerry.faults.proof import Before, Proof
 from skerry.faults.readings import Reading
 from skerry.faults.samples import Samples
 from skerry.schema.base import JsonObject, Model, alias_of
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 from skerry.schema.vocabulary import Plane
 
 EVERY_PLANE = ("Client", "Raft", "Replication", "Admin")
@@ -80,7 +80,7 @@ class FaultBody(Model):
     """The part of a document that says what happens; when it happens stands beside it."""
 
     @abstractmethod
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         """The targets that it means, in the order of resolution: sides of a partition, else one group of victims."""
 
     def lasts_ns(self) -> int | None:
@@ -102,7 +102,7 @@ class FaultBody(Model):
         """What is wrong with it that its models cannot see: where, and a sentence."""
         yield from ()
 
-    def targets_named(self) -> Iterator[tuple[Path, Target]]:
+    def targets_named(self) -> Iterator[tuple[Path, Selector]]:
         """Every target with the place where it stands in this body."""
         yield from _targets_in(self, ())
 
@@ -247,8 +247,8 @@ class FaultType(Generic[B, R]):
 AnyFaultType = FaultType[Any, Any]
 
 
-def _targets_in(value: object, path: Path) -> Iterator[tuple[Path, Target]]:
-    if isinstance(value, Target):
+def _targets_in(value: object, path: Path) -> Iterator[tuple[Path, Selector]]:
+    if isinstance(value, Selector):
         yield path, value
     elif isinstance(value, tuple):
         for index, each in enumerate(value):

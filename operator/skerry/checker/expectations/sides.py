@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from skerry.checker.expectations.facts import RunFacts, Window, exactly
-from skerry.schema.targets import Side
+from skerry.schema.selectors import Side
 
 
 class SideInTime(NamedTuple):

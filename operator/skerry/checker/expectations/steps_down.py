@@ -13,7 +13,7 @@ from skerry.checker.expectations.facts import Occurrence, RunFacts
 from skerry.checker.expectations.leaders import Leadership
 from skerry.experiment.expectations import StepsDown
 from skerry.history.records import FaultEvent, StatusSample
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 from skerry.schema.vocabulary import Role
 
 
@@ -34,7 +34,7 @@ def judge(body: StepsDown, run: RunFacts) -> Iterator[Judged]:
             yield _one(body, run, partition, old, healed)
 
 
-def _resolve(run: RunFacts, target: Target, occurrence: Occurrence, effective: FaultEvent) -> int | None:
+def _resolve(run: RunFacts, target: Selector, occurrence: Occurrence, effective: FaultEvent) -> int | None:
     if target.ordinal is not None:
         return target.ordinal
     if target.role in (Role.PARTITION_LEADER, Role.CONTROLLER):
@@ -47,7 +47,7 @@ def _resolve(run: RunFacts, target: Target, occurrence: Occurrence, effective: F
     return None
 
 
-def _led_by(run: RunFacts, target: Target, broker: int, effective: FaultEvent) -> list[tuple[int, Leadership]]:
+def _led_by(run: RunFacts, target: Selector, broker: int, effective: FaultEvent) -> list[tuple[int, Leadership]]:
     """The partitions that it led when the fault began, with the epoch."""
     at_effect = [(p, run.leadership_at(p, effective.before_ns)) for p in run.chosen_partitions(target.partition)]
     return [(partition, old) for partition, old in at_effect if old is not None and old.leader == broker]

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from skerry.schema.base import FaultName, Int, Model, Number, PartitionIndex, at_most_one, exactly_one
-from skerry.schema.targets import Side, Target
+from skerry.schema.selectors import Selector, Side
 
 
 class Probed(StrEnum):
@@ -42,9 +42,9 @@ class ExpectationBody(Model):
         if isinstance(side, Side):
             yield "by", side
 
-    def targets(self) -> Iterator[tuple[str, Target]]:
+    def targets(self) -> Iterator[tuple[str, Selector]]:
         target = getattr(self, "target", None)
-        if isinstance(target, Target):
+        if isinstance(target, Selector):
             yield "target", target
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from skerry.experiment.expectations.base import ExpectationBody, Probed
 from skerry.schema.base import PartitionIndex, PositiveDuration
-from skerry.schema.targets import Side
+from skerry.schema.selectors import Side
 from skerry.schema.vocabulary import Acks
 
 

@@ -9,13 +9,13 @@ from pydantic import Field, Strict, model_validator
 from skerry.faults.port import FaultBody
 from skerry.schema.base import Flag, JsonObject, PositiveDuration
 from skerry.schema.cel import rule
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 
 
 class ClockFault(FaultBody):
     """For the fault's `duration` the clock is off by `jump`, or drifts; afterwards it is right again."""
 
-    target: Target
+    target: Selector
     jump_ns: PositiveDuration | None = None
     """The wall clock jumps forward by this much."""
     backwards: Flag = False
@@ -31,7 +31,7 @@ class ClockFault(FaultBody):
             raise ValueError("`backwards` needs `jump`")
         return self
 
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         return ((self.target,),)
 
 

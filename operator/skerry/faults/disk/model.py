@@ -7,14 +7,14 @@ from pydantic import model_validator
 from skerry.faults.port import FaultBody
 from skerry.schema.base import Duration, Flag, JsonObject
 from skerry.schema.cel import NO_TIME, any_flag, rule
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 
 
 class DiskFault(FaultBody):
     """`loseUnsynced`, `tornWrite` and `bitFlip` come with a power cut: the broker goes down with it and comes back
     after `downFor`. `fsyncError` and `slowBy` last for the fault's `duration`."""
 
-    target: Target
+    target: Selector
     lose_unsynced: Flag = False
     """What was written and not fsynced is gone."""
     torn_write: Flag = False
@@ -48,7 +48,7 @@ class DiskFault(FaultBody):
     def power_cut(self) -> bool:
         return self.lose_unsynced or self.torn_write or self.bit_flip
 
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         return ((self.target,),)
 
     def lasts_ns(self) -> int | None:

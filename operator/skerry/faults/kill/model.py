@@ -9,7 +9,7 @@ from pydantic import model_validator
 from skerry.faults.port import FaultBody
 from skerry.schema.base import Duration, JsonObject
 from skerry.schema.cel import rule
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 
 
 class KillHow(StrEnum):
@@ -26,7 +26,7 @@ class KillFault(FaultBody):
     """The broker's process ends, stays away for `downFor`, and starts again on the same data directory. Healed when it
     has registered."""
 
-    target: Target
+    target: Selector
     how: KillHow
     """Process: a crash (SIGKILL). PodDelete: SIGTERM, then SIGKILL after `gracePeriod`; a broker hands over first."""
     down_for_ns: Duration = 0
@@ -40,7 +40,7 @@ class KillFault(FaultBody):
             raise ValueError("`gracePeriod` has no meaning for `how: Process`, which is SIGKILL; remove it")
         return self
 
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         return ((self.target,),)
 
     def lasts_ns(self) -> int:

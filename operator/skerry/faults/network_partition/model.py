@@ -12,7 +12,7 @@ from skerry.faults.port import FaultBody, Path
 from skerry.schema.base import JsonObject, Model, exactly_one
 from skerry.schema.cel import PLANES_ONCE, rule
 from skerry.schema.cel import exactly_one as one_of
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 from skerry.schema.vocabulary import Plane, Role
 
 
@@ -33,8 +33,8 @@ class CutAction(StrEnum):
 class Link(Model):
     """Packets from one to the other; the opposite direction stays whole."""
 
-    from_: Annotated[Target, Field(alias="from")]
-    to: Target
+    from_: Annotated[Selector, Field(alias="from")]
+    to: Selector
 
 
 class PartitionFault(FaultBody):
@@ -43,7 +43,7 @@ class PartitionFault(FaultBody):
 
     groups: (
         Annotated[
-            tuple[Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)], ...],
+            tuple[Annotated[tuple[Selector, ...], Field(min_length=1, max_length=16)], ...],
             Field(min_length=2, max_length=8),
         ]
         | None
@@ -70,7 +70,7 @@ class PartitionFault(FaultBody):
             raise ValueError("`All` cannot be a side: nobody would be left on the other; use `Other`")
         return self
 
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         if self.groups is not None:
             return self.groups
         return tuple((target,) for link in self.links or () for target in (link.from_, link.to))

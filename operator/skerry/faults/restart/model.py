@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from skerry.faults.port import FaultBody
 from skerry.schema.base import Duration, JsonObject
 from skerry.schema.cel import NO_TIME, rule
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 
 
 class RestartHow(StrEnum):
@@ -26,7 +26,7 @@ class RestartOrder(StrEnum):
 class RestartFault(FaultBody):
     """Each named broker is stopped and started again. Healed when all have registered."""
 
-    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)]
+    targets: Annotated[tuple[Selector, ...], Field(min_length=1, max_length=16)]
     """The brokers, in the order in which they are restarted."""
     how: RestartHow
     """Graceful: SIGTERM, leadership is handed over. Kill: SIGKILL."""
@@ -41,7 +41,7 @@ class RestartFault(FaultBody):
             raise ValueError("`pauseBetween` has no meaning for `order: Together`; remove it")
         return self
 
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         return (self.targets,)
 
     def lasts_ns(self) -> int:

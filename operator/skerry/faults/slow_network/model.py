@@ -10,7 +10,7 @@ from pydantic import Field, Strict, model_validator
 from skerry.faults.port import FaultBody, Path
 from skerry.schema.base import Duration, JsonObject, Percent, format_duration
 from skerry.schema.cel import NO_TIME, PLANES_ONCE, rule
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 from skerry.schema.vocabulary import Plane
 
 
@@ -18,7 +18,7 @@ class SlowFault(FaultBody):
     """Packets between the named brokers are late, lost, or paced, in both directions."""
 
     between: Annotated[
-        tuple[Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)], ...],
+        tuple[Annotated[tuple[Selector, ...], Field(min_length=1, max_length=16)], ...],
         Field(min_length=1, max_length=8),
     ]
     """Groups of targets: packets between different groups are affected. One group: between all of its members."""
@@ -55,7 +55,7 @@ class SlowFault(FaultBody):
                 "brokers, or another group",
             )
 
-    def target_groups(self) -> tuple[tuple[Target, ...], ...]:
+    def target_groups(self) -> tuple[tuple[Selector, ...], ...]:
         return self.between
 
 

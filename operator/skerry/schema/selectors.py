@@ -14,7 +14,7 @@ SINGLE_ROLES = frozenset({Role.LEADER, Role.PARTITION_LEADER, Role.CONTROLLER})
 EVERYONE_ROLES = frozenset({Role.OTHER, Role.ALL})
 
 
-class Target(Model):
+class Selector(Model):
     """Brokers by role or by ordinal."""
 
     role: Role | None = None
@@ -28,7 +28,7 @@ class Target(Model):
     """How many of those that have the role, lowest ordinals first. Default: 1; everyone for Other and All."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Target:
+    def _consistent(self) -> Selector:
         exactly_one(self, ("role", "ordinal"), "the broker")
         if self.role in PARTITION_ROLES:
             if self.partition is None:

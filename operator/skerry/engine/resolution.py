@@ -9,7 +9,7 @@ import msgspec
 from skerry.experiment.document import Fault, Spec
 from skerry.faults.port import Groups, ResolvedFault
 from skerry.faults.registry import FAULTS
-from skerry.schema.targets import Target
+from skerry.schema.selectors import Selector
 from skerry.targets import registry
 from skerry.targets.port import Holders, RoleKind, Roles
 
@@ -42,25 +42,27 @@ def resolve(fault: Fault, roles: Roles, spec: Spec) -> Resolution:
     chosen: dict[tuple[int, int], tuple[int, ...]] = {}
     taken: set[int] = set()
     why: list[str] = []
-    places = [(group, place, target) for group, targets in enumerate(wanted) for place, target in enumerate(targets)]
+    places = [
+        (group, place, selector) for group, group_of in enumerate(wanted) for place, selector in enumerate(group_of)
+    ]
     # `Other` comes last: it is those that the others left over.
-    for group, place, target in sorted(places, key=lambda each: _kind(each[2], kinds) is RoleKind.OTHER):
-        kind = _kind(target, kinds)
-        having, evidence, vacant = _holders(target, kind, roles, spec.cluster.brokers)
+    for group, place, selector in sorted(places, key=lambda each: _kind(each[2], kinds) is RoleKind.OTHER):
+        kind = _kind(selector, kinds)
+        having, evidence, vacant = _holders(selector, kind, roles, spec.cluster.brokers)
         free = having if pairwise else tuple(ordinal for ordinal in having if ordinal not in taken)
         if kind is RoleKind.OTHER and pairwise:
             # Of a pair: everybody but the other end.
             ends = {o for (g, _), found in chosen.items() if g // 2 == group // 2 for o in found}
             free = tuple(ordinal for ordinal in having if ordinal not in ends)
-        count = target.count_max
+        count = selector.count_max
         found = free if count is None else free[:count]
         if len(found) < (count or 1):
             problem = NothingToBreak if having and set(having) <= taken else Unresolved
-            raise problem(f"{target}: {_nobody(target, having, taken, vacant)}")
+            raise problem(f"{selector}: {_nobody(selector, having, taken, vacant)}")
         chosen[group, place] = found
         taken.update(found)
-        if target.role is not None:
-            why.append(f"{target} = {_list(found)}{f' ({evidence})' if evidence else ''}")
+        if selector.role is not None:
+            why.append(f"{selector} = {_list(found)}{f' ({evidence})' if evidence else ''}")
     groups = tuple(
         tuple(dict.fromkeys(ordinal for place in range(len(targets)) for ordinal in chosen[group, place]))
         for group, targets in enumerate(wanted)
@@ -80,26 +82,26 @@ def concrete(fault: Fault, groups: Groups) -> ResolvedFault:
     return made
 
 
-def _kind(target: Target, kinds: Mapping[str, RoleKind]) -> RoleKind | None:
-    """What its role is, by the words of the system; None: it has no such role, or the target is an ordinal."""
-    return None if target.role is None else kinds.get(target.role)
+def _kind(selector: Selector, kinds: Mapping[str, RoleKind]) -> RoleKind | None:
+    """What its role is, by the words of the system; None: it has no such role, or the selector is an ordinal."""
+    return None if selector.role is None else kinds.get(selector.role)
 
 
-def _holders(target: Target, kind: RoleKind | None, roles: Roles, brokers: int) -> Holders:
+def _holders(selector: Selector, kind: RoleKind | None, roles: Roles, brokers: int) -> Holders:
     """Everybody who fits."""
-    if target.ordinal is not None:
-        return Holders((target.ordinal,))
+    if selector.ordinal is not None:
+        return Holders((selector.ordinal,))
     if kind in (RoleKind.ALL, RoleKind.OTHER):
         return Holders(tuple(range(brokers)))
-    return Holders(()) if kind is None else roles.holders(kind, target.partition or 0)
+    return Holders(()) if kind is None else roles.holders(kind, selector.partition or 0)
 
 
-def _nobody(target: Target, having: tuple[int, ...], taken: set[int], vacant: str) -> str:
+def _nobody(selector: Selector, having: tuple[int, ...], taken: set[int], vacant: str) -> str:
     if not having:
         return vacant or "nobody has this role"
     if set(having) <= taken:
         return f"only {_list(having)}, already named by another target"
-    return f"only {_list(having)}, and {target.count_max} are wanted"
+    return f"only {_list(having)}, and {selector.count_max} are wanted"
 
 
 def _list(ordinals: tuple[int, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.observation import BrokerView, Observation
-from skerry.engine.targets import Unresolved, concrete, resolve
+from skerry.engine.resolution import Unresolved, concrete, resolve
 from skerry.faults.network_partition import Cut
 from skerry.faults.slow_network import Slow
 from skerry.history.records import BrokerSample
