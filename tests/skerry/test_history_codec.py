@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.history import History, HistoryError, HistoryWriter, PartitionKey, encode_history, read_history
+from skerry.history import History, HistoryError, HistoryWriter, PartitionKey, blocks_of, encode_history, read_history
 from skerry.history.records import (
     DumpedBatch,
     ElectionSeen,
@@ -94,6 +94,30 @@ def test_more_than_one_block():
     data = lines(many)
     history = read_history(data[at : at + 65_536] for at in range(0, len(data), 65_536))
     assert history.records == many
+
+
+def test_replicas_that_hold_the_same_share_it_and_others_do_not():
+    same = tuple(DumpedBatch(n, 1, n, 1, 77) for n in range(3))
+    other = (*same[:2], DumpedBatch(2, 1, 2, 1, 78))
+    dumps = [ReplicaDump("t", 0, broker, 0, 3, 3, held) for broker, held in enumerate((same, same, other, same))]
+    first, second, third, fourth = read_history([lines([HEADER, *dumps, Footer(1)])]).dumps
+    assert [first, second, third, fourth] == dumps
+    assert first.batches is second.batches
+
+
+def test_a_wrong_batch_is_told_with_its_line():
+    dump = ReplicaDump("t", 0, 0, 0, 1, 1, (DumpedBatch(0, 1, 5, 1, 77),))
+    before, batch, behind = lines([HEADER, dump, dump]).rpartition(b"[0,1,5,1,77]")
+    with pytest.raises(HistoryError, match=r"line 3: not a record of a run .*>= 0"):
+        read_history([before + batch.replace(b"5,1", b"5,-1") + behind])
+
+
+def test_the_blocks_of_a_file_are_the_file():
+    data = lines([HEADER, *(Note(n, "x" * 100) for n in range(30_000)), Footer(1)])
+    blocks = list(blocks_of(io.BytesIO(data)))
+    assert len(blocks) > 2
+    assert b"".join(blocks) == data
+    assert read_history(blocks).digest == read_history([data]).digest
 
 
 def test_the_writer_appends_whole_lines_and_knows_the_digest():

@@ -13,13 +13,13 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol, Union, get_args
 
 import msgspec
 
 from skerry.history.collector import collector_paused
 from skerry.history.errors import HistoryError
-from skerry.history.records import HistoryRecord
+from skerry.history.records import DumpedBatch, HistoryRecord, ReplicaDump
 from skerry.history.run import History
 
 _BLOCK_BYTES = 1 << 20
@@ -34,7 +34,6 @@ _count = attrgetter("count")
 _BEGIN = b'{"type":"'
 _NOT_A_RECORD = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
-_decoder: msgspec.json.Decoder[HistoryRecord] = msgspec.json.Decoder(HistoryRecord)
 _encoder = msgspec.json.Encoder()
 
 
@@ -42,6 +41,17 @@ class Sink(Protocol):
     """Where lines go: any binary file."""
 
     def write(self, data: bytes, /) -> object: ...
+
+
+class _UnreadDump(ReplicaDump, frozen=True, tag="replica", omit_defaults=True, gc=False):
+    """A dump whose batches are bytes yet."""
+
+    batches: msgspec.Raw  # type: ignore[assignment]
+
+
+_unread = tuple(_UnreadDump if kind is ReplicaDump else kind for kind in get_args(HistoryRecord))
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Union[_unread])  # noqa: UP007 (made of what was listed)
+_batches_decoder = msgspec.json.Decoder(tuple[DumpedBatch, ...])
 
 
 class Source(Protocol):
@@ -93,8 +103,7 @@ def read_history(chunks: Iterable[bytes]) -> History:
     a record raises HistoryError with its line number.
     """
     digest = hashlib.blake2b(digest_size=32)
-    records: list[HistoryRecord] = []
-    lines_before = 0
+    lines = _Lines()
     pending: list[bytes] = []
     pending_bytes = 0
     for chunk in chunks:
@@ -105,16 +114,16 @@ def read_history(chunks: Iterable[bytes]) -> History:
             if newline:
                 digest.update(whole)
                 digest.update(newline)
-                lines_before += _decode_block(whole, lines_before, records)
+                lines.decode(whole)
             if len(rest) > LINE_BYTES_MAX:
-                raise HistoryError(lines_before + 1, f"a line of more than {LINE_BYTES_MAX >> 20} MiB")
+                raise HistoryError(lines.count + 1, f"a line of more than {LINE_BYTES_MAX >> 20} MiB")
             pending, pending_bytes = [rest], len(rest)
     whole, newline, rest = b"".join(pending).rpartition(b"\n")
     for part in (whole, newline, rest):
         digest.update(part)
-    lines_before += _decode_block(whole, lines_before, records)
-    cut_off = bool(rest) and not _decode_last(rest, lines_before, records)
-    history = History(records, cut_off=cut_off, digest=digest.hexdigest())
+    lines.decode(whole)
+    cut_off = bool(rest) and not lines.decode_last(rest)
+    history = History(lines.records, cut_off=cut_off, digest=digest.hexdigest())
     _refuse_too_many(history)
     return history
 
@@ -126,31 +135,58 @@ def _refuse_too_many(history: History) -> None:
         raise HistoryError(0, f"its batches hold more than {RECORDS_MAX:,} records, more than can be judged")
 
 
-def _decode_block(block: bytes, lines_before: int, records: list[HistoryRecord]) -> int:
-    """Whole lines, without the last line feed. Returns how many there were."""
-    if not block:
-        return 0
-    try:
-        records.extend(_decoder.decode_lines(block))
-    except _NOT_A_RECORD:
-        for number, line in enumerate(block.split(b"\n"), lines_before + 1):  # again, to say where
-            try:
-                _decoder.decode(line)
-            except _NOT_A_RECORD as error:
-                raise HistoryError(number, _explain(line, error)) from None
-        raise
-    return block.count(b"\n") + 1
+class _Lines:
+    """The lines of one file, as records.
 
+    Replicas that hold the same batches have the same bytes for them: they are decoded once, and the dumps share them.
+    """
 
-def _decode_last(line: bytes, lines_before: int, records: list[HistoryRecord]) -> bool:
-    """A last line without its line feed. False: it breaks off."""
-    try:
-        records.append(_decoder.decode(line))
-    except _NOT_A_RECORD as error:
-        if _breaks_off(line):
-            return False
-        raise HistoryError(lines_before + 1, _explain(line, error)) from None
-    return True
+    def __init__(self) -> None:
+        self.records: list[HistoryRecord] = []
+        self.count = 0
+        """How many lines were decoded."""
+        self._raw = msgspec.Raw(b"[]")
+        self._batches: tuple[DumpedBatch, ...] = ()
+
+    def decode(self, block: bytes) -> None:
+        """Whole lines, without the last line feed."""
+        if not block:
+            return
+        try:
+            records = _decoder.decode_lines(block)
+            for position, kind in enumerate(map(type, records)):
+                if kind is _UnreadDump:
+                    records[position] = self._read(records[position])
+        except _NOT_A_RECORD:
+            for number, line in enumerate(block.split(b"\n"), self.count + 1):  # again, to say where
+                try:
+                    self._decode_line(line)
+                except _NOT_A_RECORD as error:
+                    raise HistoryError(number, _explain(line, error)) from None
+            raise
+        self.records += records
+        self.count += block.count(b"\n") + 1
+
+    def decode_last(self, line: bytes) -> bool:
+        """A last line without its line feed. False: it breaks off."""
+        try:
+            self.records.append(self._decode_line(line))
+        except _NOT_A_RECORD as error:
+            if _breaks_off(line):
+                return False
+            raise HistoryError(self.count + 1, _explain(line, error)) from None
+        return True
+
+    def _decode_line(self, line: bytes) -> HistoryRecord:
+        record: HistoryRecord = _decoder.decode(line)
+        return self._read(record) if isinstance(record, _UnreadDump) else record
+
+    def _read(self, dump: _UnreadDump) -> ReplicaDump:
+        if dump.batches != self._raw:
+            self._batches = _batches_decoder.decode(dump.batches)
+            self._raw = dump.batches
+        fields = {name: getattr(dump, name) for name in ReplicaDump.__struct_fields__}
+        return ReplicaDump(**fields | {"batches": self._batches})
 
 
 def _breaks_off(line: bytes) -> bool:

@@ -6,6 +6,7 @@ Per producer and partition. Values number a producer's records, so in the order 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural, value_text
 from skerry.checker.models.log.evidence import Evidence
@@ -15,23 +16,18 @@ from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
 
 NAME = "producer-order"
+_process, _first_value = attrgetter("process"), attrgetter("first_value")
 
 
 def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     writes, good = 0, True
     producers: set[int] = set()
     for content in evidence.contents:
-        last: dict[int, Produce] = {}
-        swapped: list[tuple[Produce, Produce]] = []
         owed = Guarantee.ORDERED in guarantees.row("All", True).guarantees
         ordered = [ack for ack in content.by_offset if ack.idempotent] if owed else []
-        for ack in ordered:
-            before = last.get(ack.process)
-            if before is not None and before.first_value > ack.first_value and before.base_offset < ack.base_offset:
-                swapped.append((before, ack))
-            last[ack.process] = ack
         writes += len(ordered)
-        producers.update(last)
+        producers.update(map(_process, ordered))
+        swapped = [] if _never_falls(ordered) else _swapped(ordered)
         if swapped:
             good = False
             before, after = swapped[0]
@@ -51,6 +47,28 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
             )
     if good:
         yield held(NAME, f"{plural(writes, 'acknowledged write')} of {plural(len(producers), 'idempotent producer')}")
+
+
+def _never_falls(ordered: list[Produce]) -> bool:
+    """The values of each producer grow: the usual case, found out quickly."""
+    last: dict[int, int] = {}
+    for process, value in zip(map(_process, ordered), map(_first_value, ordered), strict=True):
+        if last.get(process, value) > value:
+            return False
+        last[process] = value
+    return True
+
+
+def _swapped(ordered: list[Produce]) -> list[tuple[Produce, Produce]]:
+    """Each two successive writes of one producer, in the order of the log, of which the first was sent later."""
+    last: dict[int, Produce] = {}
+    swapped = []
+    for ack in ordered:
+        before = last.get(ack.process)
+        if before is not None and before.first_value > ack.first_value and before.base_offset < ack.base_offset:
+            swapped.append((before, ack))
+        last[ack.process] = ack
+    return swapped
 
 
 PROPERTY = Property(NAME, __doc__, check)
