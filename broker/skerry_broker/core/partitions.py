@@ -37,9 +37,9 @@ class Partitions:
     creation before it tells that the topic was deleted and made anew, and only the last of the three is what the disk
     holds. And a log that was found lost must be found lost again by the next process, if this one dies before the
     controller has heard of it.
-    Invariant 4: unless ``_dirty``, no fetcher would find anything to do before ``_quiet_until``. Only what happens to
-    a replica that follows is a fetcher's business, and most steps of a broker are not: asking every fetcher after each
-    of them was a fifth of the whole core's time. (`FetchWaits` knows by itself when it is woken.)
+    Invariant 4: a fetcher whose leader is not in ``_dirty`` would find nothing to do before ``_quiet_until``. Only what
+    happens to a replica that follows is its fetcher's business, and most steps of a broker are not: asking every
+    fetcher after each of them was a fifth of the whole core's time. (`FetchWaits` knows by itself when it is woken.)
     Invariant 5: ``_soonest`` is the least of ``_deadlines``, or `UNKNOWN` until somebody asks.
     """
 
@@ -56,7 +56,7 @@ class Partitions:
         self._deadlines: dict[TopicPartition, int] = {}
         self._soonest = FOREVER
         self._disk_failed = False
-        self._dirty = True
+        self._dirty: set[int] = set()
         self._quiet_until = 0
         self.waits = FetchWaits(self.replicas, ports.out)
         self.intact = all(log.intact for log in self._recovered.values())
@@ -131,9 +131,9 @@ class Partitions:
         self._leader_epochs[partition] = view.leader_epoch
 
     def _stop_following(self, now: int, partition: TopicPartition) -> None:
-        self._dirty = True
         leader = self._leaders.pop(partition, None)
         if leader is not None:
+            self._dirty.add(leader)
             self._leader_epochs.pop(partition)
             self._fetchers[leader].unfollow(now, partition)
 
@@ -186,7 +186,7 @@ class Partitions:
     def fetched(self, now: int, leader: int, message: ReplicaFetched) -> None:
         fetcher = self._fetchers.get(leader)
         if fetcher is not None:
-            self._dirty = True
+            self._dirty.add(leader)
             fetcher.answered(now, message)
             for answer in message.partitions:
                 self.touched(answer.partition)
@@ -237,10 +237,12 @@ class Partitions:
         waits = self.waits
         if waits.woken or now >= waits.next_deadline:
             waits.poll(now)
-        if self._dirty or now >= self._quiet_until:
-            self._dirty = False
-            for fetcher in self._fetchers.values():
-                fetcher.poll(now, broker_epoch)
+        dirty, overdue = self._dirty, now >= self._quiet_until
+        if dirty or overdue:
+            for leader, fetcher in self._fetchers.items():
+                if overdue or leader in dirty:
+                    fetcher.poll(now, broker_epoch)
+            dirty.clear()
             self._quiet_until = self._fetch_deadline
         soonest = self._soonest
         if soonest == UNKNOWN:
@@ -260,8 +262,9 @@ class Partitions:
 
     def touched(self, partition: TopicPartition) -> None:
         """Keep invariants 2, 4 and 5."""
-        if partition in self._leaders:
-            self._dirty = True
+        leader = self._leaders.get(partition)
+        if leader is not None:
+            self._dirty.add(leader)
         replica = self.replicas.get(partition)
         if replica is not None:
             deadline = replica.next_deadline

@@ -1,4 +1,4 @@
-"""Keeps the garbage collector out of the way while a million small objects are made that no cycle can run through."""
+"""Keeps the garbage collector out of the way while many small objects are made that no cycle runs through."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
 
@@ -68,13 +68,16 @@ class LogFile:
 
     def read(self, read: LogRead) -> tuple[Batch, ...]:
         """Whole batches, as `LogRead` says."""
-        position = max(0, bisect_right(self.bases, read.start_offset) - 1)
+        first = max(0, bisect_right(self.bases, read.start_offset) - 1)
+        after = bisect_left(self.bases, read.end_offset)  # the last one in front of it may reach beyond the end
         found: list[Batch] = []
         left = read.bytes_max
-        for batch in self.batches[position:]:
-            if batch.next_offset > read.end_offset:
+        for position in range(first, after):
+            batch = self.batches[position]
+            next_offset = batch.next_offset
+            if next_offset > read.end_offset:
                 break
-            if batch.next_offset <= read.start_offset:
+            if next_offset <= read.start_offset:
                 continue
             left -= len(batch.data) + BATCH_OVERHEAD_BYTES
             if found and left < 0:

@@ -312,7 +312,7 @@ class NodeHost:
                 self._inbox.append(payload)
             else:
                 self.step(payload)
-        elif isinstance(payload, ClientCall | ClientCancel):
+        elif type(payload) is ClientCall or type(payload) is ClientCancel:
             self.feed(payload)
         elif self.on_other is not None:
             self.on_other(self.broker_id, source, payload)

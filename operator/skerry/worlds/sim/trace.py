@@ -22,22 +22,27 @@ class Trace:
         self._hash = hashlib.blake2b(digest_size=16)
         self._waiting: list[tuple[int, int, object]] = []
         """What is not hashed yet: events do not change, so that they can be encoded many at a time."""
-        self._last: deque[tuple[int, int, object]] | None = deque(maxlen=keep) if keep else None
-        self.events = 0
+        self._last: deque[tuple[int, int, object]] = deque(maxlen=keep)
+        self._hashed = 0
 
     def record(self, time_ns: int, place: int, event: object) -> None:
         """``place`` is a broker id, or a negative number of the world's own."""
-        line = (time_ns, place, event)
-        self._waiting.append(line)
-        self.events += 1
-        if len(self._waiting) >= _HASHED_TOGETHER:
+        waiting = self._waiting
+        waiting.append((time_ns, place, event))
+        if len(waiting) >= _HASHED_TOGETHER:
             self._hash_waiting()
-        if self._last is not None:
-            self._last.append(line)
+
+    @property
+    def events(self) -> int:
+        """How many were recorded."""
+        return self._hashed + len(self._waiting)
 
     def _hash_waiting(self) -> None:
-        self._hash.update(b"".join(map(_encode, self._waiting)))
-        self._waiting.clear()
+        waiting = self._waiting
+        self._hash.update(b"".join(map(_encode, waiting)))
+        self._last.extend(waiting)
+        self._hashed += len(waiting)
+        waiting.clear()
 
     def digest(self) -> str:
         self._hash_waiting()
@@ -45,8 +50,9 @@ class Trace:
 
     def last_lines(self) -> list[str]:
         """The remembered events, oldest first: ``  12.345678s  b1  FromPeer(...)``."""
+        self._hash_waiting()
         lines = []
-        for time_ns, place, event in self._last or ():
+        for time_ns, place, event in self._last:
             where = f"b{place}" if place >= 0 else "world"
             lines.append(f"{time_ns / 1e9:12.6f}s  {where:6} {type(event).__name__} {event!r}"[:400])
         return lines
