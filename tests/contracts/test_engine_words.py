@@ -1,9 +1,11 @@
-"""The engine speaks no word of a system under test: what it wants to know it asks of the target's port.
+"""The engine speaks no word of a system under test, nor do the worlds that drive processes and pods: what they want to
+know they ask of the target's port.
 
-The rule, to the letter: the text of every file below `skerry/engine`, docstrings, comments and messages included, is
+The rule, to the letter: the text of every file below `engine`, docstrings, comments and messages included, is
 cut into words where anything but letters stands, and where a small letter meets a capital (``minIsr``, ``in_sync``,
 ``TopicCreate``). Without regard to case, and in singular or plural, none of them is in `WORDS`, and no two of them that
-follow each other are in `PAIRS`. There are no exceptions.
+follow each other are in `PAIRS`. There are no exceptions. Below `worlds/local` and `worlds/kubernetes` the names of
+planes, which stand in the vocabulary of the document, are allowed.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ from pathlib import Path
 
 import pytest
 
+from skerry.schema.vocabulary import Plane
 from skerry.targets import registry
 
 ROOT = Path(__file__).parents[2]
-ENGINE = sorted((ROOT / "operator/skerry/engine").glob("**/*.py"))
+LABORATORY = ROOT / "operator/skerry"
+ENGINE = sorted((LABORATORY / "engine").glob("**/*.py"))
+DRIVERS = sorted(path for world in ("local", "kubernetes") for path in (LABORATORY / "worlds" / world).glob("**/*.py"))
 
 WORDS = frozenset({"isr", "elr", "topic", "raft", "kafka", "watermark"}) | set(registry.BUILT_IN) - {"skerry"}
 """`skerry` is the name of the laboratory, too."""
 PAIRS = frozenset({("in", "sync")})
+PLANES = frozenset(str(plane).lower() for plane in Plane)
 
 WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
@@ -44,8 +50,14 @@ def test_the_engine_speaks_no_word_of_a_system(path: Path) -> None:
     assert list(foreign(path.read_text())) == []
 
 
-def test_there_is_an_engine() -> None:
+@pytest.mark.parametrize("path", DRIVERS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_world_of_real_nodes_names_planes_only(path: Path) -> None:
+    assert [each for each in foreign(path.read_text()) if each.partition(": ")[2] not in PLANES] == []
+
+
+def test_there_are_such_files() -> None:
     assert len(ENGINE) > 20
+    assert len(DRIVERS) > 40
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import yaml
 
 from skerry.experiment import DocumentError, Experiment, load_document
 from skerry.schema.base import JsonObject
+from skerry.targets import registry
 
 PROBLEMS_SHOWN = 3
 
@@ -30,6 +31,16 @@ def read_resource(resource: JsonObject) -> Experiment:
         more = len(problems) - PROBLEMS_SHOWN
         others = f"; and {more} more" if more > 0 else ""
         raise InvalidDocument(f"{'; '.join(problems[:PROBLEMS_SHOWN])}{others}.") from None
+
+
+def document_text(experiment: Experiment) -> str:
+    """The document as YAML, for the header of the history: reading it gives the same experiment."""
+    own = experiment.target.all_words
+    others = {word for name in registry.names() for word in registry.target(name).all_words} - own
+    document = experiment.model_dump(
+        mode="json", by_alias=True, exclude_none=True, exclude={"status": True, "spec": others}
+    )
+    return yaml.dump(document, Dumper=_NoAliases, sort_keys=False, width=120, allow_unicode=False)
 
 
 class _NoAliases(yaml.SafeDumper):

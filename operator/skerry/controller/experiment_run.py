@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 
 from skerry.controller.admission import AGAIN_S, UNREACHABLE, admit
-from skerry.controller.document import InvalidDocument, read_resource
+from skerry.controller.document import InvalidDocument, document_text, read_resource
 from skerry.controller.dry_run import dry_run
 from skerry.controller.lease import AnotherOperator, TargetLease
 from skerry.controller.outcome import ABORTED, ended, never_began, report_of
@@ -35,7 +35,6 @@ from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.drive import ClusterWorld, RunEnd, broken_off, drive
 from skerry.worlds.kubernetes.names import ABORT_ANNOTATION, workload_name
 from skerry.worlds.kubernetes.preflight import Refusal, namespace_refusal
-from skerry.worlds.kubernetes.run_topic import document_text, own_topic
 from skerry.worlds.kubernetes.sweep import SweepIncomplete, sweep
 
 OPERATOR_ERROR = "OperatorError"
@@ -224,7 +223,8 @@ class ExperimentRun:
         await self._status_reporter.status_written()
         if self._status_reporter.gone:
             return
-        own = own_topic(experiment, self.uid)
+        keeps = experiment.target.own
+        own = keeps().document(experiment, self.uid) if keeps is not None else experiment
         why, last_id = (found.why, found.last_action_id) if found is not None else ("", 0)
         conductor = Conductor(own, seed, able, interrupted=why, last_action_id=last_id)
         self._world = self._tools.make_world(

@@ -273,6 +273,15 @@ class Stamps(NamedTuple):
     """When everything was in sync again."""
 
 
+class Own(NamedTuple):
+    """How a run keeps to itself in a cluster that outlives it, and that others use, too."""
+
+    document: Callable[[Experiment, str], Experiment]
+    """(document, uid of its resource) -> the document as it is run: what it writes to is the run's own."""
+    query: Callable[[Experiment, str], str]
+    """(document as it is run, a PromQL query as it is written there) -> what Prometheus is asked."""
+
+
 Addresses = Mapping[int, Mapping[str, str]]
 """Ordinal -> plane -> host:port."""
 
@@ -299,6 +308,7 @@ class Target:
     """Its own part of the document, the field of `spec` with the target's name."""
     launch: Callable[[], Launch] | None = None
     pods: Callable[[], PodShape] | None = None
+    own: Callable[[], Own] | None = None
     simulated: bool = False
     """The simulator has its nodes: it runs their own code in virtual time."""
     rejoins_empty: bool = False

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from skerry.controller.document import InvalidDocument, read_resource
+from skerry.controller.document import InvalidDocument, document_text, read_resource
 from skerry.experiment import load_document
-from skerry.worlds.kubernetes.run_topic import document_text, own_topic, own_topic_name
+from skerry.targets.skerry.own_topic import own_query, own_topic, own_topic_name
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "experiments").rglob("*.yaml"))
 UID = "1a2b3c4d-5e6f-7081"
@@ -21,7 +21,8 @@ def test_every_example_survives_the_way_there_and_back(path):
     stored = yaml.safe_load(path.read_text()) | {"status": {"phase": "Pending"}}
     stored["metadata"] |= {"uid": UID, "managedFields": [{"manager": "kubectl"}], "annotations": {"a": "b"}}
     assert read_resource(stored) == experiment
-    own = own_topic(experiment, UID)
+    keeps = experiment.target.own
+    own = keeps().document(experiment, UID) if keeps else experiment
     mark = "-skx-1a2b3c4d" if "topic" in experiment.target.words else ""
     assert own.spec.topic.name == f"{experiment.spec.topic.name}{mark}"
     assert load_document(document_text(own)) == own
@@ -52,6 +53,19 @@ spec:
     labels = [each.metric.labels for each in own_topic(experiment, UID).spec.expect]
     assert labels == [{"topic": "orders-skx-1a2b3c4d", "partition": "0"}, {"topic": "payments"}, {}]
     assert experiment.spec.expect[0].metric.labels["topic"] == "orders", "the document itself is as it was"
+
+
+@pytest.mark.parametrize(
+    ("query", "sent"),
+    [
+        ('rate(x{a="b"}[1m]) > 0', 'rate(x{a="b"}[1m]) > 0'),
+        ('max(lag{topic="$topic"})', 'max(lag{topic="orders-skx-1a2b3c4d"})'),
+        ('x{a="$topics", b="cost$"}', 'x{a="$topics", b="cost$"}'),
+    ],
+    ids=["as it was written", "but for the topic", "and nothing else"],
+)
+def test_queries_are_asked_about_the_own_topic(query, sent):
+    assert own_query(own_topic(load_document(EXAMPLES[0].read_text()), UID), query) == sent
 
 
 def test_a_long_name_is_cut_and_stays_its_own():

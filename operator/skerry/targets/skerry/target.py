@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skerry.schema.vocabulary import Plane, Role
-from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, PlanePort, RoleKind, Stamps, System, Target
+from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, Own, PlanePort, RoleKind, Stamps, System, Target
 from skerry.targets.skerry.planes import ADMIN
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ def _launch() -> Launch:
     from skerry.targets.skerry.process import SkerryLaunch
 
     return SkerryLaunch()
+
+
+def _own() -> Own:
+    from skerry.targets.skerry.own_topic import OWN
+
+    return OWN
 
 
 def _pods() -> PodShape:
@@ -61,6 +67,7 @@ TARGET = Target(
     words=frozenset({"topic", "prepare"}),
     launch=_launch,
     pods=_pods,
+    own=_own,
     simulated=True,
     rejoins_empty=True,
     reports_links=True,

@@ -24,7 +24,6 @@ SERIES_MAX = 200
 BODY_BYTES_MAX = 4 << 20
 """Most bytes of an answer; what is longer comes from no Prometheus that was asked for one instant."""
 CREDENTIALS = re.compile(r"//[^/@]*@")
-TOPIC_PLACE = re.compile(r"\$topic\b")
 
 OwnMetrics = Callable[[], Iterable[tuple[str, dict[str, str], float]]]
 """(name, labels, value) of every series that the operator exports now."""
@@ -71,14 +70,9 @@ def queries_wanted(spec: Spec) -> list[str]:
     return list(dict.fromkeys(each.promql.query for each in spec.expect if each.promql is not None))
 
 
-def asked_text(query: str, topic: str) -> str:
-    """What Prometheus is asked: `$topic`, which is nothing in PromQL, is the run's own topic."""
-    return TOPIC_PLACE.sub(topic, query)
-
-
-async def prometheus_samples(url: str, query: str, topic: str, at_ns: int) -> list[MetricSample]:
-    """The instant query's values now; ``query`` is the document's. Raises PrometheusError."""
-    asked = asked_text(query, topic)
+async def prometheus_samples(url: str, query: str, asked: str, at_ns: int) -> list[MetricSample]:
+    """The instant query's values now; ``query`` is the document's, ``asked`` what Prometheus is asked for it. Raises
+    PrometheusError."""
     timeout = aiohttp.ClientTimeout(total=QUERY_TIMEOUT_S)
     try:
         async with (

@@ -90,8 +90,11 @@ class KubernetesWorld:
         own_metrics: OwnMetrics = tuple,
         pace: Pace = PACE,
     ) -> None:
-        """``experiment`` and ``document`` (its YAML) name the run's own topic. ``token``: for a workload pod that has
-        to be made; one that is there keeps its own. ``own_metrics``: of the operator, for `metric` expectations."""
+        """``experiment`` and ``document`` (its YAML) are as they are run (`Own` of the target).
+
+        ``token``: for a workload pod that has to be made; one that is there keeps its own.
+        ``own_metrics``: of the operator, for `metric` expectations.
+        """
         self._capabilities = capabilities
         self._own_metrics = own_metrics
         self._own_names = names_wanted(experiment.spec)
@@ -228,10 +231,11 @@ class KubernetesWorld:
         """The workload has ended: hear how the victims ended, ask Prometheus what the document asks, then judge."""
         await self._faults.wait_for_exit_statuses()
         spec = self._experiment.spec
-        url = spec.prometheus_url or ""
+        url, own = spec.prometheus_url or "", self._experiment.target.own
         for query in queries_wanted(spec) if url else ():
             try:
-                samples = await prometheus_samples(url, query, spec.topic.name, self.now_ns())
+                asked = own().query(self._experiment, query) if own is not None else query
+                samples = await prometheus_samples(url, query, asked, self.now_ns())
             except PrometheusError as error:
                 self._note(str(error), -1)
             else:

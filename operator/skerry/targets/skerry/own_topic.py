@@ -6,11 +6,11 @@ only of a topic that nobody else writes to, and nothing may ever be written to a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-import yaml
-
 from skerry.experiment.document import Expectation, Experiment
+from skerry.targets.port import Own
 
 MARK = "-skx-"
 UID_DIGITS = 8
@@ -18,6 +18,7 @@ TOPIC_LENGTH_MAX = 200
 """The same limit as the document's."""
 TOPIC_LABEL = "topic"
 """The label of the brokers' metrics that names the topic."""
+TOPIC_PLACE = re.compile(r"\$topic\b")
 
 
 def own_topic_name(name: str, uid: str) -> str:
@@ -29,12 +30,10 @@ def own_topic_name(name: str, uid: str) -> str:
 def own_topic(experiment: Experiment, uid: str) -> Experiment:
     """The document as it is run: its topic, and the metrics that are asked about that topic, have the run's own name.
 
-    A `promql` query says `$topic` for it; that is replaced when it is asked.
+    A `promql` query says `$topic` for it; that is replaced when it is asked (`own_query`).
 
     ``uid``: of the resource.
     """
-    if not _has_topics(experiment):
-        return experiment
     spec = experiment.spec
     old, new = spec.topic.name, own_topic_name(spec.topic.name, uid)
     expect = tuple(_renamed(expectation, old, new) for expectation in spec.expect)
@@ -42,15 +41,9 @@ def own_topic(experiment: Experiment, uid: str) -> Experiment:
     return experiment.model_copy(update={"spec": spec.model_copy(update={"topic": topic, "expect": expect})})
 
 
-def document_text(experiment: Experiment) -> str:
-    """The document as YAML, for the header of the history: reading it gives the same experiment."""
-    unsaid = {"status": True} | ({} if _has_topics(experiment) else {"spec": {"topic"}})
-    document = experiment.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=unsaid)
-    return yaml.dump(document, Dumper=_NoAliases, sort_keys=False, width=120, allow_unicode=False)
-
-
-def _has_topics(experiment: Experiment) -> bool:
-    return "topic" in experiment.target.words
+def own_query(experiment: Experiment, query: str) -> str:
+    """What Prometheus is asked: `$topic`, which is nothing in PromQL, is the run's own topic."""
+    return TOPIC_PLACE.sub(experiment.spec.topic.name, query)
 
 
 def _renamed(expectation: Expectation, old: str, new: str) -> Expectation:
@@ -61,6 +54,4 @@ def _renamed(expectation: Expectation, old: str, new: str) -> Expectation:
     return expectation.model_copy(update={"metric": metric.model_copy(update={"labels": labels})})
 
 
-class _NoAliases(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True
+OWN = Own(own_topic, own_query)
