@@ -182,16 +182,23 @@ class IntervalJudge:
             subject.taken_ns = max(subject.taken_ns, reading.taken_ns)
 
     def _note_well(self, subject: _Subject, reading: Reading) -> None:
+        if subject.is_taken and reading.again_ns > subject.taken_ns:
+            self._lose(subject, reading.again_ns, reading.again)
         if reading.well_ns <= subject.well_ns:
             return
         again = subject.is_taken and reading.well_ns > subject.first_taken_ns
         if again and reading.meant:
             if self.began is None:
                 subject.forget()
-            elif self._holds and self.lost is None:
-                early_ns = min(max(subject.taken_ns, self.began.after_ns), reading.well_ns)
-                self.lost = Lost(Bracket(early_ns, reading.well_ns), reading.whole)
+            else:
+                self._lose(subject, reading.well_ns, reading.whole)
         subject.well_ns = reading.well_ns
+
+    def _lose(self, subject: _Subject, at_ns: int, said: str) -> None:
+        """Something that it took is whole again, or comes back."""
+        if self.began is not None and self._holds and self.lost is None:
+            early_ns = min(max(subject.taken_ns, self.began.after_ns), at_ns)
+            self.lost = Lost(Bracket(early_ns, at_ns), said)
 
     def _beginning(self) -> Bracket:
         taken = [each for each in self._meant() if each.is_taken]

@@ -54,6 +54,11 @@ class Reading(NamedTuple):
     """Another fault lies over it: what is seen of it cannot be told apart."""
     measure: int | None = None
     """How strongly it is taken, in a unit of the fault's own, where that is measured."""
+    again: str = ""
+    """What a sentence says when it comes back, without being whole yet."""
+    again_ns: int = NEVER_NS
+    """A moment at which it certainly was on its way back, if it had been taken: a process that has started and does not
+    answer yet."""
 
 
 def sample_of(samples: Samples, link: Link, kind: LinkKind) -> LinkView | None:
@@ -152,7 +157,7 @@ def of_broker(
 def of_process(view: BrokerView | None, ordinal: int, earlier: Before, lasts: bool) -> Reading:
     """A process that must end. Whole while it answers, as long as it is the one that was; taken when the kernel shows
     it gone, or another one answers in its place. One that ``lasts`` is to be kept away: another one in its place is
-    too early.
+    too early, and so is one that was started and does not answer yet, where the kernel itself shows it.
     """
     whole = f"the process of broker {ordinal} is not gone"
     reading = of_broker(view, ordinal, whole=whole)
@@ -170,6 +175,9 @@ def of_process(view: BrokerView | None, ordinal: int, earlier: Before, lasts: bo
         reading = reading._replace(taken_ns=view.sampled_ns - 1)
         if lasts:
             return reading._replace(well_ns=view.sampled_ns, whole=f"broker {ordinal} runs again")
+    elif lasts and view.process is ProcessState.RUNNING and not view.process_told_late:
+        said = f"the process of broker {ordinal} runs again"
+        return reading._replace(again=said, again_ns=view.process_sampled_ns)
     return reading
 
 

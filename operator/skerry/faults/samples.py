@@ -29,6 +29,8 @@ class BrokerView(msgspec.Struct, frozen=True):
     """The sample asked at ``sampled_ns`` was answered."""
     process: ProcessState = ProcessState.UNKNOWN
     process_sampled_ns: int = -1
+    process_told_late: bool = False
+    """What is said of the process is the word of somebody who hears of it later (a kubelet), not the kernel's."""
     broker_epoch: int = -1
     """The epoch of its registration; -1: not registered."""
     incarnation: str = ""

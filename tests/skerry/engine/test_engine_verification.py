@@ -46,6 +46,7 @@ def was_crash(fault, samples):
 
 
 MS = 1_000_000
+S = 1_000 * MS
 SINCE = 1_000 * MS
 LATER = 2_000 * MS
 RAFT, DATA = Plane.RAFT, Plane.REPLICATION
@@ -262,3 +263,19 @@ def test_a_drift_is_gone_when_nothing_is_added_any_more(after_ms, moved_ms, deta
     fault = ClockShift((0,), drift_ppm=20_000)
     view = broker(at=SINCE + after_ms * MS, clock_offset_ns=moved_ms * MS)
     assert healed(fault, SINCE, seen(view), OLD).detail == detail
+
+
+@pytest.mark.parametrize(
+    ("down_ns", "state", "late", "again"),
+    [
+        (S, ProcessState.RUNNING, False, "the process of broker 0 runs again"),
+        (S, ProcessState.RUNNING, True, ""),  # a kubelet has restarted it in place, and its pod is on its way out
+        (S, ProcessState.UNKNOWN, False, ""),
+        (0, ProcessState.RUNNING, False, ""),
+    ],
+)
+def test_a_process_that_is_to_be_kept_away_comes_back_when_it_is_started(down_ns, state, late, again):
+    view = broker(reachable=False, process=state, process_told_late=late)
+    first = next(iter(fault_type(KILL).read(Kill((0,), KillHow.PROCESS, down_ns), seen(view), OLD, ())))
+    assert first.again == again
+    assert (first.again_ns == LATER) is bool(again)

@@ -73,6 +73,17 @@ def test_it_is_lost_the_moment_something_is_whole_again():
     assert found.lost.said == "a still answers"
 
 
+def test_it_is_lost_when_something_comes_back_that_does_not_answer_yet():
+    """The planted bug: a killed process was started too early, and answered only when its time was over."""
+    again = reading("a", at=1000, again="a runs again", again_ns=ASKED + 1000 * MS)
+    assert judge(again, *BOTH).lost is None, "it was not gone yet"
+    found = judge(*BOTH, reading("a", at=900, taken=900), again)
+    assert found.lost is not None
+    assert found.lost == (Bracket(ASKED + 900 * MS, ASKED + 1000 * MS), "a runs again")
+    assert judge(*BOTH, again, holds=False).lost is None
+    assert judge(*BOTH, again, until=999).lost is None
+
+
 @pytest.mark.parametrize(("settles", "lost"), [(0, True), (300, False)])
 def test_what_was_seen_after_the_heal_was_asked_for_says_nothing(settles, lost):
     late = reading("a", at=1100, well=1100)

@@ -54,5 +54,9 @@ class ViewBuilder:
         if known.state is ProcessState.RUNNING:
             self._faults.seen_running(view.ordinal, known.view.uid)
         return msgspec.structs.replace(
-            view, process=known.state, process_sampled_ns=looked_ns, exited=known.ended_by_itself
+            view,
+            process=known.state,
+            process_sampled_ns=looked_ns,
+            process_told_late=True,
+            exited=known.ended_by_itself,
         )
