@@ -157,7 +157,7 @@ class Pinger:
                     now_ns,
                     silent_ns < FAILED_AFTER_NS,
                     silent_ns,
-                    trips[len(trips) // 2] if trips else -1,
+                    rtt_ns=trips[len(trips) // 2] if trips else -1,
                     received_one_way=sum(at_ns > now_ns - FAILED_AFTER_NS for at_ns in pair.arrived),
                 )
             )
