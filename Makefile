@@ -7,7 +7,7 @@ N      ?= 20
 SEEDS  ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crds lint types layers unit sim test demo soak bench manifests clean
+.PHONY: help setup crds lint types layers unit sim test honesty demo soak bench manifests clean
 .PHONY: kind-up kind-down node-image images e2e e2e-smoke bench-kube
 
 help: ## this list
@@ -35,13 +35,16 @@ layers: $(STAMP) ## the architecture, as import contracts
 	$(BIN)/lint-imports
 
 unit: $(STAMP) ## every test that needs no cluster, without the simulated seeds
-	$(BIN)/pytest -m "not e2e and not sim" -n 2
+	$(BIN)/pytest -m "not e2e and not sim and not long" -n 2
 
 sim: $(STAMP) ## SEEDS simulated clusters with every invariant on
 	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m sim -n 2
 
 test: lint types layers ## lint, types, layers, and every test that needs no cluster
-	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e" -n 2
+	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e and not long" -n 2
+
+honesty: $(STAMP) ## the whole honesty matrix on real processes, of which `make test` asks a part
+	$(BIN)/pytest -m long -n 2
 
 crds: $(STAMP) ## write what is generated from the models: the CRD, the experiment reference
 	$(BIN)/python hack/generate.py

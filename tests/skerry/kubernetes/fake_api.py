@@ -85,6 +85,8 @@ class FakeApi:
         self.openapi: Object | None = None
         """What it publishes of the schemas of experiments; None: nothing."""
         self._callbacks: list[tuple[str, str, Callable[[Object], None]]] = []
+        self.deletes_slowly: list[Callable[[Object], bool]] = []
+        """Asked before an object is deleted: True: it stays until somebody removes it."""
         self._refusals: list[tuple[str, str, Refused]] = []
         self._versions = itertools.count(1)
         self._oldest = 0
@@ -328,6 +330,8 @@ class FakeApi:
         if not dry_run:
             # Jobs are the kind whose dependents stay behind unless somebody asks for them to go.
             policy = options.get("propagationPolicy") or ("Orphan" if key[1] == "jobs" else "Background")
+            if any(takes_time(item) for takes_time in self.deletes_slowly):
+                return item
             self._remove(key, orphan=policy == "Orphan")
             self._call("delete", key[1], item)
         return item

@@ -7,15 +7,19 @@ the world did, and a lie is one line here.
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Iterator
-from enum import StrEnum
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import policy_world
-from broker_kit import BROKERS, broker_pod
+from broker_kit import BROKERS, broker_pod, terminated
 from fake_api import FakeApi
+from lies import ANOTHER, EARLY, ENDLESS, HALF, LATE, LATE_S, NOTHING, ONE_DIRECTION
 from scripted_pod import ScriptedPod
 
 from skerry.engine.world import (
@@ -39,41 +43,41 @@ from skerry.runner.messages import View
 from skerry.schema.vocabulary import Plane
 
 MS = 1_000_000
-PING_MS = 300
-"""A kept connection fails when no ping was answered for so long."""
-LATE_MS = 700
+LATE_MS = LATE_S * 1000
 EARLY_MS = 700
 DOWN_MS = 150
 """How long a broker is away whose pod was replaced."""
+GRACE_S = 2
+GOES_MS = 400
+"""How long the object of a deleted pod stays: long enough to be looked at on a busy machine."""
+START_MS = 300
+"""How long after its hold one answers."""
 PLANES = (Plane.RAFT, Plane.REPLICATION)
 HELD = Finding(FindingKind.SAFETY, "lost-write", Verdict.PASS, "all records are there")
 
 
-class Lie(StrEnum):
-    NONE = "none"
-    DOES_NOTHING = "does nothing"
-    HITS_ANOTHER = "hits another"
-    ONE_DIRECTION = "works in one direction"
-    LATE = "is late"
-    ENDS_EARLY = "ends early"
-    DOES_NOT_END = "does not end"
-
-
 class LyingCluster:
-    """``lie``: about NetworkPolicies (a plugin that does not do what it says) and about deletions of pods."""
+    """The plugin that enforces NetworkPolicies, the kubelet that ends processes, the injector: all may tell the lie."""
 
-    def __init__(self, api: FakeApi, pod: ScriptedPod, lie: Lie, topic: str) -> None:
+    def __init__(self, api: FakeApi, pod: ScriptedPod, lie: str, topic: str, late_ms: int = LATE_MS) -> None:
+        """``lie``: one of `lies.LIES`; empty: everything is as the API server says."""
         self._api = api
         self._pod = pod
         self._lie = lie
         self._topic = topic
         self._since_ms: dict[tuple[int, int], int] = {}
         """Pair -> since when the standing policies deny it."""
-        self._silent_since_ms: dict[tuple[int, int], int] = {}
         self._ever: set[tuple[int, int]] = set()
         self._checked: dict[int, int] = {}
         """Id of a `CheckLinks` -> when it was seen."""
-        self._down_until_ms: dict[int, int] = {}
+        self._late_ms = late_ms
+        self._dead_since_ms: dict[int, int] = {}
+        self._due: list[tuple[int, Callable[[], None]]] = []
+        """What comes to pass at a moment."""
+        self._crashed: set[int] = set()
+        """Whose process an injector was to end."""
+        self._clean = [True, True, True]
+        """How each registered last."""
         self._lives = [0, 0, 0]
         self._cut_when_tried: set[tuple[int, int]] = set()
         """What new connections found when they were tried last: an answer does not change after it was given."""
@@ -81,29 +85,88 @@ class LyingCluster:
         self._uids = itertools.count()
         for ordinal in BROKERS.ordinals:
             api.put(self._broker(ordinal, f"first-{ordinal}"))
-        api.on("delete", "pods", self._deleted)
+        api.on("patch", "pods/ephemeralcontainers", self._injected)
+        api.deletes_slowly.append(self._deleted)
         pod.shows = self._shows
 
     # --- pods -------------------------------------------------------------------------------------------------
 
-    def _broker(self, ordinal: int, uid: str) -> dict[str, Any]:
+    def _broker(self, ordinal: int, uid: str, held: bool = False) -> dict[str, Any]:
         """Nobody listens at its address, so that the API server alone tells of its process."""
-        return broker_pod(ordinal, uid, ip=f"127.0.0.{10 + ordinal}")
+        return broker_pod(ordinal, uid, ip=f"127.0.0.{10 + ordinal}", held=held)
 
-    def _deleted(self, pod: dict[str, Any]) -> None:
-        name = str(pod["metadata"]["name"])
-        if not name.startswith("broker-"):
-            return
-        ordinal = int(name.rpartition("-")[2])
-        self._api.put(self._broker(ordinal, f"next-{next(self._uids)}"))
-        if self._lie is Lie.DOES_NOTHING:
-            return  # a new object with the old process: the deletion was undone
-        victim = (ordinal + 1) % BROKERS.replicas if self._lie is Lie.HITS_ANOTHER else ordinal
-        self._down_until_ms[victim] = self._now_ms + (10**9 if self._lie is Lie.DOES_NOT_END else DOWN_MS)
-        self._lives[victim] += 1
+    def _injected(self, pod: dict[str, Any]) -> None:
+        """The injector says that it has sent SIGKILL, and the kubelet that the container has ended by that."""
+        ordinal = _ordinal(pod)
+        said = json.dumps({"did": "kill", "signal": "KILL", "pid": 7, "command": "python", "sent_wall_ns": 1})
+        name = pod["spec"]["ephemeralContainers"][-1]["name"]
+        pod["status"]["ephemeralContainerStatuses"] = [
+            {"name": name, "state": terminated(0, "Completed", message=said)}
+        ]
+        pod["status"]["containerStatuses"] = [_ended(ordinal, 137)]
+        self._api.put(pod)
+        self._crashed.add(ordinal)
+        self._ends(ordinal, clean=self._lie == HALF)
+
+    def _deleted(self, pod: dict[str, Any]) -> bool:
+        """The kubelet tells that the process has ended, whatever it did; then the object goes, and there is another."""
+        if not str(pod["metadata"]["name"]).startswith("broker-"):
+            return False
+        ordinal = _ordinal(pod)
+        until = datetime.now(UTC) + timedelta(seconds=GRACE_S)
+        told = copy.deepcopy(pod)
+        told["metadata"]["deletionTimestamp"] = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+        told["metadata"]["deletionGracePeriodSeconds"] = GRACE_S
+        told["status"]["containerStatuses"] = [_ended(ordinal, 137 if ordinal in self._crashed else 0)]
+        self._api.put(told)
+        if ordinal not in self._crashed:
+            self._ends(ordinal, clean=self._lie != HALF)
+        self._due.append((self._now_ms + GOES_MS, lambda: self._replaced(ordinal)))
+        return True
+
+    def _replaced(self, ordinal: int) -> None:
+        self._api.remove("pods", f"broker-{ordinal}")
+        self._api.put(self._broker(ordinal, f"next-{next(self._uids)}", held=ordinal in self._dead_since_ms))
+
+    def _ends(self, ordinal: int, clean: bool) -> None:
+        """The process is to end, in order (``clean``) or not."""
+        if self._lie == NOTHING:
+            return  # a deletion is undone: there is a new object with the old process
+        victim = (ordinal + 1) % BROKERS.replicas if self._lie == ANOTHER else ordinal
+        after_ms = self._late_ms if self._lie == LATE else 0
+        self._due.append((self._now_ms + after_ms, lambda: self._dies(victim, clean)))
+        self._happen()
+
+    def _dies(self, ordinal: int, clean: bool) -> None:
+        self._dead_since_ms[ordinal] = self._now_ms
+        self._clean[ordinal] = clean
+        self._lives[ordinal] += 1
+
+    def _happen(self) -> None:
+        for due in [each for each in self._due if each[0] <= self._now_ms]:
+            self._due.remove(due)
+            due[1]()
+
+    def _come_back(self) -> None:
+        """Who is not held any more starts."""
+        for ordinal, since_ms in list(self._dead_since_ms.items()):
+            held = time.time() < self._held_until_s(ordinal) + START_MS / 1000
+            if self._lie == EARLY:
+                held = self._now_ms < since_ms + EARLY_MS
+            if self._lie == ENDLESS or held or self._now_ms < since_ms + DOWN_MS:
+                continue
+            del self._dead_since_ms[ordinal]
+            pod = self._api.find("pods", f"broker-{ordinal}")
+            if pod is not None:
+                self._api.put(self._broker(ordinal, str(pod["metadata"]["uid"])))
+
+    def _held_until_s(self, ordinal: int) -> float:
+        """By the wall clock; 0: nobody holds it."""
+        holds = [item for key, item in self._api.objects.items() if key[1] == "configmaps"]
+        return max((float((each.get("data") or {}).get(f"broker-{ordinal}", 0)) for each in holds), default=0)
 
     def _alive(self, ordinal: int) -> bool:
-        return self._now_ms >= self._down_until_ms.get(ordinal, 0)
+        return ordinal not in self._dead_since_ms
 
     # --- links ------------------------------------------------------------------------------------------------
 
@@ -127,21 +190,15 @@ class LyingCluster:
         denied = self._denied()
         self._since_ms = {pair: self._since_ms.get(pair, self._now_ms) for pair in denied}
         self._ever |= denied
-        match self._lie:
-            case Lie.DOES_NOTHING:
-                return set()
-            case Lie.HITS_ANOTHER:
-                return {((one + 1) % 3, (other + 1) % 3) for one, other in denied}
-            case Lie.ONE_DIRECTION:
-                return {pair for pair in denied if pair[0] < pair[1]}
-            case Lie.LATE:
-                return {pair for pair, since_ms in self._since_ms.items() if self._now_ms >= since_ms + LATE_MS}
-            case Lie.ENDS_EARLY:
-                return {pair for pair, since_ms in self._since_ms.items() if self._now_ms < since_ms + EARLY_MS}
-            case Lie.DOES_NOT_END:
-                return set(self._ever)
-            case _:
-                return denied
+        if self._lie == ANOTHER:
+            return {((one + 1) % 3, (other + 1) % 3) for one, other in denied}
+        if self._lie == ONE_DIRECTION:
+            return {pair for pair in denied if pair[0] < pair[1]}
+        if self._lie == LATE:
+            return {pair for pair, since_ms in self._since_ms.items() if self._now_ms >= since_ms + self._late_ms}
+        if self._lie == EARLY:
+            return {pair for pair, since_ms in self._since_ms.items() if self._now_ms < since_ms + EARLY_MS}
+        return {NOTHING: set(), ENDLESS: set(self._ever)}.get(self._lie, denied)
 
     def _links(self) -> Iterator[LinkView]:
         """A policy cuts no connection that is open: kept ones live on."""
@@ -154,14 +211,20 @@ class LyingCluster:
             for plane in PLANES:
                 yield LinkView(one, other, plane, LinkKind.KEPT, self._now_ns, both, rtt_ns=MS)
                 if asked_ms >= 0:
-                    ok = both and (one, other) not in self._cut_when_tried
+                    ok = both and ((one, other) not in self._cut_when_tried or self._lets_through(plane))
                     yield LinkView(one, other, plane, LinkKind.NEW, asked_ms * MS, ok, rtt_ns=MS if ok else -1)
+
+    def _lets_through(self, plane: Plane) -> bool:
+        """Half of the planes."""
+        return self._lie == HALF and plane is not PLANES[0]
 
     # --- what the workload pod shows --------------------------------------------------------------------------
 
     def _shows(self, view: View) -> View:
         self._now_ns = view.now_ns
         self._now_ms = view.now_ns // MS
+        self._happen()
+        self._come_back()
         for action in self._pod.actions:
             if isinstance(action, CheckLinks):
                 first_ms = self._checked.setdefault(action.id, self._now_ms)
@@ -197,10 +260,18 @@ class LyingCluster:
             broker_epoch=5 + lives,
             incarnation=f"{ordinal}-{lives}",
             directory_id=f"disk-{ordinal}",
-            registered_clean=True,
+            registered_clean=self._clean[ordinal],
             raft_role=role,
             term=4,
             controller=0,
             fenced=False,
             partitions=(BrokerSample(self._topic, 0, 0, 3, (0, 1, 2), (), 5, 5, role),),
         )
+
+
+def _ended(ordinal: int, exit_code: int) -> dict[str, Any]:
+    return {"name": "broker", "state": terminated(exit_code), "containerID": f"c-{ordinal}", "restartCount": 0}
+
+
+def _ordinal(pod: dict[str, Any]) -> int:
+    return int(str(pod["metadata"]["name"]).rpartition("-")[2])
