@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skerry.engine.capabilities import Capabilities, all_features, capabilities_for
+from skerry.engine.observation import Observation
 from skerry.experiment import DocumentError, load_document
 from skerry.faults import network_partition, wipe
 from skerry.faults.registry import FAULTS
@@ -77,6 +78,22 @@ def test_our_broker_knows_every_role_and_plane_of_the_vocabulary() -> None:
     assert skerry.peer_planes == (Plane.RAFT, Plane.REPLICATION)
 
 
+@pytest.mark.parametrize("name", sorted(registry.BUILT_IN))
+def test_every_role_that_a_target_names_is_one_that_its_rules_can_tell(name: str) -> None:
+    experiment = load_document(document(f"target: {name}"), "test")
+    roles = registry.rules_of(experiment.spec).assumed()
+    for word, kind in registry.target(name).roles.items():
+        everyone = kind in (RoleKind.OTHER, RoleKind.ALL)  # these are no matter of the rules
+        assert everyone or roles.holders(kind, 0).ordinals, word
+
+
+@pytest.mark.parametrize("name", sorted(registry.BUILT_IN))
+def test_a_cluster_of_which_nothing_is_known_is_not_whole(name: str) -> None:
+    rules = registry.rules_of(load_document(document(f"target: {name}"), "test").spec)
+    assert rules.missing(rules.roles(Observation())) != ""
+    assert rules.units
+
+
 def test_addresses_name_every_plane() -> None:
     assert addresses_on_loopback([{"Door": 5}, {"Door": 6}]) == {0: {"Door": "127.0.0.1:5"}, 1: {"Door": "127.0.0.1:6"}}
 
@@ -90,6 +107,7 @@ def test_a_document_speaks_to_it_in_its_own_part_and_nowhere_else() -> None:
     ours, toys = document("target: toy\n  toy: {keys: 2}"), document("target: toy\n  topic: {name: orders}")
     code = f"""
 from skerry.engine.capabilities import Capabilities, all_features, capabilities_for
+from skerry.engine.observation import Observation
 from skerry.experiment import DocumentError, load_document
 from skerry.faults import network_partition, wipe
 from skerry.faults.registry import FAULTS
