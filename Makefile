@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 N      ?= 20
 SEEDS  ?= 200
+PARALLEL ?= -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup crds lint types layers unit sim test honesty demo soak bench manifests clean
@@ -35,13 +36,13 @@ layers: $(STAMP) ## the architecture, as import contracts
 	$(BIN)/lint-imports
 
 unit: $(STAMP) ## every test that needs no cluster, without the simulated seeds
-	$(BIN)/pytest -m "not e2e and not sim and not long" -n 2
+	$(BIN)/pytest -m "not e2e and not sim and not long" $(PARALLEL)
 
 sim: $(STAMP) ## SEEDS simulated clusters with every invariant on
 	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m sim -n 2
 
 test: lint types layers ## lint, types, layers, and every test that needs no cluster
-	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e and not long" -n 2
+	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e and not long" $(PARALLEL)
 
 honesty: $(STAMP) ## the whole honesty matrix on real processes, of which `make test` asks a part
 	$(BIN)/pytest -m long -n 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -10,9 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from skerry.cli import run_command_line
+
 ONLY_SIM = ("invariants",)
 """What no other world can see: the simulator's observer."""
-RUN_TIMEOUT_S = 100
+RUN_TIMEOUT_S = 170
 
 
 class Outcome(NamedTuple):
@@ -33,22 +37,37 @@ class Run(NamedTuple):
     """The command's, for a failing test."""
 
 
-def run(document: dict[str, Any], world: str, out: Path, path: Sequence[Path] = ()) -> Run:
-    """``path``: folders of what is installed beside Skerry, as a test plays it."""
+def run(document: dict[str, Any], world: str, out: Path, path: Sequence[Path] = (), *, here: bool = False) -> Run:
+    """``path``: folders of what is installed beside Skerry, as a test plays it: what it changes needs a process.
+    ``here``: in this process, as the simulator always runs; for a run that is over before it starts any other."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "document.yaml"
     file.write_text(json.dumps(document, indent=1))  # which is YAML
+    arguments = ["run", str(file), "--world", world, "--out", str(out)]
+    output = _here(arguments) if here or (world == "sim" and not path) else _in_a_process(arguments, path)
+    reports = list(out.rglob("report.json"))
+    assert len(reports) == 1, output
+    report = json.loads(reports[0].read_text())
+    return Run(outcome_of(report), report, output)
+
+
+def _here(arguments: list[str]) -> str:
+    """What the command prints."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        run_command_line(arguments)
+    return said.getvalue()
+
+
+def _in_a_process(arguments: list[str], path: Sequence[Path]) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", "from skerry.cli import main; main()", "run", file, "--world", world, "--out", out],
+        [sys.executable, "-c", "from skerry.cli import main; main()", *arguments],
         capture_output=True,
         text=True,
         timeout=RUN_TIMEOUT_S,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")])},
     )
-    reports = list(out.rglob("report.json"))
-    assert len(reports) == 1, done.stdout + done.stderr
-    report = json.loads(reports[0].read_text())
-    return Run(outcome_of(report), report, done.stdout + done.stderr)
+    return done.stdout + done.stderr
 
 
 def outcome_of(report: dict[str, Any]) -> Outcome:

@@ -50,14 +50,14 @@ def documents(acks: str, *worlds: Capabilities) -> list[dict]:
 
 
 def both(acks: str, world: str, out: Path) -> list[Run]:
-    """At once: most of a run is waiting."""
-    with ThreadPoolExecutor() as pool:
-        found = documents(acks, SIM, LOCAL)
+    """Real processes at once: most of such a run is waiting."""
+    found = documents(acks, SIM, LOCAL)
+    with ThreadPoolExecutor(len(found) if world == "local" else 1) as pool:
         return list(pool.map(lambda item: run(item[1], world, out / f"{world}-{item[0]}"), enumerate(found)))
 
 
 @pytest.mark.local
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("acks", ACKS)
 def test_a_document_has_one_outcome(acks: str, tmp_path: Path) -> None:
     for sim, local in zip(both(acks, "sim", tmp_path), both(acks, "local", tmp_path), strict=True):
@@ -78,7 +78,7 @@ def test_every_fault_is_proven_and_healed_in_the_simulator(acks: str, tmp_path: 
 
 @pytest.mark.parametrize("case", [case for case in cases() if not possible(case, LOCAL)], ids=lambda case: case.name)
 def test_what_a_world_cannot_do_is_refused_before_the_run(case: Case, tmp_path: Path) -> None:
-    found = run(document("refused", "All", [case], "1s"), "local", tmp_path)
+    found = run(document("refused", "All", [case], "1s"), "local", tmp_path, here=True)
     assert (found.outcome.verdict, found.outcome.reason) == ("Inconclusive", "UnsupportedFault"), found.output
     assert found.outcome.faults == ()
 

@@ -115,7 +115,7 @@ def test_without_its_lines_a_new_expectation_is_unknown(tmp_path: Path) -> None:
 # --- a world ----------------------------------------------------------------------------------------------------
 
 ON_PAPER = """
-import sys, yaml
+import json, sys
 from skerry.experiment import load_document
 from skerry.history.records import FaultEvent
 from skerry_paper import PaperWorld, run
@@ -129,34 +129,35 @@ spec:
   faults:
   - {name: sleep, startAfter: 1s, FAULT}
 '''
-world = PaperWorld()
-exec(sys.argv[1])
-finish = run(load_document(text.replace("FAULT", sys.argv[2]), "paper.yaml"), world)
-print(*sorted({finding.reason for finding in finish.findings if finding.reason}), finish.verdict)
-print(*(str(record.step) for record in world.history if isinstance(record, FaultEvent)))
+for change, fault in json.loads(sys.argv[1]):
+    world = PaperWorld()
+    exec(change)
+    finish = run(load_document(text.replace("FAULT", fault), "paper.yaml"), world)
+    print(*sorted({finding.reason for finding in finish.findings if finding.reason}), finish.verdict)
+    print(*(str(record.step) for record in world.history if isinstance(record, FaultEvent)))
 """
 PAUSE = "duration: 3s, pause: {target: {ordinal: 2}}"
 LYING = "world.handlers['pause'] = type('Lies', (), {'apply': lambda *a: None, 'lift': lambda *a: None})()"
 
 
-@pytest.mark.parametrize(
-    ("change", "fault", "told"),
-    [
-        ("", PAUSE, "Inconclusive\nresolved injecting effective verified healing healed"),
-        (LYING, PAUSE, "NotVerified Inconclusive\nresolved injecting effective unverified healing healed"),
-        ("", "kill: {target: {ordinal: 2}, how: Process}", "UnsupportedFault Inconclusive\n"),
-    ],
-    ids=["honest", "lying", "unsupported"],
+RUNS = (
+    ("", PAUSE, "Inconclusive\nresolved injecting effective verified healing healed"),
+    (LYING, PAUSE, "NotVerified Inconclusive\nresolved injecting effective unverified healing healed"),
+    ("", "kill: {target: {ordinal: 2}, how: Process}", "UnsupportedFault Inconclusive\n"),
 )
-def test_a_new_world_carries_out_a_run(change: str, fault: str, told: str, tmp_path: Path) -> None:
+
+
+def test_a_new_world_carries_out_a_run(tmp_path: Path) -> None:
+    """One that is honest, one that lies, one that it cannot do."""
     folder = written(PAGE, tmp_path, "skerry_paper")
-    assert python(ON_PAPER, folder, arguments=[change, fault]) == told.strip()
+    asked = json.dumps([(change, fault) for change, fault, _ in RUNS])
+    assert python(ON_PAPER, folder, arguments=[asked]) == "\n".join(told for _, _, told in RUNS).strip()
 
 
 # --- a target ---------------------------------------------------------------------------------------------------
 
 ON_THE_SHELF = """
-import sys
+import json, sys
 from skerry.experiment import DocumentError, load_document
 from skerry.targets.port import addresses_on_loopback
 text = '''
@@ -169,27 +170,28 @@ spec:
   faults:
   - {name: stop, startAfter: 1s, duration: 1s, pause: {target: {ordinal: 0}}}
 '''
-try:
-    experiment = load_document(text.replace("WORDS", sys.argv[1]), "shelf.yaml")
-    system = experiment.target.connect(addresses_on_loopback([{"Door": 5, "Back": 6}]), experiment)
-    places = experiment.part and experiment.part.places
-    print(experiment.target.title, places, experiment.target.peer_planes, system.doors)
-except DocumentError as error:
-    print(error)
+for words in json.loads(sys.argv[1]):
+    try:
+        experiment = load_document(text.replace("WORDS", words), "shelf.yaml")
+        system = experiment.target.connect(addresses_on_loopback([{"Door": 5, "Back": 6}]), experiment)
+        places = experiment.part and experiment.part.places
+        print(experiment.target.title, places, experiment.target.peer_planes, system.doors)
+    except DocumentError as error:
+        print(" ".join(str(error).split()))
 """
+WORDS = {
+    "target: shelf": "a shelf with numbered places None ('Back',) {0: '127.0.0.1:5'}",
+    "target: shelf\n  shelf: {places: 5}": "a shelf with numbered places 5 ('Back',) {0: '127.0.0.1:5'}",
+    "target: shelf\n  shelf: {places: 99}": "places",
+    "target: shelf\n  topic: {name: orders}": "`topic` is a word of the target `skerry`",
+    "shelf: {places: 5}": "`shelf` is a word of the target `shelf`",
+    "target: shelff": "there is no target `shelff`",
+}
+"""What a document says of its target, and what is answered."""
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        ("target: shelf", "a shelf with numbered places None ('Back',) {0: '127.0.0.1:5'}"),
-        ("target: shelf\n  shelf: {places: 5}", "a shelf with numbered places 5 ('Back',) {0: '127.0.0.1:5'}"),
-        ("target: shelf\n  shelf: {places: 99}", "places"),
-        ("target: shelf\n  topic: {name: orders}", "`topic` is a word of the target `skerry`"),
-        ("shelf: {places: 5}", "`shelf` is a word of the target `shelf`"),
-        ("target: shelff", "there is no target `shelff`"),
-    ],
-)
-def test_a_new_target_has_its_own_words(words: str, told: str, tmp_path: Path) -> None:
+def test_a_new_target_has_its_own_words(tmp_path: Path) -> None:
     folder = written(PAGE, tmp_path, "skerry_shelf")
-    assert told in python(ON_THE_SHELF, folder, arguments=[words])
+    said = python(ON_THE_SHELF, folder, arguments=[json.dumps(list(WORDS))]).splitlines()
+    for line, told in zip(said, WORDS.values(), strict=True):
+        assert told in line

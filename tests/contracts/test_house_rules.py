@@ -32,6 +32,7 @@ LONG_FUNCTIONS = {
 
 
 @cache
+@cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 

@@ -19,7 +19,7 @@ spec:
   hypothesis: No rule of the protocol reads the wall clock, so a jump of it changes nothing.
   cluster: {brokers: 3}
   topic: {partitions: 3, replicationFactor: 3, minInSyncReplicas: 2}
-  workload: {producers: 4, consumers: 2, ratePerSecond: 400, acks: All, idempotent: true}
+  workload: {producers: 4, consumers: 2, ratePerSecond: 150, acks: All, idempotent: true}
   prepare: {controller: {ordinal: 1}, leaders: [{partition: 0, ordinal: 0}]}
   seed: 7
   timeout: 2m

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from skerry.engine.bounds import Bounds
 from skerry.engine.conductor import Conductor
 from skerry.experiment import load_document
 from skerry.history.records import ReplicaDump
@@ -41,8 +42,8 @@ spec:
   timeout: 90s
   faults:
   - name: cut
-    startAfter: 1s
-    duration: 3s
+    startAfter: 200ms
+    duration: 1500ms
     partition:
       groups: [[{ordinal: 2}], [{role: Other}]]
       planes: [Raft, Replication]
@@ -52,12 +53,16 @@ spec:
 """
 
 
+QUICK = Bounds(steady_hold_ns=200_000_000, recover_hold_ns=200_000_000)
+"""What is judged here does not rest on how long the cluster is looked at before and after the fault."""
+
+
 def run(directory: Path, document: str = DOCUMENT) -> RunResult:
     experiment = load_document(document, "test")
 
     async def drive() -> RunResult:
         world = LocalWorld(experiment, document, seed=1, directory=directory, version="test")
-        return await world.run(Conductor(experiment, 1, CAPABILITIES))
+        return await world.run(Conductor(experiment, 1, CAPABILITIES, bounds=QUICK))
 
     return asyncio.run(drive())
 
@@ -166,7 +171,7 @@ def descendants(pid: int) -> set[int]:
 @pytest.fixture
 def runner(tmp_path: Path) -> subprocess.Popen[bytes]:
     """`skerry run` in the middle of its fault."""
-    (tmp_path / "experiment.yaml").write_text(DOCUMENT.replace("duration: 3s", "duration: 20s"))
+    (tmp_path / "experiment.yaml").write_text(DOCUMENT.replace("duration: 1500ms", "duration: 20s"))
     command = [sys.executable, "-c", "from skerry.cli import main; main()", "run", "experiment.yaml"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None

@@ -91,11 +91,11 @@ def _section(
         name = field.alias or alias_of(attribute)
         shown = f"**`{name}`**" if field.is_required() else f"`{name}`"
         meaning = " ".join((field.description or "").split())
-        yield f"| {shown} | {_type(properties[name], attribute)} | {_default(attribute, field)} | {meaning} |"
+        yield f"| {shown} | {_type(properties[name], attribute, schema)} | {_default(attribute, field)} | {meaning} |"
     yield ""
 
 
-def _type(node: dict[str, Any], attribute: str) -> str:
+def _type(node: dict[str, Any], attribute: str, schema: dict[str, Any]) -> str:
     if "anyOf" in node:
         (node,) = [each for each in node["anyOf"] if each.get("type") != "null"]
     if attribute.endswith("_ns"):
@@ -104,13 +104,13 @@ def _type(node: dict[str, Any], attribute: str) -> str:
         return "number"
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
-        words = json_schema()["$defs"][name].get("enum")
+        words = schema[name].get("enum")
         return " \\| ".join(f"`{word}`" for word in words) if words else "object"
     if "const" in node:
         return "`true`"
     kind = str(node.get("type", "any"))
     if kind == "array":
-        return f"list of {_type(node['items'], '')}" + _range(node, "minItems", "maxItems")
+        return f"list of {_type(node['items'], '', schema)}" + _range(node, "minItems", "maxItems")
     if kind == "integer":
         return "integer" + _range(node, "minimum", "maximum")
     return {"string": "text", "boolean": "true or false", "object": "mapping"}.get(kind, kind)

@@ -8,6 +8,7 @@ so that a stored object is what the user wrote.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import yaml
@@ -72,8 +73,15 @@ class _NoAliases(yaml.SafeDumper):
         return True
 
 
+@cache
+def _spec_schema() -> JsonObject:
+    """What the models say, once: it takes pydantic a tenth of a second, and each run on a cluster asks for it. Nobody
+    may change it."""
+    return Spec.model_json_schema(by_alias=True, mode="validation")
+
+
 def _open_api() -> JsonObject:
-    schema = Spec.model_json_schema(by_alias=True, mode="validation")
+    schema = _spec_schema()
     spec = _structural({"$ref": "#/$defs/Spec"}, {**schema.get("$defs", {}), "Spec": schema})
     for name in ("faults", "expect"):
         spec["properties"][name]["x-kubernetes-list-type"] = "map"

@@ -1,0 +1,34 @@
+"""How the tests are spread over parallel workers (`make test`).
+
+Tests with real processes (marked `local`) mostly wait, and judge what they measure in time. So they stand in a *lane*
+each: of one lane one test runs at a time, in the order of its files, so that what a module shares is made once; the
+other workers compute meanwhile. Two lanes and a third worker keep two cores busy without crowding them. What is given
+more than the usual time is long, and begins early: the end of a run must not wait for one worker.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+LANES = {"conformance": "conformance"}
+"""Folder -> lane of its tests with real processes; all other folders share the lane `processes`."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("local"):
+            folder = item.path.relative_to(TESTS).parts[0]
+            item.add_marker(pytest.mark.xdist_group(LANES.get(folder, "processes")))
+    if hasattr(config, "workerinput"):  # a parallel worker's
+        items.sort(key=lambda item: -given_s(item))
+
+
+def given_s(item: pytest.Item) -> float:
+    """Its own time limit; 0: it has the usual one, or a lane of its own decides when it runs."""
+    limit = item.get_closest_marker("timeout")
+    if limit is None or item.get_closest_marker("local"):
+        return 0
+    return float(limit.args[0])
