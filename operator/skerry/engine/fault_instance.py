@@ -220,12 +220,13 @@ class FaultInstance:
             self._roles.look(context.observation)
             if self._proof.began is not None and self._moved(context, self._proof.began.before_ns):
                 return
-        self._take_effect(context)
         missing = self._missing()
-        if self.effective is not None and not missing:
+        if self._proof.began is not None and not missing:
+            self._take_effect(context)
             self._verified(context)
             self.stage = Stage.HOLDING
         elif context.now_ns >= self._reported_ns + self._verify_bound_ns:
+            self._take_effect(context)
             self._unverified(context, missing)
             self.stage = Stage.HOLDING
 
@@ -240,6 +241,7 @@ class FaultInstance:
         assert self._proof is not None
         assert self.effective is not None
         self.verified = self._judged = True
+        self._proof.hold()
         self._event(context, FaultStep.VERIFIED, self.effective.before_ns, context.now_ns, self._proof.proven)
 
     def _missing(self) -> str:

@@ -7,7 +7,8 @@ Pure, and the same for every fault. Each step feeds the readings of that step's 
   count. What the handler reported plays no part, except that nothing begins before it was asked for.
 * **Where**: what it must leave alone may not be taken for longer than `STRAY_NS` (a busy machine misses a few pings).
 * **Until when**: a moment at which something that was taken is whole again, before the heal was asked for, is the
-  moment at which the fault was lost.
+  moment at which the fault was lost. Until it was verified nothing can be lost: a machine that stood still for a moment
+  looks like a cut, and has not begun when it answers again.
 * **Whether anybody looked**: a thing that was not looked at for longer than `GAP_NS` proves nothing for that time.
 """
 
@@ -78,6 +79,11 @@ class IntervalJudge:
         self._subjects: dict[str, _Subject] = {}
         self.began: Bracket | None = None
         self.lost: Lost | None = None
+        self._verified = False
+
+    def hold(self) -> None:
+        """It was verified: from now on it can be lost."""
+        self._verified = True
 
     def look(self, readings: Iterable[Reading]) -> None:
         """Before the injection: until when everything was whole."""
@@ -188,8 +194,9 @@ class IntervalJudge:
             return
         again = subject.is_taken and reading.well_ns > subject.first_taken_ns
         if again and reading.meant:
-            if self.began is None:
+            if self.began is None or (self._holds and not self._verified):
                 subject.forget()
+                self.began = None
             else:
                 self._lose(subject, reading.well_ns, reading.whole)
         subject.well_ns = reading.well_ns

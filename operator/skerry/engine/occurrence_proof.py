@@ -44,6 +44,10 @@ class OccurrenceProof:
         """Take the samples of this step."""
         self._judge.feed(self._kind.read(self._fault, observation, self._earlier, others), heal_asked_ns)
 
+    def hold(self) -> None:
+        """It was verified, and may be lost from now on."""
+        self._judge.hold()
+
     # --- in effect ----------------------------------------------------------------------------------------
 
     @property

@@ -77,8 +77,6 @@ class LinkView(msgspec.Struct, frozen=True):
     300 ms of the request."""
     silent_ns: int = 0
     """For how long no ping was answered on a kept connection."""
-    unanswered_ns: int = -1
-    """How long ago the first ping after that answer was sent, which has none; -1: not known, or none is on its way."""
     rtt_ns: int = -1
     """Median of the last pings; -1: none."""
     lost_percent: int = -1
@@ -90,6 +88,8 @@ class LinkView(msgspec.Struct, frozen=True):
     one-way cuts, which a round trip cannot."""
     answered_ns: int = -1
     """When the answer was here: what it says was so at some moment between ``sampled_ns`` and now; -1: not known."""
+    unanswered_ns: int = -1
+    """How long ago the first ping without an answer was sent on a kept connection; -1: not known, or there is none."""
 
     @property
     def settles_ns(self) -> int:

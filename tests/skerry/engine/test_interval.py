@@ -27,12 +27,16 @@ def reading(
     return base._replace(**times, **more)  # type: ignore[arg-type]
 
 
-def judge(*looks: Reading, holds: bool = True, until: int | None = None, gradual: bool = False) -> IntervalJudge:
-    """Both things were whole 50 ms before the injection."""
+def judge(
+    *looks: Reading, holds: bool = True, until: int | None = None, gradual: bool = False, verified: bool = True
+) -> IntervalJudge:
+    """Both things were whole 50 ms before the injection. It is ``verified`` the moment that all of it is taken."""
     found = IntervalJudge(ASKED, holds, gradual)
     found.look([reading("a", well=-50), reading("b", well=-50)])
     for look in looks:
         found.feed([look], None if until is None else ASKED + until * MS)
+        if verified and found.began is not None:
+            found.hold()
     return found
 
 
@@ -84,6 +88,18 @@ def test_it_is_lost_when_something_comes_back_that_does_not_answer_yet():
     assert judge(*BOTH, again, until=999).lost is None
 
 
+def test_what_answers_again_before_it_was_verified_had_not_begun():
+    """A machine that stood still for 300 ms: every ping to and from it was missed, and then it answers."""
+    blip = judge(*BOTH, reading("a", at=600, well=590), verified=False)
+    assert (blip.began, blip.lost) == (None, None)
+    assert blip.missing() == "a still answers"
+    blip.feed([reading("a", at=1100, taken=800)])
+    assert blip.began == Bracket(ASKED, ASKED + 800 * MS)
+    blip.hold()
+    blip.feed([reading("a", at=2000, well=1990)])
+    assert blip.lost is not None
+
+
 @pytest.mark.parametrize(("settles", "lost"), [(0, True), (300, False)])
 def test_what_was_seen_after_the_heal_was_asked_for_says_nothing(settles, lost):
     late = reading("a", at=1100, well=1100)
@@ -106,6 +122,7 @@ def test_an_answer_that_came_after_the_heal_was_asked_for_may_tell_of_what_came_
     for each in BOTH:
         found.feed([each])
     assert found.began is not None
+    found.hold()
     found.feed([look], ASKED + 1000 * MS)
     assert (found.lost is not None) is (answered_ms == 950)
 
@@ -120,7 +137,8 @@ def test_an_answer_that_came_after_the_heal_was_asked_for_may_tell_of_what_came_
 )
 def test_a_kept_connection_is_taken_by_when_an_answer_was_due(unanswered_ms, taken_ms):
     unanswered_ns = unanswered_ms * MS if unanswered_ms >= 0 else -1
-    view = LinkView(0, 1, Plane.RAFT, LinkKind.KEPT, 1000 * MS, False, 400 * MS, unanswered_ns, answered_ns=1010 * MS)
+    times = {"silent_ns": 400 * MS, "unanswered_ns": unanswered_ns, "answered_ns": 1010 * MS}
+    view = LinkView(0, 1, Plane.RAFT, LinkKind.KEPT, 1000 * MS, False, **times)
     found = of_kept((0, 1, Plane.RAFT), view, True)
     assert (found.well_ns, found.taken_ns) == (600 * MS, taken_ms * MS)
 
