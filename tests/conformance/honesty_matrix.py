@@ -76,8 +76,7 @@ run, as `UnsupportedFault`.
   One run for each cell. On a real cluster the plugin is stopped, and policies and pods are changed by others
   (`tests/e2e/kubernetes/test_honesty.py`); those are stories, and not in the table.
 
-Not found: a power cut of a disk that loses less than it was to lose, because nothing that is looked at shows it; and a
-cut or a slow link that does not end while another fault holds one end of every pair of it, which excuses them.
+Not found: a power cut of a disk that loses less than it was to lose, because nothing that is looked at shows it.
 
 """
 

@@ -96,6 +96,8 @@ class OccurrenceProof:
         """Is it gone, as measured after its heal was done?"""
         self._note_return(observation, done_ns)
         excused = frozenset(ordinal for other in others for ordinal in other.victims)
+        if self._fault.pairs and all(excused & set(pair) for pair in self._fault.pairs):
+            return Proof(False, "another fault holds an end of every pair, so that nobody can see yet that it is gone")
         excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
         return self._kind.healed(self._fault, done_ns, observation, self._earlier, excused)
 

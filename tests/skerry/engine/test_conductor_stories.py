@@ -114,6 +114,31 @@ def test_kept_connections_are_looked_at_closely_around_the_beginning_of_a_cut_an
     assert not any(action.closely for action in pausing.of(CheckLinks))
 
 
+def test_a_heal_that_another_fault_hides_is_waited_for(conductor, toy):
+    """The planted bug: all pairs had an end that a pause held, so that a cut which never ended counted as gone."""
+    hidden = """  faults:
+  - name: cut
+    duration: 2s
+    partition: {groups: [[{ordinal: 0}], [{role: Other}]]}
+  - name: freeze
+    startAfter: 1500ms
+    duration: 5s
+    pause: {target: {ordinal: 0}}
+"""
+    found = {}
+    for lies in (False, True):
+        world = toy()
+        heal = world._heal
+        if lies:
+            world._heal = lambda occurrence, heal=heal: heal(occurrence) if occurrence.fault != "cut" else None
+        world.run(conductor(hidden))
+        found[lies] = {each.reason for each in world.finish.findings if each.verdict is not Verdict.PASS}
+        thawed = world.steps.index("freeze#0 healed")
+        assert "cut#0 healed" not in world.steps[:thawed]
+    assert "NotHealed" in found[True]
+    assert "NotHealed" not in found[False]
+
+
 def test_a_cut_that_silently_does_not_apply_is_unverified_and_the_run_inconclusive(conductor, toy):
     world = toy(ignores={"Cut"})
     world.run(conductor())
