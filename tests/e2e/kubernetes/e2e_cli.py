@@ -36,6 +36,13 @@ class Told(NamedTuple):
         return found[0]
 
 
+def story(out: Path) -> str:
+    """What a run that did not pass says of its faults, for the log of a machine that nobody can look at later."""
+    kinds = ("fault", "note", "phase", "stall", "election")
+    lines = [line for path in out.rglob("history.jsonl") for line in path.read_text().splitlines()]
+    return "\n".join(line[:400] for line in lines if json.loads(line)["type"] in kinds)
+
+
 def told(out: Path) -> Told:
     """What the one run in this directory has told."""
     (report,) = out.rglob("report.json")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from e2e_cli import Told, skerry, told
+from e2e_cli import Told, skerry, story, told
 from e2e_cluster import JsonObject
 from e2e_documents import CRASH, DELETION, EXPERIMENTS, ISOLATION, shipped
 from e2e_lab import Lab
@@ -29,7 +29,7 @@ def run_through_the_cli(lab: Lab, file: str, out: Path) -> Told:
     done = skerry("run", path, "--world", "kubernetes", "--namespace", lab.namespace, "--out", str(out))
     took_s = time.monotonic() - started_s
     verdict = next((line for line in done.stdout.splitlines() if line.startswith(("Fail", "Inconclusive"))), "")
-    assert done.returncode == 0, f"{file}: {verdict}\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{file}: {verdict}\n{story(out)}\n{done.stdout}{done.stderr}"
     assert done.stdout.count("Pass: all") == 1
     assert took_s < EACH_S
     return told(out)

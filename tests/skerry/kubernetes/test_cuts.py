@@ -13,7 +13,7 @@ from fault_stage import CUT, EXPERIMENT, OTHER, Stage, cut_of
 
 from skerry.engine.world import Heal
 from skerry.faults.network_partition import Connections
-from skerry.worlds.kubernetes.api import Kube, KubeError
+from skerry.worlds.kubernetes.api import NETWORK_POLICIES, Kube, KubeError
 from skerry.worlds.kubernetes.faults import network_partition as cuts
 
 LEADER_OFF = cut_of((0,), (1, 2))
@@ -67,6 +67,18 @@ async def test_healing_twice_and_healing_what_never_was_is_harmless(stage: Stage
     assert await stage.heal(CUT, LEADER_OFF) == "DONE"
     assert await stage.heal(CUT, LEADER_OFF) == "DONE"
     assert await stage.inject(CUT, LEADER_OFF) == "DONE", "and it can be injected again: the role had moved"
+
+
+async def test_a_policy_that_was_gone_before_it_was_lifted_is_told(stage: Stage) -> None:
+    """Whoever reads of a cut that was lost wants to know whether its policy was there to the end."""
+    for gone in (False, True):
+        await stage.inject(CUT, LEADER_OFF)
+        [name] = stage.api.names("networkpolicies")
+        if gone:
+            await stage.kube.delete(NETWORK_POLICIES, name)
+        await stage.heal(CUT, LEADER_OFF)
+        told = f"0: NetworkPolicy `{name}` was gone before it was lifted"
+        assert (told in stage.notes) is gone
 
 
 async def test_a_heal_does_not_depend_on_a_list(stage: Stage) -> None:

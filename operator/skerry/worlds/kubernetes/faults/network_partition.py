@@ -73,10 +73,11 @@ class Cuts(Carrier):
 
     async def lift(self, occurrence: OccurrenceId, fault: Cut) -> None:
         """Its policies are no more, and what is not there is lifted already. Raises KubeError."""
+        stood = occurrence in self._watchers
         await self._forget(occurrence)
         # By name first: that needs no list, which takes its time, and may be older than what was created a moment ago.
-        names = {policy_name(self._name, occurrence, self._brokers.pod_name(each)) for each in _guards(fault)}
-        await together(*(self._delete(name) for name in sorted(names)))
+        names = {each: policy_name(self._name, occurrence, self._brokers.pod_name(each)) for each in _guards(fault)}
+        await together(*(self._take_away(name, guard if stood else None) for guard, name in names.items()))
         fuse = fuse_name(self._name, occurrence)
         standing = await self._kube.list(NETWORK_POLICIES, selector(self._name, Artefact.POLICY))
         await together(*(self._delete(str(each["metadata"]["name"])) for each in standing if _owned_by(each, fuse)))
@@ -100,6 +101,11 @@ class Cuts(Carrier):
 
     async def _delete(self, name: str) -> None:
         await whole(self._kube.delete(NETWORK_POLICIES, name))
+
+    async def _take_away(self, name: str, guard: int | None) -> None:
+        """``guard``: whose policy should still be there; what was gone before we took it away is told."""
+        if not await whole(self._kube.delete(NETWORK_POLICIES, name)) and guard is not None:
+            self._note(f"NetworkPolicy `{name}` was gone before it was lifted", guard)
 
     async def _standing(self) -> tuple[Sequence[JsonObject], JsonObject]:
         """All policies, and the labels of the namespace."""
