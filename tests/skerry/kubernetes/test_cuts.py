@@ -70,7 +70,7 @@ async def test_healing_twice_and_healing_what_never_was_is_harmless(stage: Stage
 
 
 async def test_a_policy_that_was_gone_before_it_was_lifted_is_told(stage: Stage) -> None:
-    """Whoever reads of a cut that was lost wants to know whether its policy was there to the end."""
+    """A cut that was lost asks the question whether its policy was there to the end."""
     for gone in (False, True):
         await stage.inject(CUT, LEADER_OFF)
         [name] = stage.api.names("networkpolicies")
