@@ -1,4 +1,8 @@
-"""Since when and until when a fault held, as its links were sampled. Pure."""
+"""Since when and until when a fault held. Pure.
+
+The engine measured it from every sample, and of a link on which nothing changes the recording has one a second. So what
+the engine says stands where the recorded samples agree with it; where they do not, they are shown.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +58,6 @@ class Interval(msgspec.Struct, frozen=True):
     """When all of it was in effect; None: it never was."""
     ended: Bracket | None
     """When it first was not any more; None: never seen."""
-    on_the_wire: bool
-    """Both were measured between brokers; else they are when the actions were carried out."""
     asked_ns: int
     """How long the document wants it to last; -1: that is not known."""
 
@@ -71,7 +73,7 @@ class Interval(msgspec.Struct, frozen=True):
             told += f" to {self.ended}: at least {least_ns / 1e9:.2f} s{asked}"
         else:
             told += ", never seen to end"
-        return told + ("" if self.on_the_wire else " (by the actions; nothing was measured between brokers)")
+        return told
 
 
 def intervals(history: History, brokers: int, experiment: Experiment | None = None) -> list[Interval]:
@@ -93,11 +95,17 @@ def _interval(
     each: Occurrence, happened: Sequence[Occurrence], series: Links, brokers: int, experiment: Experiment | None
 ) -> Interval:
     began, ended = _on_the_wire(each, happened, series, brokers, experiment)
-    by_wire = began is not None
-    if not by_wire and each.verified:
-        began = Bracket(each.began_ns, each.effective_ns)
-        ended = Bracket(each.heal_ns, max(each.heal_ns, each.healed_ns)) if each.heal_ns >= 0 else None
-    return Interval(each.name, began, ended, by_wire or not each.verified, _asked_ns(each, experiment))
+    if each.verified:
+        began = _agreed(Bracket(each.began_ns, each.effective_ns), began)
+        healed = Bracket(each.heal_ns, max(each.heal_ns, each.healed_ns)) if each.heal_ns >= 0 else None
+        ended = _agreed(healed, ended) if healed is not None else None
+    return Interval(each.name, began, ended, _asked_ns(each, experiment))
+
+
+def _agreed(measured: Bracket, sampled: Bracket | None) -> Bracket:
+    """What was measured, unless the samples contradict it."""
+    apart = sampled is not None and (sampled.to_ns < measured.from_ns or measured.to_ns < sampled.from_ns)
+    return sampled if apart and sampled is not None else measured
 
 
 def _asked_ns(each: Occurrence, experiment: Experiment | None) -> int:
@@ -142,7 +150,11 @@ def _failed(samples: Sequence[LinkSample], began_ns: int) -> Bracket | None:
     first = next((n for n, link in enumerate(samples) if not link.ok and link.after_ns >= began_ns), None)
     if first is None:
         return None
-    well_ns = samples[first - 1].before_ns if first and samples[first - 1].ok else began_ns
+    # A kept connection that has been silent for a while was well until then, whether that counts as failed yet or not.
+    known = [
+        link.before_ns - link.silent_ns for link in samples[max(0, first - 1) : first + 1] if link.ok or link.silent_ns
+    ]
+    well_ns = max(known, default=began_ns)
     return Bracket(max(well_ns, began_ns), samples[first].after_ns)  # not before the action that brought it about
 
 
