@@ -71,6 +71,7 @@ class PeerChecks:
     async def stop(self) -> None:
         if self._closely is not None:
             self._closely.cancel()
+            await asyncio.gather(self._closely, return_exceptions=True)
         await asyncio.gather(*(kept.dialer.stop() for kept in self._kept.values()))
 
     def beat(self, late: bool = False) -> None:
@@ -102,7 +103,7 @@ class PeerChecks:
 
     async def _ping_closely(self) -> None:
         while boot_ns() < self._close_until_ns:
-            self.beat()
+            self.beat(late=True)  # only the regular beat knows whether this process stood still, and may blame somebody
             await asyncio.sleep(CLOSE_EVERY_S)
 
     async def probe(

@@ -46,7 +46,7 @@ class Sink(Protocol):
 class _UnreadDump(ReplicaDump, frozen=True, tag="replica", omit_defaults=True, gc=False):
     """A dump whose batches are bytes yet."""
 
-    batches: msgspec.Raw  # type: ignore[assignment]
+    batches: msgspec.Raw  # type: ignore[assignment]  # on purpose another type than the base's: not decoded yet
 
 
 _unread = tuple(_UnreadDump if kind is ReplicaDump else kind for kind in get_args(HistoryRecord))

@@ -104,8 +104,9 @@ def _interval(
 
 def _agreed(measured: Bracket, sampled: Bracket | None) -> Bracket:
     """What was measured, unless the samples contradict it."""
-    apart = sampled is not None and (sampled.to_ns < measured.from_ns or measured.to_ns < sampled.from_ns)
-    return sampled if apart and sampled is not None else measured
+    if sampled is None or (sampled.from_ns <= measured.to_ns and measured.from_ns <= sampled.to_ns):
+        return measured
+    return sampled
 
 
 def _asked_ns(each: Occurrence, experiment: Experiment | None) -> int:
