@@ -1,5 +1,5 @@
-"""One task per experiment that has no verdict: begun when it is seen, cancelled when it goes, ended in order whatever
-happens in it.
+"""One task per experiment: begun when it is seen, cancelled when it goes, ended in order whatever happens in it. It lasts
+for as long as this process has anything of the experiment: the run, then its metrics while they are retained.
 
 Events may come late, twice, or out of order, and one may be missed. So an experiment that was begun here is never begun
 again by this process, and what the API server lists now and then (``reconcile``) is taken as the truth.
@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 @dataclass
 class _Supervised:
     run: ExperimentRun
-    namespace: str
     task: asyncio.Task[None]
+    over: bool = False
+    """The run is over; its metrics are retained."""
     deleted: bool = False
     """It was cancelled because the experiment is gone."""
 
@@ -49,17 +50,16 @@ class Supervisor:
         self._kubes = dict(kubes)
         self._tools = tools
         self._run = run
-        self._running: dict[str, _Supervised] = {}
-        """The runs under way, by the experiment's uid."""
-        self._over: dict[str, str] = {}
+        self._supervised: dict[str, _Supervised] = {}
+        """By the experiment's uid, until its task ends."""
+        self._begun: dict[str, str] = {}
         """Uids that were begun here and are not begun again -> their namespace."""
-        self._retained: dict[str, asyncio.Task[None]] = {}
-        """By uid: those that are over, until their metrics go."""
         self._stopping = False
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        """How many runs are under way."""
+        return sum(not each.over for each in self._supervised.values())
 
     def seen(self, event_type: str | None, resource: JsonObject) -> None:
         """What the watch tells: ADDED, MODIFIED, DELETED, or None for what was there before."""
@@ -67,17 +67,17 @@ class Supervisor:
         uid, namespace = str(metadata["uid"]), str(metadata.get("namespace", ""))
         if event_type == DELETED or metadata.get("deletionTimestamp"):
             self._gone(uid)
-        elif uid in self._running:
-            self._running[uid].run.seen(resource)
-        elif namespace in self._kubes and uid not in self._over and not is_complete(resource) and not self._stopping:
+        elif uid in self._supervised:
+            if not self._supervised[uid].over:
+                self._supervised[uid].run.seen(resource)
+        elif namespace in self._kubes and uid not in self._begun and not is_complete(resource) and not self._stopping:
             self._begin(uid, namespace, resource)
 
     async def reconcile(self) -> None:
         """See what there is, and what is not there any more. Raises KubeError, after all namespaces were tried."""
         problem: KubeError | None = None
         for namespace, kube in self._kubes.items():
-            known = {uid for uid, each in self._running.items() if each.namespace == namespace}
-            known |= {uid for uid, where in self._over.items() if where == namespace}
+            known = {uid for uid, where in self._begun.items() if where == namespace}
             try:
                 found = {str(each["metadata"]["uid"]): each for each in await kube.list(EXPERIMENTS)}
             except KubeError as error:
@@ -91,18 +91,16 @@ class Supervisor:
             raise problem
 
     async def stop(self) -> None:
-        """Heal what runs, bounded; the next operator goes on from the journals."""
+        """Heal what runs and end every task, bounded; the next operator goes on from the journals."""
         self._stopping = True
-        for task in self._retained.values():
-            task.cancel()
-        for each in self._running.values():
+        if self.running:
+            log.info("stopping: %d experiments are healed", self.running)
+        for each in self._supervised.values():
             each.run.stopping = not each.deleted
             if not each.deleted:
                 each.task.cancel()
-        tasks = [each.task for each in self._running.values()]
-        if tasks:
-            log.info("stopping: %d experiments are healed", len(tasks))
-            _, late = await asyncio.wait(tasks, timeout=STOP_S)
+        if self._supervised:
+            _, late = await asyncio.wait([each.task for each in self._supervised.values()], timeout=STOP_S)
             if late:
                 log.error("%d experiments were not healed in time; their fuses do it", len(late))
 
@@ -110,30 +108,30 @@ class Supervisor:
         with about(namespace, str(resource["metadata"]["name"])):
             run = self._run(self._kubes[namespace], resource, self._tools)
             task = asyncio.create_task(self._supervise(uid, run))
-        self._over[uid] = namespace
-        self._running[uid] = _Supervised(run, namespace, task)
+        self._begun[uid] = namespace
+        self._supervised[uid] = _Supervised(run, task)
 
     def _gone(self, uid: str) -> None:
-        self._over.pop(uid, None)
-        if (retained := self._retained.pop(uid, None)) is not None:
-            retained.cancel()
-        supervised = self._running.get(uid)
+        self._begun.pop(uid, None)
+        supervised = self._supervised.get(uid)
         if supervised is None or supervised.deleted:  # a second cancellation would break off the healing
             return
         supervised.deleted = True
         supervised.task.cancel()
 
     async def _supervise(self, uid: str, run: ExperimentRun) -> None:
+        """The task of one experiment. Its metrics go when `retain` is over, with the experiment, or with this task."""
         try:
             log.info("taken up")
             await self._to_its_end(run)
+            supervised = self._supervised[uid]
+            supervised.over = True
+            if not supervised.deleted and not self._stopping:
+                await self._tools.sleep(run.retain_ns / NS)
         finally:
-            ended = self._running.pop(uid)
-            if ended.deleted:
+            if self._supervised.pop(uid).deleted:
                 log.info("the experiment was deleted; everything of it is absent, or goes with it")
-                run.forget()
-            elif not self._stopping:
-                self._retain(uid, run)
+            run.forget()
 
     async def _to_its_end(self, run: ExperimentRun) -> None:
         try:
@@ -144,17 +142,3 @@ class Supervisor:
                 await run.crashed(error)
             except Exception:
                 log.exception("and the verdict could not be written")
-
-    def _retain(self, uid: str, run: ExperimentRun) -> None:
-        """Its metrics go when `retain` is over, or with the experiment, or with this process."""
-
-        async def wait() -> None:
-            await self._tools.sleep(run.retain_ns / NS)
-
-        def forget(_: object) -> None:
-            self._retained.pop(uid, None)
-            run.forget()
-
-        retained = asyncio.create_task(wait())
-        self._retained[uid] = retained
-        retained.add_done_callback(forget)

@@ -163,6 +163,30 @@ async def test_a_stopping_operator_heals_and_keeps_the_lease(lab):
     assert not lab.supervisor.running
 
 
+def others():
+    return asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def test_a_stopped_supervisor_waits_for_no_metrics_and_leaves_no_task(lab):
+    lab.resource()
+    seen(lab, "ADDED", "story")
+    await lab.clock.until(lambda: not lab.supervisor.running)
+    await lab.supervisor.stop()
+    assert not others()
+
+
+async def test_a_task_that_is_cancelled_with_its_loop_begins_no_other(lab):
+    lab.resource()
+    seen(lab, "ADDED", "story")
+    await lab.clock.until(lambda: lab.worlds and lab.worlds[0].toy.standing)
+    tasks = others()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert not others()
+    assert b'experiment="story"' not in lab.tools.metrics.exposition()
+
+
 async def test_metrics_are_kept_for_a_while(lab):
     lab.resource()
     seen(lab, "ADDED", "story")
