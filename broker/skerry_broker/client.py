@@ -40,7 +40,6 @@ from skerry_broker.core.api import (
     ProduceRequest,
     ProduceResponse,
     TopicCreatedResponse,
-    TransferControllerRequest,
 )
 from skerry_broker.core.client import Call, CancelCall, ClientConfig, Completed, Operation, Outcome
 from skerry_broker.core.types import Acks, Batch, Rng
@@ -198,9 +197,6 @@ class Client:
     async def elect_leader(self, topic: str, partition: int, broker: int, *, timeout_ms: int = 5000) -> None:
         """Move a partition's leadership to ``broker``, which must be in sync."""
         await self.run(ElectLeaderRequest(topic, partition, broker, timeout_ms))
-
-    async def transfer_controller(self, broker: int, *, timeout_ms: int = 5000) -> None:
-        await self.run(TransferControllerRequest(broker, timeout_ms))
 
     async def run(
         self, request: ClientRequest, broker: int | None = None, delivery_timeout_ms: int | None = None

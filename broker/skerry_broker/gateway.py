@@ -10,17 +10,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from skerry_broker.core.api import UNKNOWN_OUTCOME, ClientRequest, ClientResponse, ErrorCode, ErrorResponse
+from skerry_broker.core.api import ClientRequest, ClientResponse, ErrorCode, ErrorResponse
 from skerry_broker.core.intake import Intake
 from skerry_broker.core.messages import ClientGone, Event, FromClient
 from skerry_broker.metrics import Metrics
 
 Respond = Callable[[ClientResponse], None]
-
-
-def definite(response: ErrorResponse) -> bool:
-    """Whether the operation surely did not happen."""
-    return response.error not in UNKNOWN_OUTCOME
 
 
 class _Waiting(msgspec.Struct):

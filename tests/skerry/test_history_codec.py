@@ -126,7 +126,6 @@ def test_the_writer_appends_whole_lines_and_knows_the_digest():
     for record in ONE_OF_EACH:
         writer.append(record)
         assert sink.getvalue().endswith(b"}\n")
-    assert writer.records_written == len(ONE_OF_EACH)
     assert read_history([sink.getvalue()]).digest == writer.digest
     assert read_history([sink.getvalue() + b"\n"]).digest != writer.digest
 

@@ -111,15 +111,6 @@ def record_values(batch: DumpedBatch) -> list[bytes | None]:
     return values
 
 
-def dump_epochs(directory: Path | str) -> list[tuple[int, int]]:
-    """(leader epoch, first offset) as the batches of the replica say, not as its epoch file does."""
-    epochs: list[tuple[int, int]] = []
-    for batch in read_log(directory):
-        if not epochs or epochs[-1][0] != batch.leader_epoch:
-            epochs.append((batch.leader_epoch, batch.base_offset))
-    return epochs
-
-
 def _segments(directory: Path | str) -> list[Path]:
     return sorted(path for path in Path(directory).iterdir() if _SEGMENT.fullmatch(path.name))
 

@@ -1,4 +1,4 @@
-"""One task per experiment: begun when it is seen, cancelled when it goes, ended in order whatever happens in it. It lasts
+"""One task per experiment: begun when it is seen, cancelled when it goes, ended in order whatever happens. It lasts
 for as long as this process has anything of the experiment: the run, then its metrics while they are retained.
 
 Events may come late, twice, or out of order, and one may be missed. So an experiment that was begun here is never begun

@@ -44,12 +44,10 @@ class StopProbe(msgspec.Struct, frozen=True, tag="stopProbe"):
 
 class CheckLinks(msgspec.Struct, frozen=True, tag="checkLinks"):
     """Ask every reachable broker to open a new connection to every peer on every plane; results are ``LinkView`` with
-    connection ``new``. (Kept-open connections are pinged all the time and need no asking.) Done when the results of the
-    first look are there. Looks overlap, so that one that fails slowly delays no other."""
+    connection ``new``. (Kept-open connections are pinged all the time and need no asking.) Done when the results are
+    there. Looks overlap, so that one that fails slowly delays no other."""
 
     id: int
-    for_ns: int = 0
-    """Look again at least every 200 ms for so long from now on; 0: once. Asked again, the later end counts."""
     closely: bool = False
     """A change of the kept connections is near: for a second they are to be pinged as often as the system can."""
 

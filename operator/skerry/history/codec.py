@@ -67,16 +67,14 @@ class HistoryWriter:
         self._sink = sink
         self._digest = hashlib.blake2b(digest_size=32)
         self._buffer = bytearray()
-        self.records_written = 0
 
     def append(self, record: HistoryRecord) -> None:
-        """Raises whatever the sink raises; the record is then not counted."""
+        """Raises whatever the sink raises; the record is then not part of the digest."""
         _encoder.encode_into(record, self._buffer)
         self._buffer.append(0x0A)
         line = bytes(self._buffer)
         self._sink.write(line)
         self._digest.update(line)
-        self.records_written += 1
 
     @property
     def digest(self) -> str:

@@ -67,8 +67,6 @@ class Cadence(msgspec.Struct, frozen=True):
 
     status_ns: int = 100 * MS
     metrics_ns: int = 200 * MS
-    links_ns: int = 200 * MS
-    """New connections, while they are asked for. These looks overlap: one that fails takes longer than this."""
     own_lag_ns: int = 20 * MS
     kept_links: bool = True
     """Whether the links that come with every status are of interest."""

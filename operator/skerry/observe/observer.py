@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -30,7 +30,7 @@ class Observer:
 
     Invariants:
       1. Of each (look, node) at most one ask is open, but for new connections, of which each look is its own.
-      2. Every `CheckLinks` is answered by a report, after the last answer of its first look.
+      2. Every `CheckLinks` is answered by a report, after the last answer to it.
       3. A view keeps the fields of the last answer when a later look was not answered, and says that it is old.
     """
 
@@ -60,22 +60,18 @@ class Observer:
         self._stalls: list[Stall] = []
         self._stalls_seen: dict[int, tuple[str, int]] = {}
         """Ordinal -> of which incarnation, and when the newest ended, by the node's own clock."""
-        self._pids: dict[int, int] = {}
         self._exits_noted: dict[int, int] = {}
         """Ordinal -> at which start."""
         self._asks: list[Ask] = []
-        self._open: dict[int, tuple[Ask, int]] = {}
-        """By id: the ask, and the number of the look at new connections that it is part of."""
+        self._open: dict[int, tuple[Ask, CheckLinks | None]] = {}
+        """By id: the ask, and the action that it is part of."""
         self._last_id = 0
         self._due: list[tuple[int, int, Look | None, int]] = []
         """(when, order, what, node); what None: our own lag."""
         self._lag_seen_ns = -1
         self._reports: list[ActionReport] = []
-        self._link_looks: dict[int, tuple[set[int], CheckLinks | None, int, int]] = {}
-        """Number of the look -> nodes still to answer, the action to report, when it began, the wall clock then."""
-        self._look_number = 0
-        self._links_until_ns = -1
-        self._links_next_ns: int | None = None
+        self._link_looks: dict[int, tuple[set[int], int, int]] = {}
+        """Id of the action -> nodes still to answer, when it began, the wall clock then."""
         self._running = False
 
     # --- what a driver does -----------------------------------------------------------------------------------
@@ -102,9 +98,10 @@ class Observer:
         """Begin it; False: it is none of the observer's."""
         if not isinstance(action, CheckLinks):
             return False
-        self._links_until_ns = max(self._links_until_ns, now_ns + action.for_ns)
         self._reports.append(ActionReport(action.id, ReportState.STARTED, now_ns, before_wall_ns=wall_ns))
-        self._look_at_links(now_ns, action, wall_ns)
+        self._link_looks[action.id] = (set(self._ordinals), now_ns, wall_ns)
+        for ordinal in self._ordinals:
+            self._ask(now_ns, Look.LINKS, ordinal, action)
         return True
 
     def step(self, now_ns: int, heard: Iterable[Heard] = ()) -> list[Ask]:
@@ -114,13 +111,9 @@ class Observer:
                 self._hear(each)
         due = self._due
         while due and due[0][0] <= now_ns:
-            planned_ns, _, look, ordinal = heappop(due)
+            _, _, look, ordinal = heappop(due)
             if look is None:
                 self._measure_own_lag(now_ns)
-            elif look is Look.LINKS:
-                self._links_next_ns = None
-                if planned_ns < self._links_until_ns:
-                    self._look_at_links(now_ns)
             else:
                 self._ask(now_ns, look, ordinal)
         asks, self._asks = self._asks, []
@@ -148,10 +141,6 @@ class Observer:
     def links(self) -> tuple[LinkView, ...]:
         return self._links.latest()
 
-    def pids(self) -> Mapping[int, int]:
-        """Ordinal -> process id, as the nodes themselves see it."""
-        return dict(self._pids)
-
     def take_stalls(self) -> tuple[Stall, ...]:
         """New ones since the last call."""
         stalls, self._stalls = tuple(self._stalls), []
@@ -168,30 +157,20 @@ class Observer:
         self._last_id += 1
         heappush(self._due, (at_ns, self._last_id, look, ordinal))
 
-    def _ask(self, now_ns: int, look: Look, ordinal: int, link_look: int = 0, closely: bool = False) -> None:
+    def _ask(self, now_ns: int, look: Look, ordinal: int, action: CheckLinks | None = None) -> None:
         self._last_id += 1
         names = self._metrics | self._stamps if look is Look.METRICS else frozenset[str]()
-        ask = Ask(self._last_id, look, ordinal, now_ns, names, closely)
-        self._open[ask.id] = (ask, link_look)
+        ask = Ask(self._last_id, look, ordinal, now_ns, names, action is not None and action.closely)
+        self._open[ask.id] = (ask, action)
         self._asks.append(ask)
-
-    def _look_at_links(self, now_ns: int, action: CheckLinks | None = None, wall_ns: int = 0) -> None:
-        self._look_number += 1
-        self._link_looks[self._look_number] = (set(self._ordinals), action, now_ns, wall_ns)
-        for ordinal in self._ordinals:
-            self._ask(now_ns, Look.LINKS, ordinal, self._look_number, action is not None and action.closely)
-        next_ns = now_ns + self._cadence.links_ns
-        if self._links_next_ns is None and next_ns < self._links_until_ns:
-            self._links_next_ns = next_ns
-            self._plan(next_ns, Look.LINKS, RUNNER)
 
     # --- hearing ----------------------------------------------------------------------------------------------
 
     def _hear(self, heard: Heard) -> None:
-        ask, link_look = self._open.pop(heard.id)
+        ask, action = self._open.pop(heard.id)
         after_ns: int = heard.after_ns
-        if ask.look is Look.LINKS:
-            self._hear_links(ask, link_look, heard)
+        if action is not None:
+            self._hear_links(ask, action, heard)
             return
         every_ns = self._cadence.status_ns if ask.look is Look.STATUS else self._cadence.metrics_ns
         self._plan(
@@ -205,16 +184,14 @@ class Observer:
             for name, labels, value in heard.answer or ():  # type: ignore[union-attr]
                 self._note_metric(ask.ordinal, after_ns, name, labels, value)
 
-    def _hear_links(self, ask: Ask, link_look: int, heard: Heard) -> None:
+    def _hear_links(self, ask: Ask, action: CheckLinks, heard: Heard) -> None:
         for link in heard.answer or ():  # type: ignore[union-attr]
             self._links.note(link, ask.asked_ns, heard.after_ns)
-        waiting, action, before_ns, wall_ns = self._link_looks[link_look]
+        waiting, before_ns, wall_ns = self._link_looks[action.id]
         waiting.discard(ask.ordinal)
         if not waiting:
-            del self._link_looks[link_look]
-            if action is not None:
-                report = ActionReport(action.id, ReportState.DONE, before_ns, heard.after_ns, wall_ns)
-                self._reports.append(report)
+            del self._link_looks[action.id]
+            self._reports.append(ActionReport(action.id, ReportState.DONE, before_ns, heard.after_ns, wall_ns))
 
     def _hear_status(self, ask: Ask, heard: Heard) -> None:
         ordinal, before_ns, after_ns = ask.ordinal, ask.asked_ns, heard.after_ns
@@ -242,7 +219,6 @@ class Observer:
             return msgspec.structs.replace(made, clock_offset_ns=offset.middle_ns, clock_error_ns=offset.error_ns)
 
         self._fresh[ordinal] = view
-        self._pids[ordinal] = answer.pid
         for election in answer.elections(after_ns):
             key = (election.topic, election.partition, election.leader_epoch)
             if key not in self._elections:

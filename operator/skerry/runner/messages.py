@@ -65,8 +65,6 @@ class View(msgspec.Struct, frozen=True):
     reports: tuple[ActionReport, ...] = ()
     stalls: tuple[Stall, ...] = ()
     findings: tuple[Finding, ...] | None = None
-    broker_pids: dict[int, int] = {}
-    """Process ids as the brokers see them; 1: it runs without an init."""
     finished: bool = False
     """The report is written and served."""
     failure: str = ""

@@ -202,7 +202,6 @@ class Service:
             reports=tuple(self._reports),
             stalls=tuple(self._stalls),
             findings=run.findings,
-            broker_pids=dict(run.observer.pids()),
             finished=self._finished,
             failure=self._failure,
         )

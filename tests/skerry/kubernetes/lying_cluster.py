@@ -203,7 +203,7 @@ class LyingCluster:
     def _links(self) -> Iterator[LinkView]:
         """A policy cuts no connection that is open: kept ones live on."""
         cut = self._cut()
-        asked_ms = max(self._asked_ms, *self._checked.values(), -1)
+        asked_ms = max(self._checked.values(), default=-1)
         if asked_ms > self._tried_ms:
             self._tried_ms, self._cut_when_tried = asked_ms, cut
         for one, other in itertools.permutations(BROKERS.ordinals, 2):
@@ -227,9 +227,7 @@ class LyingCluster:
         self._come_back()
         for action in self._pod.actions:
             if isinstance(action, CheckLinks):
-                first_ms = self._checked.setdefault(action.id, self._now_ms)
-                if self._now_ms <= first_ms + action.for_ns // MS:
-                    self._asked_ms = self._now_ms
+                self._checked.setdefault(action.id, self._now_ms)
             if isinstance(action, Prepare | StartWorkload | StartProbe | StopProbe | CheckLinks):
                 done = ActionReport(action.id, ReportState.DONE, view.now_ns, view.now_ns)
                 self._taken.setdefault(action.id, done)
@@ -246,8 +244,6 @@ class LyingCluster:
 
     _now_ns = 0
     _now_ms = 0
-    _asked_ms = -1
-    """When new connections were tried last, as was asked for by the pod itself."""
     _tried_ms = -1
 
     def _view(self, ordinal: int) -> BrokerView:

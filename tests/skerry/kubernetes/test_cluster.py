@@ -54,7 +54,6 @@ def test_the_brokers_of_the_chart(stateful_set):
     assert brokers.container == "broker"
     assert brokers.run_as_user == 10001
     assert brokers.selector == "app.kubernetes.io/component=broker,app.kubernetes.io/name=skerry"
-    assert brokers.pod_labels == {"app.kubernetes.io/component": "broker"}
     assert brokers.hold
     assert list(brokers.ordinals) == [0, 1, 2]
     assert brokers.client_address(0) == "broker-0.broker:9092"

@@ -7,10 +7,8 @@ import pytest
 from skerry.engine.observation import ProcessState
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
-from skerry.worlds.kubernetes.injector import InjectorEnd
 from skerry.worlds.kubernetes.process import (
     Processes,
-    ProcessStory,
     ProcessView,
     ended_by_itself,
     process_view,
@@ -261,74 +259,6 @@ def test_brokers_are_told_apart():
 def test_the_first_look_blames_nobody():
     crashed = pod(state=runs(), container="c-2", last=ended(code=137), restarts=4)
     assert Processes(BROKERS).look(0, crashed, set()).ended_by_itself == ""
-
-
-# --- the story ------------------------------------------------------------------------------------------
-
-
-def story_of(pods):
-    first, *later = views(pods)
-    story = ProcessStory(first)
-    return story, later
-
-
-def test_the_story_of_a_deleted_pod():
-    story, later = story_of(DELETED_GRACEFULLY)
-    story.deletion_requested(AT_NS + 244_000_000, 5)
-    for view in later:
-        story.saw(view)
-    assert story.lines == [
-        "SIGTERM (pod deletion requested, grace 5 s) at 14:54:28.244Z",
-        "container ended with exit code 0 (Completed) at 14:54:28Z",
-        "pod replaced",
-        "container started again",
-    ]
-
-
-def test_the_story_of_a_killed_process_that_is_held_down():
-    """The injector's end is known after the effect of what it did."""
-    killed = ended(code=137, reason="Error")
-    story, later = story_of(
-        [
-            UP,
-            pod(state=killed, container="c-1"),
-            pod(state=killed, container="c-1", grace=1),
-            None,
-            pod("u-2", waits(), held=True),
-            pod("u-2", runs(), "c-2"),
-        ]
-    )
-    story.saw(later[0])
-    message = {"signal": "KILL", "pid": 7, "command": "skerry-broker", "sent_wall_ns": AT_NS + 845_000_000}
-    story.signal_sent(InjectorEnd(137, message))
-    for view in later[1:]:
-        story.saw(view)
-    assert str(story) == (
-        "SIGKILL sent at 14:54:28.845Z to pid 7 (skerry-broker); "
-        "container ended with exit code 137 (SIGKILL, Error) at 14:54:28Z; "
-        "pod replaced; its init container `hold` keeps it down; container started again"
-    )
-
-
-def test_a_story_is_told_in_the_order_of_seconds():
-    story, (over,) = story_of([UP, pod(state=ended(), container="c-1")])
-    story.saw(over)
-    story.deletion_requested(AT_NS + 2_000_000_000, 1)
-    story.deletion_requested(AT_NS - 1_000_000_000, 30)
-    assert story.lines == [
-        "SIGTERM (pod deletion requested, grace 30 s) at 14:54:27Z",
-        "container ended with exit code 0 (Completed) at 14:54:28Z",
-        "SIGTERM (pod deletion requested, grace 1 s) at 14:54:30Z",
-    ]
-
-
-def test_a_story_tells_nothing_twice_and_nothing_that_was_known_before():
-    crashed = CRASHED_IN_PLACE[-1]
-    story, later = story_of([crashed, crashed, crashed])
-    for view in later:
-        story.saw(view)
-    story.signal_sent(InjectorEnd(error="it did not start"))
-    assert story.lines == []
 
 
 def test_a_view_of_nothing():

@@ -41,8 +41,6 @@ class BrokerSet(msgspec.Struct, frozen=True):
     they have none."""
     restart_hold: RestartHold | None = None
     """How a container that is restarted in place can be kept down, too; None: it cannot."""
-    pod_labels: dict[str, str] = {}
-    """The labels of the pod template."""
 
     @property
     def ordinals(self) -> range:
@@ -125,7 +123,6 @@ def broker_set(stateful_set: JsonObject, shape: PodShape) -> BrokerSet:
         selector=",".join(f"{key}={value}" for key, value in sorted(match_labels.items())),
         hold=shape.hold if _can_hold(name, pod, shape.hold) else "",
         restart_hold=shape.restart_hold if _can_hold_restart(pod, container, shape.restart_hold) else None,
-        pod_labels=dict((spec["template"].get("metadata") or {}).get("labels") or {}),
     )
 
 

@@ -13,7 +13,6 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "ChaosExperiment"
 PLURAL = "chaosexperiments"
-SHORT_NAME = "skx"
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 PART_OF_LABEL = "app.kubernetes.io/part-of"

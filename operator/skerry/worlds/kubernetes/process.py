@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Collection
-from typing import NamedTuple
 
 import msgspec
 
 from skerry.engine.observation import ProcessState
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.cluster import BrokerSet
-from skerry.worlds.kubernetes.injector import InjectorEnd
 from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text
 
 SIGNALLED = 128
@@ -231,58 +229,3 @@ class Processes:
         elif before is not None and ordinal not in self._ended and (ended := ended_by_itself(before, view)):
             self._ended[ordinal] = ended
         return KnownProcess(view.state, view, self._ended.get(ordinal, ""))
-
-
-class ProcessStory:
-    """What really happened to one broker's process, as evidence for the report.
-
-    The kubelet tells whole seconds, and tells late: within a second, what we did comes before what it reports.
-    """
-
-    def __init__(self, before: ProcessView) -> None:
-        """``before``: the last view before anything was done."""
-        self._view = before
-        self._told: list[_Line] = []
-
-    def deletion_requested(self, at_wall_ns: int, grace_s: int) -> None:
-        self._tell(at_wall_ns, 0, f"SIGTERM (pod deletion requested, grace {grace_s} s) at {wall_text(at_wall_ns)}")
-
-    def signal_sent(self, end: InjectorEnd) -> None:
-        """What the injector says that it sent; nothing, if it sent none."""
-        said = end.message
-        if sent_wall_ns := int(said.get("sent_wall_ns") or 0):
-            command = f" ({said['command']})" if said.get("command") else ""
-            self._tell(
-                sent_wall_ns, 0, f"SIG{said['signal']} sent at {wall_text(sent_wall_ns)} to pid {said['pid']}{command}"
-            )
-
-    def saw(self, view: ProcessView) -> None:
-        """Take in a newer view of the same broker."""
-        before, self._view = self._view, view
-        if view.end is not None and view.end != before.end:
-            self._tell(view.end.finished_wall_ns, 1, str(view.end))
-        if view.uid != before.uid:
-            self._tell(0, 1, "pod replaced")
-        if view.waiting not in ("", NO_POD, NOT_YET, before.waiting):
-            self._tell(0, 1, view.waiting)
-        if view.state is ProcessState.RUNNING and (view.container_id, view.uid) != (before.container_id, before.uid):
-            self._tell(0, 1, "container started again")
-
-    @property
-    def lines(self) -> list[str]:
-        """One sentence each, in the order in which things happened."""
-        return [line.text for line in sorted(self._told, key=lambda line: (line.second, line.rank))]
-
-    def __str__(self) -> str:
-        return "; ".join(self.lines)
-
-    def _tell(self, at_wall_ns: int, rank: int, text: str) -> None:
-        """What has no time of its own (0) came after everything that was told before."""
-        latest = max((line.second for line in self._told), default=0)
-        self._told.append(_Line(at_wall_ns // NS or latest, rank, text))
-
-
-class _Line(NamedTuple):
-    second: int
-    rank: int
-    text: str
