@@ -7,8 +7,11 @@ N      ?= 20
 SEEDS  ?= 200
 PARALLEL ?= -n 3 --dist loadgroup
 
+# Tests start many processes; without bytecode on disk each of them would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help setup crds lint types layers unit sim test honesty demo soak bench manifests clean
+.PHONY: help setup crds lint types layers checks compiled unit sim test honesty demo soak bench manifests clean
 .PHONY: kind-up kind-down node-image images e2e e2e-smoke bench-kube
 
 help: ## this list
@@ -35,16 +38,22 @@ types: $(STAMP) ## strict type checks
 layers: $(STAMP) ## the architecture, as import contracts
 	$(BIN)/lint-imports
 
+checks: lint types layers
+
+compiled: $(STAMP)
+	@$(BIN)/pytest --collect-only -qq > /dev/null || true # once for all workers; what is wrong they say themselves
+
 unit: $(STAMP) ## every test that needs no cluster, without the simulated seeds
 	$(BIN)/pytest -m "not e2e and not sim and not long" $(PARALLEL)
 
 sim: $(STAMP) ## SEEDS simulated clusters with every invariant on
 	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m sim -n 2
 
-test: lint types layers ## lint, types, layers, and every test that needs no cluster
+test: $(STAMP) ## lint, types, layers, and every test that needs no cluster
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target checks compiled
 	SKERRY_SEEDS=$(SEEDS) $(BIN)/pytest -m "not e2e and not long" $(PARALLEL)
 
-honesty: $(STAMP) ## the whole honesty matrix on real processes, of which `make test` asks a part
+honesty: $(STAMP) ## on real processes every lie, and each fault with each acks: `make test` asks a part of it
 	$(BIN)/pytest -m long -n 2
 
 crds: $(STAMP) ## write what is generated from the models: the CRD, the experiment reference

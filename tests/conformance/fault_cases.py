@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from skerry.faults.port import FaultBody
+from skerry.faults.port import Absence, FaultBody
 from skerry.faults.registry import FAULTS
 
 JsonObject = dict[str, Any]
 FOLLOWER = {"ordinal": 2}
 LEADER = {"role": "PartitionLeader", "partition": 0}
 SIDES = [[FOLLOWER], [{"role": "Other"}]]
-LASTS = "1500ms"
+LASTS = "2500ms"
+"""Long enough to be proven on a machine that stands still for a second."""
+GAP, GAP_FOR_A_START = "3500ms", "5s"
+"""From the effect of one fault to the beginning of the next; a process that ended needs the longer one to be back."""
 
 
 class Case(NamedTuple):
@@ -31,6 +34,13 @@ class Case(NamedTuple):
         lasts = FAULTS[self.kind].body.model_validate(self.body).lasts_ns()
         return fault if lasts is not None else fault | {"duration": LASTS}
 
+    @property
+    def gap(self) -> str:
+        """From its effect to the beginning of the next fault."""
+        fault = FAULTS[self.kind]
+        takes_a_process = fault.absence(fault.body.model_validate(self.body)) is not Absence.NEVER
+        return GAP_FOR_A_START if takes_a_process else GAP
+
 
 KNOWN: dict[str, dict[str, JsonObject]] = {
     "partition": {
@@ -38,7 +48,7 @@ KNOWN: dict[str, dict[str, JsonObject]] = {
         "reject-new": {"groups": SIDES, "planes": ["Raft", "Replication"], "connections": "New", "action": "Reject"},
         "one-way": {"links": [{"from": FOLLOWER, "to": {"ordinal": 1}}], "planes": ["Raft"], "connections": "All"},
     },
-    "slow": {"slow": {"between": SIDES, "latency": "100ms"}},
+    "slow": {"slow": {"between": SIDES, "latency": "150ms"}},
     "pause": {"pause": {"target": FOLLOWER}},
     "kill": {
         "crash": {"target": LEADER, "how": "Process", "downFor": "1s"},
@@ -96,12 +106,14 @@ def _value(schema: JsonObject, named: JsonObject) -> object:
     return "1s"
 
 
-def document(name: str, acks: str, chosen: list[Case], gap: str) -> JsonObject:
-    """One run of these faults, each ``gap`` after the one before took effect (which has ended by then)."""
-    faults = []
-    for number, case in enumerate(chosen):
-        when = {"startAfter": "500ms"} if number == 0 else {"startAfter": gap, "following": chosen[number - 1].name}
+def document(name: str, acks: str, chosen: list[Case]) -> JsonObject:
+    """One run of these faults, each when the one before has ended."""
+    faults: list[JsonObject] = []
+    before: Case | None = None
+    for case in chosen:
+        when = {"startAfter": "500ms"} if before is None else {"startAfter": before.gap, "following": before.name}
         faults.append({**case.fault, **when})
+        before = case
     return {
         "apiVersion": "skerry.dev/v1alpha1",
         "kind": "ChaosExperiment",
