@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from skerry.checker.common.processes import PROPERTY
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import run_property
 from skerry.history import History
 from skerry.history.records import FaultEvent, FaultStep, Footer, Header, ProcessExit, StatusSample
 from skerry.schema.verdict import Verdict
+from skerry.targets.skerry.guarantees import OWES
 
 HEADER = Header(1, "hand-written", "", "local", 7, 0, "test", 3)
 S = 1_000_000_000
@@ -25,7 +26,7 @@ def fault(kind, step, at, victims=(1,)):
 
 
 def judged(*records):
-    return run_property(PROPERTY, Evidence(History([HEADER, *records, Footer(99 * S)])), Guarantees())
+    return run_property(PROPERTY, Evidence(History([HEADER, *records, Footer(99 * S)])), Guarantees(OWES))
 
 
 def test_all_of_them_ran():

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import pytest
 
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log import PROPERTIES
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import run_property
 from skerry.history import History
 from skerry.history.records import (
@@ -30,10 +30,11 @@ from skerry.history.records import (
     StatusSample,
 )
 from skerry.schema.verdict import Verdict
+from skerry.targets.skerry.guarantees import OWES
 
 MS = 1_000_000
 FINAL, TAIL, DUMP = "final", "tail", "dump"
-TWO_IN_SYNC = Guarantees(min_in_sync_replicas=2)
+TWO_IN_SYNC = Guarantees(OWES, copies=2)
 BY_NAME = {rule.name: rule for rule in PROPERTIES}
 
 
@@ -205,12 +206,12 @@ def test_lost_write_weaker_acks_are_owed_no_durability():
 
 
 def test_lost_write_is_not_owed_beyond_the_disk_budget():
-    operations, lost = [ack(1, 0), ack(2, 1)], Guarantees(min_in_sync_replicas=2, disks_lost=frozenset({1, 2}))
+    operations, lost = [ack(1, 0), ack(2, 1)], Guarantees(OWES, copies=2, disks_lost=frozenset({1, 2}))
     (finding,) = check("lost-write", operations, [1], guarantees=lost)
     assert finding.verdict is Verdict.PASS
     assert "1 record of t-0 missing" in finding.message
     assert "beyond budget" in finding.owed
-    one_lost = Guarantees(min_in_sync_replicas=2, disks_lost=frozenset({1}))
+    one_lost = Guarantees(OWES, copies=2, disks_lost=frozenset({1}))
     assert_fails("lost-write", "LostWrite", (1, TAIL), operations, [1], guarantees=one_lost)
 
 
@@ -453,7 +454,7 @@ def test_replicas_that_nobody_read_are_inconclusive():
     assert_inconclusive("replica-divergence", "NoDumps", [ack(1, 0)], [1])
     assert_inconclusive("replica-divergence", "DumpFailed", [ack(1, 0)], [1], [dump([], error="no such file")])
     assert_inconclusive("replica-divergence", "NoHighWatermark", [ack(1, 0)], None, [dump(THREE, hw=-1)])
-    three = Guarantees(min_in_sync_replicas=2, replicas=3)
+    three = Guarantees(OWES, copies=2, replicas=3)
     assert_inconclusive("replica-divergence", "MissingDump", [ack(1, 0)], None, [dump(THREE)], guarantees=three)
     assert_inconclusive("replica-divergence", "MissingDump", [status(1, isr=(1, 2))], None, [dump(THREE, 1)])
 

@@ -6,13 +6,14 @@ import itertools
 import random
 
 from skerry.checker.gaps import Waits
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.models.log.high_watermark import _first_fall
 from skerry.checker.models.log.stale_epoch import check as stale_epochs
 from skerry.experiment import Verdict
 from skerry.history import History
 from skerry.history.records import Header, Outcome, Produce
+from skerry.targets.skerry.guarantees import OWES
 
 
 def test_the_high_watermark_falls_where_some_pair_falls():
@@ -43,7 +44,7 @@ def test_an_epoch_is_stale_where_some_pair_of_answers_says_so():
         error = rng.choice([0, 1])
         header = Header(1, "x", "", "sim", 7, 0, "test", 3, clock_error_ns=error)
         evidence = Evidence(History([header, *answers]))
-        (finding,) = stale_epochs(evidence, Guarantees())
+        (finding,) = stale_epochs(evidence, Guarantees(OWES))
         pairs = [
             (old, new)
             for old in answers

@@ -3,8 +3,8 @@
 How it works. A checker never sees a broker: it has the history, the table of what is owed, and the document.
 
 * ``models`` are what clients can do to a system (append to a log), one package each, with the properties that must hold
-  of every run, one file each. No field of a document turns one off. What a weaker request is not owed is in the model's
-  table (``guarantees``), which every finding quotes.
+  of every run, one file each. No field of a document turns one off. What a weaker request is not owed is in the table
+  of the target (``guarantees``), which every finding quotes.
 * ``common`` are the properties that every model shares: whether the recording is good enough to judge by.
 * ``expectations`` are the document's own limits, one file per kind, judged by the wider bound of every bracket.
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from skerry.checker.expectations import RULES
 from skerry.checker.models import register
 from skerry.checker.models.log import PROPERTIES
-from skerry.checker.models.log.guarantees import ALWAYS, TABLE, Guarantee
+from skerry.checker.models.log.evidence import ALWAYS
+from skerry.targets import registry
+from skerry.targets.guarantees import Guarantee, GuaranteeTable
 
 _GUARANTEES = {
     Guarantee.DURABLE: "there for ever",
@@ -34,15 +36,11 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "## What is owed"
     yield ""
-    yield "To every write, whatever was asked for: " + ALWAYS + "."
+    yield "To every write to a log, whatever was asked for: " + ALWAYS + "."
     yield ""
-    yield "Beyond that, by what the write asked for. *Within budget*: fewer disks were lost than the topic has minimum"
-    yield "in-sync replicas. Every finding names its row."
-    yield ""
-    yield "| row | " + " | ".join(_GUARANTEES.values()) + " |"
-    yield "|---" * (len(_GUARANTEES) + 1) + "|"
-    for row in TABLE:
-        yield f"| {row.name} | " + " | ".join("yes" if g in row.guarantees else "" for g in _GUARANTEES) + " |"
+    yield "Beyond that, by what the write asked for, as the system under test says it. Every finding names its row."
+    for name in registry.BUILT_IN:
+        yield from _owed(name, registry.target(name).owes)
     yield ""
     yield "## Properties"
     yield ""
@@ -66,6 +64,16 @@ def _lines() -> Iterator[str]:
     yield "before stands."
     for name, expectation in RULES.items():
         yield from _entry(name, expectation.definition)
+
+
+def _owed(target: str, table: GuaranteeTable) -> Iterator[str]:
+    yield ""
+    yield f"By `{target}`." + (f" *Within budget*: {table.budget}." if table.budget else "")
+    yield ""
+    yield "| row | " + " | ".join(_GUARANTEES.values()) + " |"
+    yield "|---" * (len(_GUARANTEES) + 1) + "|"
+    for row in table.rows:
+        yield f"| {row.name} | " + " | ".join("yes" if g in row.guarantees else "" for g in _GUARANTEES) + " |"
 
 
 def _entry(name: str, definition: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from skerry.history import PartitionKey
@@ -64,6 +64,11 @@ def undecided(
         partition=key.partition if key else -1,
         witness=witness,
     )
+
+
+def remark(not_owed: Sequence[str]) -> str:
+    """What a rule that held adds of that which was not owed."""
+    return f"; not owed: {'; '.join(not_owed)}" if not_owed else ""
 
 
 def not_judged(what: str) -> Finding:

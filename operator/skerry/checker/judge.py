@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from skerry.checker.common.clock import REASON as CLOCK_WENT_BACK
 from skerry.checker.expectations.evaluate import evaluate
 from skerry.checker.findings import undecided
+from skerry.checker.guarantees import guarantees_of_run
 from skerry.checker.model import Model
 from skerry.checker.models import MODELS
 from skerry.checker.models.log import MODEL as LOG_MODEL
@@ -45,7 +46,7 @@ def judge(
     if model is None:
         return findings + ([problem] if problem is not None else [])
     trouble = history.clock_trouble
-    evidence, guarantees = model.prepare(history, experiment)
+    evidence, guarantees = model.evidence(history), guarantees_of_run(history, experiment)
     for rule in model.properties if properties is None else properties:
         if trouble and rule.timed:
             findings.append(undecided(rule.name, CLOCK_WENT_BACK, f"not judged: {trouble}", kind=rule.kind))

@@ -1,8 +1,8 @@
 """What a model is: what clients do to a system, what must then hold, and what a document may ask of it.
 
 A model is a package below ``skerry.checker.models``: one file a property, an evidence class that prepares a history for
-them, the table of what its system guarantees, and a line in ``models.MODELS``. The header of a history names its model,
-so a recording can be judged by itself.
+them, and a line in ``models.MODELS``. The header of a history names its model, so a recording can be judged by itself.
+What is owed to a write, the target of the run says (``checker.guarantees``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from skerry.checker.expectations.base import Rule
 from skerry.checker.property import Property
-from skerry.experiment import Experiment
 from skerry.history import History
 
 
@@ -32,16 +31,12 @@ class RunEvidence(Protocol):
         end, say."""
 
 
-Prepare = Callable[[History, Experiment | None], tuple[Any, Any]]
-"""(history, its document) -> (the model's evidence, the guarantees of this run): what each property is given. The
-document is None where it cannot be read; the least is then guaranteed."""
-
-
 @dataclass(frozen=True)
 class Model:
-    """``properties`` are checked always, in the order of the report; ``expectations`` by the field of the document."""
+    """``evidence``: of a history, what each property is given beside the guarantees of the run. ``properties`` are
+    checked always, in the order of the report; ``expectations`` by the field of the document."""
 
     name: str
-    prepare: Prepare
+    evidence: Callable[[History], Any]
     properties: tuple[Property, ...]
     expectations: Mapping[str, Rule]

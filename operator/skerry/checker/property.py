@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.checker.findings import undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.schema.verdict import Finding, FindingKind
 
-CheckFunction = Callable[[Any, Any], Iterable[Finding]]
+CheckFunction = Callable[[Any, Guarantees], Iterable[Finding]]
 """(a model's evidence, the guarantees of the run) -> findings. The model pairs it with what it can read."""
 
 
@@ -29,7 +30,7 @@ class Property:
     """It compares moments of the run's clock, so it says nothing when that went back (``common.clock``)."""
 
 
-def run_property(rule: Property, evidence: object, guarantees: object) -> list[Finding]:
+def run_property(rule: Property, evidence: object, guarantees: Guarantees) -> list[Finding]:
     """A property that crashes, or says nothing, has proved nothing: Inconclusive, never a Pass."""
     try:
         findings = list(rule.check(evidence, guarantees))

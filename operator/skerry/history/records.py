@@ -7,8 +7,8 @@ values, so (first_value, count) says all of them.
 Records hold nothing but numbers, text and tuples of them, so no cycle can run through one: the garbage collector leaves
 them alone (``gc=False``), which there are millions of.
 
-A recording may have been written by anybody, so every number has bounds, which hold while it is read; see also
-``codec`` for how much one file may ask of a reader.
+A recording may have been written by anybody, so every number has bounds (``bounds``), which hold while it is read; see
+also ``codec`` for how much one file may ask of a reader.
 """
 
 from __future__ import annotations
@@ -19,23 +19,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from skerry.history.bounds import Count, Index, Node, Number, TimeNs, Value, WallNs
 from skerry.schema.verdict import Finding
+from skerry.targets import registry
 
 HISTORY_VERSION = 1
-
-
-Number = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
-"""What a system said, whatever that is: it must only fit into 64 bits."""
-TimeNs = Annotated[int, Meta(ge=-(10**12), le=10**16)]
-"""On the clock of the run, up to 115 days; a bracket may begin a little before the run. -1 where a field says so."""
-WallNs = Annotated[int, Meta(ge=0, le=1 << 62)]
-Value = Annotated[int, Meta(ge=-(1 << 62), le=1 << 62)]
-Count = Annotated[int, Meta(ge=0, le=100_000)]
-"""Records of one batch."""
-Node = Annotated[int, Meta(ge=-2, le=98)]
-"""One of the brokers of the run, which a document has at most 99 of; -1 and -2 where a field says so."""
-Index = Annotated[int, Meta(ge=-1, le=998)]
-"""The number of a partition; a topic has at most 999 of them."""
 
 
 class Outcome(StrEnum):
@@ -64,6 +52,8 @@ class Header(msgspec.Struct, frozen=True, tag="header", gc=False):
     """How far two readings of the clock may disagree; judgements are widened by it."""
     model: str = "log"
     """What clients did, in the vocabulary of a model of ``skerry.checker.models``."""
+    target: str = registry.DEFAULT
+    """The system under test. The document says it, too, and may be one that a later version cannot read."""
 
 
 class Produce(msgspec.Struct, frozen=True, tag="produce", omit_defaults=True, gc=False):

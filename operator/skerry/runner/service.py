@@ -154,6 +154,8 @@ class Service:
             skerry_version=begin.skerry_version,
             brokers=experiment.spec.cluster.brokers,
             clock_error_ns=begin.clock_error_ns,
+            model=str(experiment.target.model),
+            target=experiment.target.name,
         )
         self._system = experiment.target.connect(begin.addresses, experiment)
         processes = {ordinal: UnseenProcess() for ordinal in begin.addresses}

@@ -4,9 +4,9 @@ One folder per target; its ``TARGET`` is a `Target`. The description is pure dat
 no socket and needs no library of the system. What performs I/O stands behind ``connect``, which imports its own parts.
 
 A target *must* say: its name, the model of what a client can do, its planes, the words for its roles, by which rules a
-cluster of it is judged while a run goes on, and how a running cluster is reached. It *may* say: how a node is launched
-on this machine, what its pods look like, which of its metrics are stamps, and which part of the document is its own.
-Everything works without what it does not say, and says what is missing.
+cluster of it is judged while a run goes on, how a running cluster is reached, and what it owes to a write. It *may*
+say: how a node is launched on this machine, what its pods look like, which of its metrics are stamps, and which part of
+the document is its own. Everything works without what it does not say, and says what is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from skerry.targets.guarantees import GuaranteeTable
 
 if TYPE_CHECKING:
     from skerry.engine.observation import BrokerView, LinkView, Observation, ProcessState
@@ -302,6 +304,8 @@ class Target:
     rules: Callable[[Spec], AnyRules]
     connect: Callable[[Addresses, Experiment], System]
     """Opens nothing yet."""
+    owes: GuaranteeTable
+    """To a write, by how it was asked for."""
     words: frozenset[str] = frozenset()
     """Fields of `spec` (as attributes) that mean something to this target and to no other."""
     part: type[Model] | None = None

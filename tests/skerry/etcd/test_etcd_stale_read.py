@@ -17,7 +17,7 @@ from skerry.workload.operations import Answer
 from skerry.workload.register import RegisterLoadSpec, RegisterWorkload, key_names
 
 MS = 1_000_000
-HEADER = Header(1, "x", "", "local", 7, 0, "test", 1, model="register")
+HEADER = Header(1, "x", "", "local", 7, 0, "test", 1, model="register", target="etcd")
 
 
 async def recorded(member: StandIn) -> History:

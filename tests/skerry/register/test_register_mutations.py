@@ -18,7 +18,7 @@ from skerry.history.records import Footer, Header, HistoryRecord, Outcome, Regis
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 MS = 1_000_000
-HEADER = Header(1, "x", "", "local", 7, 0, "test", 3, model="register")
+HEADER = Header(1, "x", "", "local", 7, 0, "test", 3, model="register", target="etcd")
 KEYS = ("a", "b", "c")
 
 

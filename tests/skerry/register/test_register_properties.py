@@ -8,20 +8,23 @@ from __future__ import annotations
 import pytest
 from register_kit import get, lost_answer, put, refused, v
 
-from skerry.checker.models.register import PROPERTIES, prepare
+from skerry.checker.guarantees import Guarantees
+from skerry.checker.models.register import PROPERTIES
+from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.property import run_property
 from skerry.history import History
 from skerry.history.records import Footer, Header, RegisterOperation
 from skerry.schema.verdict import Finding, Verdict
+from skerry.targets.etcd.guarantees import OWES
+from skerry.targets.guarantees import GuaranteeTable, Row
 
 BY_NAME = {rule.name: rule for rule in PROPERTIES}
-HEADER = Header(1, "x", "", "local", 7, 0, "test", 3, model="register")
+HEADER = Header(1, "x", "", "local", 7, 0, "test", 3, model="register", target="etcd")
 
 
-def judged(rule: str, operations: list[RegisterOperation]) -> list[Finding]:
+def judged(rule: str, operations: list[RegisterOperation], owes: GuaranteeTable = OWES) -> list[Finding]:
     history = History([HEADER, *operations, Footer(10**9)])
-    evidence, guarantee = prepare(history, None)
-    return run_property(BY_NAME[rule], evidence, guarantee)
+    return run_property(BY_NAME[rule], Evidence(history), Guarantees(owes))
 
 
 HEALTHY = [
@@ -139,6 +142,29 @@ def test_it_is_found(rule: str, operations: list[RegisterOperation], reason: str
     found = [finding for finding in judged(rule, operations) if finding.reason == reason]
     assert [finding.verdict for finding in found] == [Verdict.FAIL]
     assert found[0].witness == tuple(1 + position for position in witness)
+
+
+NOT_OWED = {"lost-put", "put-count", "linearizable", "revision-back"}
+CACHE = GuaranteeTable((Row("a hint", frozenset()),), copies=lambda spec: 1, replicas=lambda spec: 1)
+
+
+@pytest.mark.parametrize(("rule", "operations", "reason", "witness"), BROKEN.values(), ids=BROKEN)
+def test_what_is_not_owed_is_told_and_fails_nothing(
+    rule: str, operations: list[RegisterOperation], reason: str, witness: tuple[int, ...]
+) -> None:
+    """A system may promise nothing at all; that it makes nothing up is owed by every one."""
+    (finding,) = judged(rule, operations, CACHE)
+    assert finding.verdict is (Verdict.PASS if rule in NOT_OWED else Verdict.FAIL)
+    assert finding.owed == "a hint"
+    assert ("; not owed: " in finding.message) == (rule in NOT_OWED)
+
+
+def test_where_too_many_disks_were_lost_a_conflict_of_revisions_convicts_nobody() -> None:
+    history = History([HEADER, *BROKEN["two values at one revision"][1], Footer(10**9)])
+    (finding,) = run_property(
+        BY_NAME["revision-conflict"], Evidence(history), Guarantees(OWES, copies=2, disks_lost=frozenset({0, 1}))
+    )
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "DisksLost")
 
 
 @pytest.mark.parametrize(("rule", "operations", "reason"), UNDECIDED.values(), ids=UNDECIDED)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict
 
 from skerry.schema.base import Model
+from skerry.targets.guarantees import Guarantee, GuaranteeTable, Row
 from skerry.targets.port import Addresses, AnyRules, DataModel, PlanePort, RoleKind, System, Target
 
 if TYPE_CHECKING:
@@ -38,5 +39,6 @@ TARGET = Target(
     roles={"Leader": RoleKind.LEADER, "All": RoleKind.ALL},
     rules=_rules,
     connect=_connect,
+    owes=GuaranteeTable((Row("a put", frozenset(Guarantee)),), copies=lambda spec: 1, replicas=lambda spec: 1),
     part=Toy,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import held, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding, FindingKind
@@ -18,7 +19,7 @@ NAME = "clock"
 REASON = "ClockWentBack"
 
 
-def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
+def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
     trouble = evidence.history.clock_trouble
     if trouble:
         yield undecided(NAME, REASON, trouble, kind=FindingKind.RUN)

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator
 
 from skerry.checker.findings import broken, held, plural, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
 from skerry.faults.registry import ends_processes
@@ -25,7 +26,7 @@ STOPPED_IN_ORDER = 0
 WORDS_SHOWN_MAX = 300
 
 
-def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
+def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
     history = evidence.history
     good = True
     for ended in history.exits:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import held, plural, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding, FindingKind
@@ -17,7 +18,7 @@ from skerry.schema.verdict import Finding, FindingKind
 NAME = "recording"
 
 
-def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
+def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
     problems = list(_problems(evidence))
     for reason, message in problems:
         yield undecided(NAME, reason, message, kind=FindingKind.RUN)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import held, plural
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.model import RunEvidence
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding, FindingKind
@@ -18,7 +19,7 @@ NAME = "stalls"
 _NAMES = {-1: "the runner", -2: "the proxies"}
 
 
-def check(evidence: RunEvidence, guarantees: object) -> Iterator[Finding]:
+def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
     stalls = evidence.history.stalls
     if not stalls:
         yield held(NAME, "0 stalls: runner, proxies and brokers ran all the time", kind=FindingKind.RUN)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict
 
 from skerry.schema.base import Model
+from skerry.targets.etcd.guarantees import OWES
 from skerry.targets.etcd.planes import CLIENT, PEER
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, PlanePort, RoleKind, System, Target
 
@@ -52,6 +53,7 @@ TARGET = Target(
     },
     rules=_rules,
     connect=_connect,
+    owes=OWES,
     part=Etcd,
     launch=_launch,
     one_address=True,

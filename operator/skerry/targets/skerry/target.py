@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skerry.schema.vocabulary import Plane, Role
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, Own, PlanePort, RoleKind, Stamps, System, Target
+from skerry.targets.skerry.guarantees import OWES
 from skerry.targets.skerry.planes import ADMIN
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ TARGET = Target(
     },
     rules=_rules,
     connect=_connect,
+    owes=OWES,
     words=frozenset({"topic", "prepare"}),
     launch=_launch,
     pods=_pods,

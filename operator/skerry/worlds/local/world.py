@@ -87,6 +87,7 @@ class LocalWorld:
             brokers=spec.cluster.brokers,
             clock_error_ns=CLOCK_ERROR_NS,
             model=str(experiment.target.model),
+            target=experiment.target.name,
         )
         self._journal = JournalFile(directory / "journal.jsonl")
         self._finish: Finish | None = None

@@ -4,7 +4,6 @@
   the replicas' segment files. All of them must agree, because a committed offset never changes.
 * ``fates`` says of every acknowledged record whether it is there.
 * ``linear`` decides whether one order of all operations agrees with real time; exactly, in one pass.
-* ``guarantees`` is the table of what is owed to a write, by how it was asked for.
 * Every other file is one property.
 """
 
@@ -36,11 +35,7 @@ from skerry.checker.models.log import (
     two_leaders,
 )
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
-from skerry.checker.models.log.guarantees_of_run import guarantees_of_run
 from skerry.checker.property import Property
-from skerry.experiment import Experiment
-from skerry.history import History
 
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
@@ -71,8 +66,4 @@ PROPERTIES: tuple[Property, ...] = (
 """In the order of the report: what is worst to break comes first."""
 
 
-def prepare(history: History, experiment: Experiment | None) -> tuple[Evidence, Guarantees]:
-    return Evidence(history), guarantees_of_run(history, experiment)
-
-
-MODEL = Model("log", prepare, PROPERTIES, RULES)
+MODEL = Model("log", Evidence, PROPERTIES, RULES)

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from skerry.checker.findings import broken, held, offsets_text, plural
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import is_definite_failure
-from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
+from skerry.checker.models.log.evidence import ALWAYS, Evidence
 from skerry.checker.property import Property
 from skerry.history.records import Outcome
 from skerry.schema.verdict import Finding

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from skerry.checker.findings import held, plural, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Outcome
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "accounting"
 

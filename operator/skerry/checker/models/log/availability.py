@@ -13,8 +13,8 @@ from operator import attrgetter
 
 from skerry.checker.findings import held, plural, undecided
 from skerry.checker.gaps import Gap, Waits, awaited
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
 from skerry.history import PartitionOperations
 from skerry.history.records import Outcome

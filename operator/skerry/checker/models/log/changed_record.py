@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import broken, held, offsets_text, plural, undecided, value_text
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import HOLE, Conflict, Content, differences
-from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
+from skerry.checker.models.log.evidence import ALWAYS, Evidence
 from skerry.checker.property import Property
 from skerry.history.records import Fetch
 from skerry.schema.verdict import Finding

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import Content
-from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
+from skerry.checker.models.log.evidence import ALWAYS, Evidence
 from skerry.checker.property import Property
 from skerry.history.records import DumpedBatch, Produce
 from skerry.schema.verdict import Finding

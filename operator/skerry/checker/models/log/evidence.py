@@ -11,6 +11,12 @@ from skerry.checker.models.log.fates import Fate, fate_of
 from skerry.history import History, PartitionKey
 from skerry.history.records import HistoryRecord, StatusSample
 
+ALWAYS = (
+    "nothing that was never sent or definitely failed is ever read; no second value at an offset of one leader epoch; "
+    "no acknowledgement for an operation invoked after one of a higher epoch completed"
+)
+"""Owed to every write to a log, whatever was asked for and whatever its system owes beside."""
+
 
 class Evidence:
     """``history`` and what follows from it. Everything is computed at most once, when somebody first asks."""

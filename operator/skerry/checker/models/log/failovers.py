@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from skerry.checker.findings import held
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
 from skerry.history import History, PartitionKey, PartitionOperations
 from skerry.history.records import FaultEvent, FaultStep, Outcome

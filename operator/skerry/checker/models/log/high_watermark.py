@@ -14,8 +14,8 @@ from itertools import accumulate
 from operator import itemgetter
 
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
+from skerry.checker.guarantees import Guarantees
+from skerry.checker.models.log.evidence import ALWAYS, Evidence
 from skerry.checker.property import Property
 from skerry.history import PartitionKey, PartitionOperations
 from skerry.history.records import Fetch, StatusSample

@@ -11,9 +11,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from skerry.checker.findings import broken, held, offsets_text, plural, value_text
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import HOLE, Content, Source, differences
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Produce
 from skerry.schema.verdict import Finding

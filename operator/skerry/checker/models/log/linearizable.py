@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.findings import broken, held, plural, undecided, value_text
+from skerry.checker.findings import broken, held, plural, remark, undecided, value_text
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import Content
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.models.log.linear import Violation, first_violation
 from skerry.checker.property import Property
 from skerry.history.records import Fetch, HistoryRecord, Produce
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "linearizable"
 
@@ -26,6 +27,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     row = guarantees.row("All", False)
     writes = reads = 0
     good = True
+    not_owed: list[str] = []
     for content in evidence.contents:
         writes += len(content.committed)
         reads += sum(1 for fetch in content.operations.fetched if fetch.tail)
@@ -43,6 +45,9 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
         )
         if violation is None:
             continue
+        if Guarantee.LINEARIZABLE not in row.guarantees and guarantees.within_budget:
+            not_owed.append(f"{_explain(content, violation)}, by {row.name}")
+            continue
         good = False
         if Guarantee.LINEARIZABLE not in row.guarantees:
             yield undecided(NAME, "DisksLost", f"{_explain(content, violation)}; not owed", content.key, owed=row.name)
@@ -59,7 +64,8 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     if good:
         yield held(
             NAME,
-            f"{plural(writes, 'acks=All write')} and {plural(reads, 'tail read')} have an order in real time",
+            f"{plural(writes, 'acks=All write')} and {plural(reads, 'tail read')} have an order in real time"
+            + remark(not_owed),
             owed=row.name,
         )
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
-from skerry.checker.findings import broken, held, offsets_text, plural, undecided, value_text
+from skerry.checker.findings import broken, held, offsets_text, plural, remark, undecided, value_text
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import HOLE, Content, dump_value
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.fates import Missed
-from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "lost-write"
 _count = attrgetter("count")
@@ -55,16 +56,12 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
             message = f"{content.key}: the final read left out {_places(unread)}, and no replica dump has them"
             yield undecided(NAME, "FinalReadIncomplete", message, content.key)
     if good:
-        message = f"{plural(records, 'record')} acknowledged with acks=All, none lost" + _remark(not_owed)
+        message = f"{plural(records, 'record')} acknowledged with acks=All, none lost" + remark(not_owed)
         yield held(NAME, message, owed=_row(guarantees))
 
 
 def _row(guarantees: Guarantees) -> str:
     return guarantees.row("All", False).name
-
-
-def _remark(not_owed: list[str]) -> str:
-    return f" that was owed ({'; '.join(not_owed)})" if not_owed else ""
 
 
 def _places(missed: list[Missed]) -> str:

@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from skerry.checker.findings import broken, held, plural, value_text
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import HOLE, Content
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Outcome, Produce
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "producer-gap"
 

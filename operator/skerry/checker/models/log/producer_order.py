@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from skerry.checker.findings import broken, held, plural, value_text
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import Guarantee, Guarantees
 from skerry.checker.property import Property
 from skerry.history.records import Produce
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "producer-order"
 _process, _first_value = attrgetter("process"), attrgetter("first_value")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import broken, held, plural
-from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.guarantees import ALWAYS, Guarantees
+from skerry.checker.guarantees import Guarantees
+from skerry.checker.models.log.evidence import ALWAYS, Evidence
 from skerry.checker.property import Property
 from skerry.history import PartitionKey
 from skerry.history.records import Fetch, HistoryRecord, Outcome, Produce

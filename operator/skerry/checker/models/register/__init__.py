@@ -6,7 +6,7 @@
 * ``leaders`` says who led, and when each of them began to, as far as asking again and again can tell.
 * ``leader_change``, ``max_write_gap`` are expectations; every other file is one property.
 
-What is guaranteed does not depend on how a put was asked for: a store of registers promises one thing.
+A put cannot ask for less than another: its row in the table of its system is that of every put.
 """
 
 from __future__ import annotations
@@ -28,10 +28,8 @@ from skerry.checker.models.register import (
     revision_conflict,
     unwritten_value,
 )
-from skerry.checker.models.register.evidence import GUARANTEE, Evidence
+from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.property import Property
-from skerry.experiment import Experiment
-from skerry.history import History
 
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
@@ -51,11 +49,7 @@ PROPERTIES: tuple[Property, ...] = (
 """In the order of the report: what is worst to break comes first."""
 
 
-def prepare(history: History, experiment: Experiment | None) -> tuple[Evidence, str]:
-    return Evidence(history), GUARANTEE
-
-
 EXPECTATIONS: dict[str, Rule] = {rule.name: rule for rule in (leader_change.RULE, max_write_gap.RULE, metric.RULE)}
 """By the field of the document."""
 
-MODEL = Model("register", prepare, PROPERTIES, EXPECTATIONS)
+MODEL = Model("register", Evidence, PROPERTIES, EXPECTATIONS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import held, plural, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.counted import first_miscount
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.models.register.lost_put import missing
@@ -18,7 +19,7 @@ from skerry.schema.verdict import Finding
 NAME = "accounting"
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     unread = lost = miscounted = 0
     for key in evidence.keys:
         final = key.final

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from skerry.checker.findings import held, plural, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.property import Property
 from skerry.history.records import Outcome, RegisterAction, RegisterOperation
@@ -19,7 +20,7 @@ from skerry.schema.verdict import Finding
 NAME = "availability"
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     operations = [each for each in evidence.history.registers if not each.final]
     puts = [each for each in operations if each.action is RegisterAction.PUT]
     outcomes = Counter(put.outcome for put in puts)

@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import NamedTuple
 
-from skerry.checker.findings import broken, held, plural
+from skerry.checker.findings import broken, held, plural, remark
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.models.register.keys import ABSENT, Key
 from skerry.checker.property import Property
 from skerry.history.records import Outcome, RegisterOperation
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "put-count"
-_by_revision = attrgetter("revision")
+_OWED = {"MissingPut": Guarantee.DURABLE, "ExtraPut": Guarantee.ONCE}
+"""What a system must owe for a miscount to be one."""
 
 
 class Miscount(NamedTuple):
@@ -38,17 +40,27 @@ class Miscount(NamedTuple):
         return self.get.version - (self.before.version if self.before is not None else 0)
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     good, counts = True, 0
+    row = guarantees.row()
+    not_owed: list[str] = []
     for key in evidence.keys:
         counts += sum(get.version >= 0 for get in key.seen)
         miscount = first_miscount(key, clock_error_ns=evidence.clock_error_ns)
-        if miscount is not None:
+        if miscount is None:
+            continue
+        told = _told(key, miscount)
+        if _OWED[miscount.reason] in row.guarantees:
             good = False
-            yield _told(evidence, key, miscount, guarantee)
+            newest = next((p for p in reversed(key.acknowledged) if p.revision <= miscount.get.revision), None)
+            witness = evidence.witness(miscount.before, newest, miscount.get)
+            offsets = (miscount.get.revision,)
+            yield broken(NAME, miscount.reason, told, offsets=offsets, witness=witness, owed=row.name)
+        else:
+            not_owed.append(f"{told}, by {row.name}")
     if good:
-        message = f"{plural(counts, 'count')} by the store agree with the puts that were sent"
-        yield held(NAME, message if counts else "the store does not count the writes of a key", owed=guarantee)
+        message = f"{plural(counts, 'count')} by the store agree with the puts that were sent" + remark(not_owed)
+        yield held(NAME, message if counts else "the store does not count the writes of a key", owed=row.name)
 
 
 def first_miscount(key: Key, *, clock_error_ns: int = 0) -> Miscount | None:
@@ -79,7 +91,7 @@ def _known_at(get: RegisterOperation | None, revisions: list[int]) -> int:
     return bisect_right(revisions, get.revision) if get is not None else 0
 
 
-def _told(evidence: Evidence, key: Key, miscount: Miscount, guarantee: str) -> Finding:
+def _told(key: Key, miscount: Miscount) -> str:
     reason, before, get, expected = miscount
     since = f"from revision {before.revision} to {get.revision}" if before is not None else f"up to {get.revision}"
     counted = plural(miscount.counted, "write")
@@ -90,10 +102,7 @@ def _told(evidence: Evidence, key: Key, miscount: Miscount, guarantee: str) -> F
         what = (
             f"at most {plural(expected, 'put')} had been sent: one was applied twice, or somebody else writes the key"
         )
-    newest = next((put for put in reversed(key.acknowledged) if put.revision <= get.revision), None)
-    message = f"key {key.name}: {since} the store counts {counted}, but {what}"
-    witness = evidence.witness(before, newest, get)
-    return broken(NAME, reason, message, offsets=(get.revision,), witness=witness, owed=guarantee)
+    return f"key {key.name}: {since} the store counts {counted}, but {what}"
 
 
 def _is(count: int) -> str:

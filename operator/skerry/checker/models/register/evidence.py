@@ -10,9 +10,6 @@ from skerry.checker.models.register.keys import Key, keys_of
 from skerry.history import History
 from skerry.history.records import HistoryRecord, RegisterOperation
 
-GUARANTEE = "a put or get of one key"
-"""The one row of what is guaranteed: whatever was acknowledged took effect once, at one instant, for ever."""
-
 
 class Evidence:
     """``history`` and what follows from it. Everything is computed at most once, when somebody first asks."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.checker.findings import broken, held, plural
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.models.register.naming import named
 from skerry.checker.property import Property
@@ -17,8 +18,9 @@ from skerry.schema.verdict import Finding
 NAME = "failed-put"
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     good, failed = True, 0
+    owed = guarantees.row().name
     for key in evidence.keys:
         refused = {put.value: put for put in key.puts if put.outcome is Outcome.FAILED}
         failed += len(refused)
@@ -35,10 +37,10 @@ def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
             message,
             offsets=(seen.revision,),
             witness=evidence.witness(put, seen),
-            owed=guarantee,
+            owed=owed,
         )
     if good:
-        yield held(NAME, f"{plural(failed, 'put')} definitely failed, and none of them was read", owed=guarantee)
+        yield held(NAME, f"{plural(failed, 'put')} definitely failed, and none of them was read", owed=owed)
 
 
 PROPERTY = Property(NAME, __doc__, check)

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.checker.findings import broken, held, plural, undecided
+from skerry.checker.findings import broken, held, plural, remark, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.models.register.keys import Key
 from skerry.checker.models.register.naming import named
 from skerry.checker.property import Property
 from skerry.history.records import RegisterOperation
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "lost-put"
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     good, acknowledged = True, 0
+    row = guarantees.row()
+    not_owed: list[str] = []
     for key in evidence.keys:
         acknowledged += len(key.acknowledged)
         final = key.final
@@ -29,13 +33,19 @@ def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
             if key.acknowledged:
                 good = False
                 message = f"key {key.name}: no final read got it, so nobody knows whether its puts are there"
-                yield undecided(NAME, "NoFinalRead", message, owed=guarantee)
+                yield undecided(NAME, "NoFinalRead", message, owed=row.name)
         elif gone := missing(key, final):
-            good = False
-            yield _lost(evidence, key, gone, final, guarantee)
+            lost = _lost(key, gone, final)
+            if Guarantee.DURABLE in row.guarantees:
+                good = False
+                witness = evidence.witness(gone[-1], final)
+                revisions = [put.revision for put in gone]
+                yield broken(NAME, "LostPut", lost, offsets=revisions, witness=witness, owed=row.name)
+            else:
+                not_owed.append(f"{lost}, by {row.name}")
     if good:
-        message = f"{plural(acknowledged, 'acknowledged put')}: no key ended at an older revision"
-        yield held(NAME, message, owed=guarantee)
+        message = f"{plural(acknowledged, 'acknowledged put')}: no key ended at an older revision" + remark(not_owed)
+        yield held(NAME, message, owed=row.name)
 
 
 def missing(key: Key, final: RegisterOperation) -> list[RegisterOperation]:
@@ -44,17 +54,11 @@ def missing(key: Key, final: RegisterOperation) -> list[RegisterOperation]:
     return [put for put in newer if put.completed_ns <= final.invoked_ns]
 
 
-def _lost(
-    evidence: Evidence, key: Key, gone: list[RegisterOperation], final: RegisterOperation, guarantee: str
-) -> Finding:
+def _lost(key: Key, gone: list[RegisterOperation], final: RegisterOperation) -> str:
     found = "the key is not there" if final.value < 0 else f"the final read found revision {final.revision}"
-    message = (
+    return (
         f"key {key.name}: {plural(len(gone), 'acknowledged put')} of {len(key.acknowledged):,} "
         f"{'is' if len(gone) == 1 else 'are'} gone; the newest is {named(gone[-1])}, {found}"
-    )
-    revisions = [put.revision for put in gone]
-    return broken(
-        NAME, "LostPut", message, offsets=revisions, witness=evidence.witness(gone[-1], final), owed=guarantee
     )
 
 

@@ -10,22 +10,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 
-from skerry.checker.findings import broken, held, plural
+from skerry.checker.findings import broken, held, plural, remark
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.models.register.naming import named
 from skerry.checker.property import Property
 from skerry.history.records import Outcome, RegisterAction, RegisterOperation
 from skerry.schema.verdict import Finding
+from skerry.targets.guarantees import Guarantee
 
 NAME = "revision-back"
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     answered = [each for each in evidence.history.registers if _placed(each)]
+    row = guarantees.row()
     pair = first_step_back(answered, clock_error_ns=evidence.clock_error_ns)
+    asked = f"{plural(len(answered), 'answer')}: nobody who asked later saw an older store"
     if pair is None:
-        message = f"{plural(len(answered), 'answer')}: nobody who asked later saw an older store"
-        yield held(NAME, message, owed=guarantee)
+        yield held(NAME, asked, owed=row.name)
         return
     before, after = pair
     gap_ns = after.invoked_ns - before.completed_ns
@@ -33,10 +36,12 @@ def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
         f"{named(before)} of key {before.key} was answered by a store at revision {before.store_revision}; "
         f"{named(after)} of key {after.key}, begun {gap_ns / 1e6:.3f} ms later, by one at {after.store_revision}"
     )
+    if Guarantee.LINEARIZABLE not in row.guarantees:
+        yield held(NAME, asked + remark([f"{message}, by {row.name}"]), owed=row.name)
+        return
     revisions = sorted({after.store_revision, before.store_revision})
-    yield broken(
-        NAME, "RevisionBack", message, offsets=revisions, witness=evidence.witness(before, after), owed=guarantee
-    )
+    witness = evidence.witness(before, after)
+    yield broken(NAME, "RevisionBack", message, offsets=revisions, witness=witness, owed=row.name)
 
 
 def first_step_back(

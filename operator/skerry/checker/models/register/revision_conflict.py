@@ -10,7 +10,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from skerry.checker.findings import broken, held, plural
+from skerry.checker.findings import broken, held, plural, undecided
+from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.models.register.keys import ABSENT, Key
 from skerry.checker.models.register.naming import named
@@ -27,21 +28,26 @@ _SAID = {
 }
 
 
-def check(evidence: Evidence, guarantee: str) -> Iterator[Finding]:
+def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     found = list(_conflicts(evidence))
+    owed = guarantees.row().name
     for reason, key, first, second in found:
         message = f"key {key.name}: {_SAID[reason]}: {_answer(first)}, and {_answer(second)}"
+        if not guarantees.within_budget:
+            lost = f"{message}; but the disks that knew better are lost"
+            yield undecided(NAME, "DisksLost", lost, owed=owed)
+            continue
         yield broken(
             NAME,
             reason,
             message,
             offsets=sorted({first.revision, second.revision}),
             witness=evidence.witness(first, second),
-            owed=guarantee,
+            owed=owed,
         )
     if not found:
         revisions = len({each.revision for key in evidence.keys for each in (*key.acknowledged, *key.seen)})
-        yield held(NAME, f"{plural(revisions, 'revision')}: all answers agree on what each wrote", owed=guarantee)
+        yield held(NAME, f"{plural(revisions, 'revision')}: all answers agree on what each wrote", owed=owed)
 
 
 def _conflicts(evidence: Evidence) -> Iterator[tuple[str, Key, RegisterOperation, RegisterOperation]]:
