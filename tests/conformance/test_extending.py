@@ -93,8 +93,8 @@ def test_an_installed_fault_has_one_outcome(dns: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def laboratory(tmp_path: Path) -> Path:
-    """A copy of the laboratory with the expectation `acknowledged`."""
-    return copy_with(PAGE, tmp_path / "copy", "operator/skerry/experiment", "operator/skerry/checker")
+    """A copy of the laboratory with the expectation `acknowledged`: its file, and a line in the registry."""
+    return copy_with(PAGE, tmp_path / "copy", "operator/skerry/expectations")
 
 
 @pytest.mark.parametrize(("at_least", "verdict"), [(50, "Pass"), (5000, "Fail")])
@@ -106,7 +106,24 @@ def test_a_new_expectation_is_judged(at_least: int, verdict: str, laboratory: Pa
     assert "records were acknowledged during" in json.dumps(found.report)
 
 
-def test_without_its_lines_a_new_expectation_is_unknown(tmp_path: Path) -> None:
+def test_an_installed_expectation_is_judged(tmp_path: Path) -> None:
+    folder = written(PAGE, tmp_path / "installed", "skerry_acknowledged")
+    (source,) = (text for path, text in files(PAGE).items() if path.endswith("/acknowledged.py"))
+    (folder / "skerry_acknowledged.py").write_text(source)
+    found = run(yaml.safe_load(files(PAGE)["acknowledged.yaml"]), "sim", tmp_path, [folder])
+    assert found.outcome.verdict == "Pass", found.output
+
+
+def test_a_new_expectation_is_in_what_is_generated(laboratory: Path) -> None:
+    code = (
+        "from skerry.checker.catalogue import markdown; from skerry.experiment.reference import reference_text; "
+        "from skerry.experiment.schema import crd_text; "
+        "print('### ack' in markdown(), '### `ack' in reference_text(), 'acknowledged:' in crd_text())"
+    )
+    assert python(code, laboratory) == "True True True"
+
+
+def test_without_its_line_a_new_expectation_is_unknown(tmp_path: Path) -> None:
     document = yaml.safe_load(files(PAGE)["acknowledged.yaml"])
     with pytest.raises(AssertionError, match="acknowledged"):
         run(document, "sim", tmp_path)

@@ -21,8 +21,8 @@ def dotted(path: Path) -> str:
 FOLDERS = ("bench", "broker", "hack", "injector", "operator", "tests")
 NOT_YET = frozenset(
     {
-        "skerry.checker.expectations.leaders",
-        "skerry.checker.models.register.leaders",
+        "skerry.expectations.leaders",
+        "skerry.expectations.register.leaders",
         "skerry.cli.worlds",
         "skerry.engine.plan",
         "skerry.experiment.document",

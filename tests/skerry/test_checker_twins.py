@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import random
 
-from skerry.checker.gaps import Waits
 from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.models.log.high_watermark import _first_fall
 from skerry.checker.models.log.stale_epoch import check as stale_epochs
+from skerry.expectations.gaps import Waits
 from skerry.experiment import Verdict
 from skerry.history import History
 from skerry.history.records import Header, Outcome, Produce

@@ -9,11 +9,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from skerry.checker.expectations import RULES
-from skerry.checker.expectations.base import Rule
-from skerry.checker.expectations.evaluate import evaluate
+from skerry.checker.evaluate import evaluate
+from skerry.checker.models.log import MODEL
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment import Finding, FindingKind, Verdict, load_document
-from skerry.experiment.expectations import EXPECTATIONS
 from skerry.history import History
 from skerry.history.records import (
     BrokerSample,
@@ -160,7 +159,9 @@ END = [PhaseEvent("Draining", 24_000 * MS), Footer(25_000 * MS)]
 def judge(rule, records, faults=None, *, clock_error=0, document_faults=CUT, **options):
     faults = happening() if faults is None else faults
     header = Header(1, "isolation", "", "sim", 7, WALL, "test", 3, clock_error_ns=clock_error * MS)
-    (finding,) = evaluate(History([header, *faults, *records, *END]), document(rule, document_faults, **options), RULES)
+    (finding,) = evaluate(
+        History([header, *faults, *records, *END]), document(rule, document_faults, **options), MODEL.expectations
+    )
     assert finding.name == "it"
     assert finding.rule == rule.partition(":")[0]
     return finding
@@ -179,7 +180,7 @@ def assert_judged(verdict, rule, records, *words, reason="", **options):
 
 
 def test_every_expectation_of_the_vocabulary_has_a_judge():
-    assert list(RULES) == list(EXPECTATIONS)
+    assert list(MODEL.expectations) == list(EXPECTATIONS)
 
 
 CHANGE = "leaderChange: {partition: 0, within: 3s, of: cut}"
@@ -216,7 +217,7 @@ def test_a_crashed_judge_is_inconclusive():
 
     header = Header(1, "isolation", "", "sim", 7, WALL, "test", 3)
     history = History([header, *happening(), *END])
-    (finding,) = evaluate(history, document(CHANGE), {"leaderChange": Rule("leaderChange", "", crash)})
+    (finding,) = evaluate(history, document(CHANGE), {"leaderChange": crash})
     assert (finding.verdict, finding.reason) == (INCONCLUSIVE, "CheckerCrashed")
     (finding,) = evaluate(history, document(CHANGE), {})
     assert (finding.verdict, finding.reason) == (INCONCLUSIVE, "NotEvaluated")

@@ -11,11 +11,11 @@ import yaml
 
 from skerry.engine.journal import ENTRIES_MAX
 from skerry.engine.progress import Phase
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment import load_document
 from skerry.experiment.crd_rules import RULES
 from skerry.experiment.crd_status import CONDITIONS, PHASES
 from skerry.experiment.document import RULE_ATTRIBUTES
-from skerry.experiment.expectations import EXPECTATIONS
 from skerry.experiment.reference import reference_text
 from skerry.experiment.schema import crd, crd_text, json_schema
 from skerry.faults.registry import FAULTS

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 import yaml
 
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment import DocumentError, load_document
-from skerry.experiment.expectations import EXPECTATIONS
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import format_duration, parse_duration
 
@@ -79,7 +79,7 @@ def test_every_expectation_can_be_written(rule):
     text = document(FAULT_LINES["kill"], f"  expect:\n  - {{name: it holds, {rule}: {RULE_LINES[rule]}}}\n")
     (expectation,) = load_document(text).spec.expect
     assert expectation.rule == rule
-    assert isinstance(expectation.body, EXPECTATIONS[rule])
+    assert isinstance(expectation.body, EXPECTATIONS[rule].body)
 
 
 def test_a_document_survives_a_round_trip():

@@ -17,7 +17,7 @@ SAYS_WHY = {"_end", "_finish_now", "inconclusive", "_fail", "_give_up", "unknown
 
 
 def reasons() -> Iterator[str]:
-    for path in [*(PACKAGE / "engine").rglob("*.py"), *(PACKAGE / "checker").rglob("*.py")]:
+    for path in (path for folder in ("engine", "checker", "expectations") for path in (PACKAGE / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and _name(node.func) in SAYS_WHY:
                 yield from (each for each in _texts(node.args) if CAMEL.fullmatch(each))

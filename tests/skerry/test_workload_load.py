@@ -10,8 +10,8 @@ import pytest
 from skerry.engine.actions import Drain, Prepare, StartProbe, StartWorkload, StopProbe
 from skerry.engine.observation import Observation, ReportState
 from skerry.engine.steady import writes_missing
+from skerry.expectations.bodies import Probed
 from skerry.experiment import load_document
-from skerry.experiment.expectations.base import Probed
 from skerry.history.records import Fetch, HistoryRecord, Note, Outcome, Produce, ReplicaDump, TopicCreate, WorkloadPace
 from skerry.workload.log.clients import read_pause_ns
 from skerry.workload.log.load import LoadSpec, LogWorkload

@@ -6,7 +6,7 @@ How it works. A checker never sees a broker: it has the history, the table of wh
   of every run, one file each. No field of a document turns one off. What a weaker request is not owed is in the table
   of the target (``guarantees``), which every finding quotes.
 * ``common`` are the properties that every model shares: whether the recording is good enough to judge by.
-* ``expectations`` are the document's own limits, one file per kind, judged by the wider bound of every bracket.
+* ``evaluate`` judges the document's own limits (``skerry.expectations``), by the wider bound of every bracket.
 
 The verdict is the worst finding, with one exception to "worst": expectations of a fault that was not verified are
 Inconclusive (``NotVerified``), whatever they measured; safety findings always stand.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from skerry.checker.expectations import RULES
 from skerry.checker.models import register
 from skerry.checker.models.log import PROPERTIES
 from skerry.checker.models.log.evidence import ALWAYS
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.targets import registry
 from skerry.targets.guarantees import Guarantee, GuaranteeTable
 
@@ -62,7 +62,7 @@ def _lines() -> Iterator[str]:
     yield "a bracket is wider than a tenth of the limit, and decides, the answer is Inconclusive (`BracketTooWide`). An"
     yield "expectation of a fault that was not verified is Inconclusive; of one that ended by itself, what was settled"
     yield "before stands."
-    for name, expectation in RULES.items():
+    for name, expectation in EXPECTATIONS.items():
         yield from _entry(name, expectation.definition)
 
 

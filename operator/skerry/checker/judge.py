@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from skerry.checker.common.clock import REASON as CLOCK_WENT_BACK
-from skerry.checker.expectations.evaluate import evaluate
+from skerry.checker.evaluate import evaluate
 from skerry.checker.findings import undecided
 from skerry.checker.guarantees import guarantees_of_run
 from skerry.checker.model import Model

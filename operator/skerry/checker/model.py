@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from skerry.checker.expectations.base import Rule
 from skerry.checker.property import Property
+from skerry.expectations.port import Judge
 from skerry.history import History
 
 
@@ -39,4 +39,4 @@ class Model:
     name: str
     evidence: Callable[[History], Any]
     properties: tuple[Property, ...]
-    expectations: Mapping[str, Rule]
+    expectations: Mapping[str, Judge]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from skerry.expectations.registry import columns
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Finding, FindingKind
 
 MEASUREMENTS_MAX = 64
 TEXT_MAX = 200
-FAILOVER_RULES = ("failover", "leaderChange")
-"""The first that measured anything: the metrics' word before that of the samples."""
-ISR_RULES = ("isrRecovery",)
 _SECONDS = re.compile(r"(?:[0-9.]+-)?([0-9]+(?:\.[0-9]+)?) s")
 
 
@@ -31,19 +29,16 @@ def measurements(findings: Iterable[Finding]) -> list[JsonObject]:
     return list(entries.values())[:MEASUREMENTS_MAX]
 
 
-def failover(findings: Iterable[Finding]) -> str:
-    """``1.21s``: the longest time from a fault to a new leader; empty: nobody measured one."""
-    return _longest(list(findings), FAILOVER_RULES)
+def longest(findings: Iterable[Finding]) -> dict[str, str]:
+    """By the field of the status, such as ``1.21s``: the longest time that was measured for it; empty: nobody did."""
+    found = list(findings)
+    return {column.field: _longest(found, words) for column, words in columns().items()}
 
 
-def isr_recovery(findings: Iterable[Finding]) -> str:
-    """``2.4s``: the longest time from a heal to a whole ISR; empty: nobody measured one."""
-    return _longest(list(findings), ISR_RULES)
-
-
-def _longest(findings: list[Finding], rules: tuple[str, ...]) -> str:
-    for rule in rules:
-        matches = [_SECONDS.fullmatch(finding.measured) for finding in findings if finding.rule == rule]
+def _longest(findings: list[Finding], words: tuple[str, ...]) -> str:
+    """By the first of the expectations that measured anything."""
+    for word in words:
+        matches = [_SECONDS.fullmatch(finding.measured) for finding in findings if finding.rule == word]
         found = [match[1] for match in matches if match is not None]
         if found:
             return _short(max(found, key=float))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from skerry.controller.measurements import failover, isr_recovery, measurements
+from skerry.controller.measurements import longest, measurements
 from skerry.engine.progress import Phase
 from skerry.experiment.document import Experiment
 from skerry.history.records import FaultEvent, FaultStep
@@ -187,8 +187,7 @@ class StatusModel:
             "startTime": self.started,
             "completionTime": self.completed,
             "verdict": str(ended.verdict) if ended is not None else "",
-            "failover": failover(findings),
-            "isrRecovery": isr_recovery(findings),
+            **longest(findings),
             "measurements": measurements(findings),
             "report": ended.report if ended is not None else "",
             "historyDigest": ended.digest if ended is not None else "",

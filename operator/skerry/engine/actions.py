@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from skerry.experiment.expectations.base import Probed
+from skerry.expectations.bodies import Probed
 from skerry.faults.port import OccurrenceId
 from skerry.faults.registry import AnyFault
 from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent

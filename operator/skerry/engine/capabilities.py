@@ -7,15 +7,14 @@ from typing import Protocol
 
 import msgspec
 
+from skerry.expectations import registry as expectations
 from skerry.faults.port import Feature, Relies
 from skerry.faults.registry import FAULTS, features
 from skerry.targets import registry
 from skerry.targets.port import Target
 
 PREPARE = Feature("prepare")
-METRICS = Feature("metric expectations")
-PROMQL = Feature("promql expectations")
-OTHER_FEATURES = (PREPARE, METRICS, PROMQL)
+OTHER_FEATURES = (PREPARE, *expectations.features())
 """What a document can need beside its faults."""
 
 

@@ -307,12 +307,7 @@ class Conductor:
 
     def _longest_wait_ns(self) -> int:
         """The longest limit that an expectation sets after a heal, and a little more: the checker must see it pass."""
-        limits = [
-            self.experiment.limit_ns(limit)
-            for expectation in self.spec.expect
-            for limit in (getattr(expectation.body, "within_ns", 0), getattr(expectation.body, "at_most_ns", 0))
-            if isinstance(limit, int)
-        ]
+        limits = [self.experiment.limit_ns(expectation.body.longest_ns) for expectation in self.spec.expect]
         return max(limits, default=0) + self._bounds.recover_hold_ns
 
     def _start_drain(self) -> None:

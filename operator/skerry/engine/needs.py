@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.engine.capabilities import METRICS, PREPARE, PROMQL
+from skerry.engine.capabilities import PREPARE
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment.document import Spec
-from skerry.experiment.expectations import MetricExpectation, PromqlExpectation
 from skerry.faults.port import Feature
 from skerry.faults.registry import FAULTS
 from skerry.targets.registry import rules_of
@@ -23,7 +23,4 @@ def _of_spec(spec: Spec) -> Iterator[Feature]:
     if rules_of(spec).places:
         yield PREPARE
     for expectation in spec.expect:
-        if isinstance(expectation.body, MetricExpectation):
-            yield METRICS
-        if isinstance(expectation.body, PromqlExpectation):
-            yield PROMQL
+        yield from EXPECTATIONS[expectation.rule].needs

@@ -12,8 +12,8 @@ from skerry.engine.actions import StartProbe, StopProbe
 from skerry.engine.fault_instance import FaultInstance
 from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
+from skerry.expectations.bodies import Probed
 from skerry.experiment.document import Expectation, Spec
-from skerry.experiment.expectations.base import Probed
 from skerry.schema.selectors import Side
 
 _IN_EFFECT = (Stage.VERIFYING, Stage.HOLDING)

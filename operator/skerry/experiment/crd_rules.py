@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment.crd_spec_rules import JITTER_NS, LASTS_NS, SPEC_RULES
-from skerry.experiment.document import OCCURRENCES_MAX, RULE_ATTRIBUTES, Workload
-from skerry.experiment.expectations.metric import LABEL_NAME_LENGTH_MAX, LABEL_NAME_PATTERN
+from skerry.experiment.document import OCCURRENCES_MAX, Workload
 from skerry.faults.port import AnyFaultType
 from skerry.faults.registry import FAULTS
-from skerry.schema.base import LABEL_PATTERN, JsonObject, alias_of
-from skerry.schema.cel import at_most_one, exactly_one, or_default, rule, words
+from skerry.schema.base import LABEL_PATTERN, JsonObject
+from skerry.schema.cel import exactly_one, or_default, rule, words
 from skerry.schema.selectors import PARTITION_ROLES, SINGLE_ROLES
 
 
@@ -50,23 +50,6 @@ _FAULT = (
         "!has(self.repeat) || "
         f"int(duration(self.repeat.every)) >= {LASTS_NS.format('self')} + {JITTER_NS.format('self')}",
         "`repeat.every` is shorter than the fault lasts (with its jitter): occurrences would overlap; raise it",
-    ),
-)
-
-_WINDOW = at_most_one("the window", ("during", "afterHealOf"))
-_SUBJECT = exactly_one("whose epoch is meant", ("partition", "controller", "leader"))
-_COMPARISON = (
-    rule(
-        "!has(self.equals) || !(has(self.atMost) || has(self.atLeast))",
-        "`equals` cannot be combined with `atMost` or `atLeast`",
-    ),
-    rule(
-        "has(self.equals) || has(self.atMost) || has(self.atLeast)",
-        "the limit is missing: give `equals`, or `atMost` and/or `atLeast`",
-    ),
-    rule(
-        "!has(self.atMost) || !has(self.atLeast) || double(self.atLeast) <= double(self.atMost)",
-        "the limit can never hold: `atLeast` is above `atMost`",
     ),
 )
 
@@ -126,40 +109,7 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
     ),
     "Fault": _FAULT,
     **{name: rules for fault in FAULTS.values() for name, rules in fault.rules.items()},
-    "Expectation": (exactly_one("the rule", tuple(alias_of(name) for name in RULE_ATTRIBUTES)),),
-    "LeaderChange": (_SUBJECT,),
-    "NoLeaderChange": (_SUBJECT,),
-    "MaxWriteGap": (_WINDOW,),
-    "Throughput": (_WINDOW,),
-    "Available": (_WINDOW,),
-    "Unavailable": (_WINDOW,),
-    "When": (
-        rule(
-            "has(self.aliveAtLeast) || has(self.aliveAtMost)",
-            "`when` is empty: give `aliveAtLeast` and/or `aliveAtMost`",
-        ),
-        rule(
-            "!has(self.aliveAtLeast) || !has(self.aliveAtMost) || self.aliveAtLeast <= self.aliveAtMost",
-            "`when` can never hold: `aliveAtLeast` is above `aliveAtMost`",
-        ),
-    ),
-    "EpochsGrowAtMost": (
-        at_most_one("the window", ("during", "after")),
-        at_most_one("whose epoch is meant", ("partition", "controller")),
-    ),
-    "InSyncReplicas": (
-        exactly_one("the moment that `within` counts from", ("of", "afterHealOf")),
-        exactly_one("the size", ("equals", "atMost", "atLeast")),
-    ),
-    "MetricExpectation": (
-        *_COMPARISON,
-        rule(
-            f"!has(self.labels) || self.labels.all(k, k.size() <= {LABEL_NAME_LENGTH_MAX} && "
-            f"k.matches('{LABEL_NAME_PATTERN}'))",
-            "a name in `labels` must be letters, digits and `_`, not beginning with a digit, "
-            f"at most {LABEL_NAME_LENGTH_MAX} characters long",
-        ),
-    ),
-    "PromqlExpectation": _COMPARISON,
+    "Expectation": (exactly_one("the rule", tuple(EXPECTATIONS)),),
+    **{name: rules for each in EXPECTATIONS.values() for name, rules in each.rules.items()},
 }
 """The name of a model -> what the API server checks wherever one stands."""

@@ -6,8 +6,11 @@ stricter than they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from skerry.expectations.bodies import FAULT_ATTRIBUTES
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation, Fault, Placement, Topic
-from skerry.experiment.expectations import InSyncReplicas, When
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import JsonObject, Model, alias_of, format_duration
 from skerry.schema.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
@@ -24,7 +27,7 @@ _MIN_ISR = or_default(Topic, "min_in_sync_replicas", "self.?topic")
 def _names_a_fault(model: type[Model], variable: str) -> str:
     conditions = []
     for attribute, field in model.model_fields.items():
-        if attribute in ("of", "during", "after", "after_heal_of", "fault"):
+        if attribute in (*FAULT_ATTRIBUTES, "fault"):
             name = f"{variable}.{alias_of(attribute)}"
             known = f"self.faults.exists(f, f.name == {name})"
             conditions.append(known if field.is_required() else f"(!has({name}) || {known})")
@@ -57,16 +60,6 @@ def _can_be_found(model: type[Model], variable: str) -> str:
     followers = words(sorted({Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER}))
     others = f"({role} == '{Role.NON_CONTROLLER}' ? {_BROKERS} - 1 : {_BROKERS})"
     return f"(!has({role}) || {asked} <= ({role} in {followers} ? {_REPLICAS} - 1 : {others}))"
-
-
-def _isr_fits(model: type[Model], variable: str) -> str:
-    if model is not InSyncReplicas:
-        return ""
-    return f"[?{variable}.?equals, ?{variable}.?atLeast].all(size, size <= {_REPLICAS})"
-
-
-def _can_be_alive(model: type[Model], variable: str) -> str:
-    return f"{variable}.?aliveAtLeast.orValue(0) <= {_BROKERS}" if model is When else ""
 
 
 # Of the fault `f`, in nanoseconds.
@@ -107,6 +100,17 @@ def _of_expectations(test: Test, message: str) -> JsonObject:
 
 def _of_placement(test: Test, message: str) -> JsonObject:
     return rule(f"!has(self.prepare) || {everywhere(Placement, 'self.prepare', test)}", message, "prepare")
+
+
+def _own_rules() -> Iterator[JsonObject]:
+    """What single expectations say of themselves and the spec; what several say alike is one rule."""
+    conditions: dict[str, list[str]] = {}
+    for word, each in EXPECTATIONS.items():
+        for condition, message in each.in_spec:
+            body = condition.format(f"e.{word}", brokers=_BROKERS, replicas=_REPLICAS)
+            conditions.setdefault(message, []).append(f"!has(e.{word}) || {body}")
+    for message, found in conditions.items():
+        yield rule_of_each("expect", "e", found[0] if len(found) == 1 else f"({') && ('.join(found)})", message)
 
 
 SPEC_RULES = (
@@ -163,12 +167,5 @@ SPEC_RULES = (
         _group_exists,
         "`by.group` is none of the fault's groups: the first is 0, and what is no partition has only that one",
     ),
-    _of_expectations(_isr_fits, "an ISR of this size cannot be: it is more than `replicationFactor`"),
-    _of_expectations(_can_be_alive, "so many brokers can never be alive: it is more than `cluster.brokers`"),
-    rule_of_each(
-        "expect",
-        "e",
-        "!has(e.promql) || has(self.prometheusUrl)",
-        "`promql` needs `spec.prometheusUrl`; set it, or use `metric`, which needs no Prometheus",
-    ),
+    *_own_rules(),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skerry.expectations.registry import columns
 from skerry.schema.base import JsonObject
 from skerry.schema.verdict import Verdict
 
@@ -40,8 +41,7 @@ PHASES = (
 COLUMNS: list[JsonObject] = [
     {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
     {"name": "Verdict", "type": "string", "jsonPath": ".status.verdict"},
-    {"name": "Failover", "type": "string", "jsonPath": ".status.failover"},
-    {"name": "ISR Recovery", "type": "string", "jsonPath": ".status.isrRecovery"},
+    *({"name": each.title, "type": "string", "jsonPath": f".status.{each.field}"} for each in columns()),
     {"name": "Fault", "type": "string", "jsonPath": ".status.fault"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     {
@@ -99,8 +99,7 @@ STATUS: JsonObject = {
         "phase": _text(f"Where it is: {', '.join(PHASES)}. Pending: another experiment has the brokers.", 40),
         "verdict": _text("Pass, Fail or Inconclusive; absent while it runs.", 20, enum=_VERDICTS),
         "message": _text("The first line of the report, or what it waits for.", 1000),
-        "failover": _text("The longest measured time from a fault to a new leader, such as 1.21s.", 40),
-        "isrRecovery": _text("The longest measured time from a heal to a whole ISR, such as 2.4s.", 40),
+        **{each.field: _text(each.meaning, 40) for each in columns()},
         "fault": _text("The kinds of its faults, comma separated.", 200),
         "targets": _list(
             "The brokers that the faults met: one line per occurrence, with broker, epoch and how it was found.",

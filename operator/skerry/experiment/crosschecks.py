@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 
+from skerry.expectations.registry import EXPECTATIONS, judges_of
 from skerry.experiment.document import Experiment, Fault
-from skerry.experiment.expectations import Available, InSyncReplicas, PromqlExpectation, Unavailable
 from skerry.faults.port import ResolvedFault
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
@@ -72,6 +72,8 @@ def roles_of_the_target(experiment: Experiment) -> Found:
                 yield where, f"`{named.role}` is no role of the target `{target.name}`; its roles are {known}"
     for index, expectation in enumerate(experiment.spec.expect):
         body = expectation.body
+        if target.model not in EXPECTATIONS[expectation.rule].judges:
+            continue  # it has no meaning as a whole
         for attribute, role in (
             ("partition", Role.PARTITION_LEADER),
             ("controller", Role.CONTROLLER),
@@ -82,6 +84,20 @@ def roles_of_the_target(experiment: Experiment) -> Found:
                     ("spec", "expect", index, expectation.rule, attribute),
                     f"`{attribute}` has no meaning for the target `{target.name}`, which has no {role}",
                 )
+
+
+def expectations_of_the_target(experiment: Experiment) -> Found:
+    """Every expectation is one that can be judged of what the target's clients do."""
+    target = experiment.target
+    known = ", ".join(f"`{word}`" for word in judges_of(target.model))
+    for index, expectation in enumerate(experiment.spec.expect):
+        judges = EXPECTATIONS[expectation.rule].judges
+        if target.model not in judges:
+            yield (
+                ("spec", "expect", index, expectation.rule),
+                f"`{expectation.rule}` has no meaning for the target `{target.name}`: it is about a "
+                f"{' or '.join(judges)}, and this is a {target.model}; of that can be expected {known}",
+            )
 
 
 def replication(experiment: Experiment) -> Found:
@@ -192,26 +208,10 @@ def faults_of_expectations(experiment: Experiment) -> Found:
 
 
 def expectations_can_hold(experiment: Experiment) -> Found:
-    spec = experiment.spec
-    for index, expectation in enumerate(spec.expect):
-        body = expectation.body
-        path: Path = ("spec", "expect", index, expectation.rule)
-        if isinstance(body, InSyncReplicas):
-            for field, size in (("equals", body.equals), ("atLeast", body.at_least)):
-                if size is not None and size > spec.topic.replication_factor:
-                    yield (
-                        (*path, field),
-                        f"an ISR of {size} cannot be: `topic.replicationFactor` is {spec.topic.replication_factor}",
-                    )
-        if isinstance(body, PromqlExpectation) and spec.prometheus_url is None:
-            yield path, "`promql` needs `spec.prometheusUrl`; set it, or use `metric`, which needs no Prometheus"
-        if isinstance(body, Available | Unavailable) and body.when is not None:
-            low = body.when.alive_at_least
-            if low is not None and low > spec.cluster.brokers:
-                yield (
-                    (*path, "when", "aliveAtLeast"),
-                    f"{low} brokers can never be alive: `cluster.brokers` is {spec.cluster.brokers}",
-                )
+    """What each expectation says of itself."""
+    for index, expectation in enumerate(experiment.spec.expect):
+        for path, sentence in expectation.body.problems(experiment.spec):
+            yield ("spec", "expect", index, expectation.rule, *path), sentence
 
 
 def placement(experiment: Experiment) -> Found:
@@ -305,6 +305,7 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
     unique_names,
     words_of_other_targets,
     roles_of_the_target,
+    expectations_of_the_target,
     replication,
     ordinals_and_partitions,
     following,

@@ -6,25 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, Strict, create_model, model_validator
 
-from skerry.experiment.expectations import (
-    Available,
-    EpochsGrowAtMost,
-    ExpectationBody,
-    Failover,
-    InSyncReplicas,
-    IsrRecovery,
-    LeaderChange,
-    MaxWriteGap,
-    MetricExpectation,
-    NoLeaderChange,
-    PromqlExpectation,
-    StepsDown,
-    Throughput,
-    TopicCreateRefused,
-    Unavailable,
-    WritesAccepted,
-    WritesRefused,
-)
+from skerry.expectations.bodies import ExpectationBody
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.faults.port import FaultBody
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import (
@@ -37,7 +20,6 @@ from skerry.schema.base import (
     PartitionIndex,
     PositiveDuration,
     Text,
-    alias_of,
     exactly_one,
 )
 from skerry.schema.vocabulary import Acks, Allowance, TimingPreset
@@ -219,27 +201,9 @@ else:
 ExpectationName = Annotated[str, Strict(), Field(pattern=NAME_PATTERN, min_length=1, max_length=80)]
 
 
-class Expectation(Model):
-    """One expectation: its name in the report, and exactly one of the rules."""
-
+class _Expectation(Model):
     name: ExpectationName
     """Unique in the experiment; its name in the report."""
-    leader_change: LeaderChange | None = None
-    no_leader_change: NoLeaderChange | None = None
-    failover: Failover | None = None
-    isr_recovery: IsrRecovery | None = None
-    writes_refused: WritesRefused | None = None
-    writes_accepted: WritesAccepted | None = None
-    topic_create_refused: TopicCreateRefused | None = None
-    max_write_gap: MaxWriteGap | None = None
-    throughput: Throughput | None = None
-    in_sync_replicas: InSyncReplicas | None = None
-    epochs_grow_at_most: EpochsGrowAtMost | None = None
-    steps_down: StepsDown | None = None
-    available: Available | None = None
-    unavailable: Unavailable | None = None
-    metric: MetricExpectation | None = None
-    promql: PromqlExpectation | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Expectation:
@@ -248,17 +212,32 @@ class Expectation(Model):
 
     @property
     def rule(self) -> str:
-        """The field of the rule as written: `leaderChange`, `writesRefused` ..."""
-        return alias_of(next(name for name in RULE_ATTRIBUTES if getattr(self, name) is not None))
+        """The field of the body as written: `leaderChange`, `writesRefused` ..."""
+        return next(word for word, each in EXPECTATIONS.items() if getattr(self, each.attribute) is not None)
 
     @property
     def body(self) -> ExpectationBody:
-        body = next(getattr(self, name) for name in RULE_ATTRIBUTES if getattr(self, name) is not None)
+        body = getattr(self, EXPECTATIONS[self.rule].attribute)
         assert isinstance(body, ExpectationBody)
         return body
 
+    def with_body(self, body: ExpectationBody) -> Expectation:
+        """The same with another body of the same kind."""
+        return self.model_copy(update={EXPECTATIONS[self.rule].attribute: body})
 
-RULE_ATTRIBUTES = tuple(name for name in Expectation.model_fields if name != "name")
+
+RULE_ATTRIBUTES = tuple(each.attribute for each in EXPECTATIONS.values())
+
+if TYPE_CHECKING:
+    Expectation = _Expectation
+else:
+    Expectation = create_model(
+        "Expectation",
+        __base__=_Expectation,
+        __module__=__name__,
+        __doc__="One expectation: its name in the report, and exactly one of the rules.",
+        **{each.attribute: (each.body | None, None) for each in EXPECTATIONS.values()},
+    )
 
 
 def _known_target(name: str) -> str:
@@ -351,6 +330,11 @@ class Experiment(Model):
     def part(self) -> Any:
         """What the document says to its target alone; None: nothing, or the target has no part of its own."""
         return getattr(self.spec, self.spec.target, None)
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The names of the metrics that its expectations need sampled."""
+        return frozenset(name for each in self.spec.expect for name, _ in each.body.metrics())
 
     def limit_ns(self, ns: int) -> int:
         """A duration limit of an expectation, scaled by `cluster.timing`."""

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment.document import (
     API_VERSION,
     KIND,
@@ -24,7 +25,6 @@ from skerry.experiment.document import (
     Topic,
     Workload,
 )
-from skerry.experiment.expectations import EXPECTATIONS, When
 from skerry.experiment.schema import json_schema
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
@@ -71,10 +71,11 @@ def _sections() -> Iterator[str]:
             yield from _section(heading, own, schema, 4)
     yield from _section("Targets", Selector, schema, 2)
     yield from _section("expect[]", Expectation, schema, 2, only=("name",))
-    for name, rule in EXPECTATIONS.items():
-        yield from _section(name, rule, schema, 3)
+    for name, expectation in EXPECTATIONS.items():
+        yield from _section(name, expectation.body, schema, 3)
     yield from _section("by", Side, schema, 3)
-    yield from _section("when", When, schema, 3)
+    for heading, own in dict.fromkeys(each for one in EXPECTATIONS.values() for each in one.documented):
+        yield from _section(heading, own, schema, 3)
 
 
 def _section(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from skerry.expectations.registry import advice
+
 
 class Reason(NamedTuple):
     """Reasons that are met and mended in the same way."""
@@ -237,21 +239,6 @@ AN_EXPECTATION = (
         "ConditionNeverHeld EmptyWindow", "the window never opened, or was empty", "correct `during`, `after` or `when`"
     ),
     _reason(
-        "NoSteadyState",
-        "less than a second of writes before the first fault to compare with",
-        "let the first fault begin later (`startAfter`)",
-    ),
-    _reason(
-        "NeverShrank",
-        "no ISR was seen smaller, so none can recover",
-        "see whether the fault hit a replica, and make it longer than the replica lag",
-    ),
-    _reason(
-        "NeverReplaced NotALeader",
-        "the broker led nothing, or nobody took over, so there was nothing to step down from",
-        "choose the leader as the target",
-    ),
-    _reason(
         "BracketTooWide",
         "when a fault or what followed from it began is known to a bracket only, and the limit holds at one edge of it "
         "and not at the other",
@@ -268,7 +255,7 @@ AN_EXPECTATION = (
 SECTIONS = (
     Section("The run", THE_RUN),
     Section("The recording", THE_RECORDING),
-    Section("An expectation", AN_EXPECTATION),
+    Section("An expectation", (*AN_EXPECTATION, *(_reason(*each) for each in advice()))),
 )
 
 _HEAD = """# Inconclusive, and what to do

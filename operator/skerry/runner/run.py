@@ -41,7 +41,7 @@ class Run:
         dumps: Dumps,
     ) -> None:
         """``directory`` gets the history. Raises OSError."""
-        names = frozenset(each.metric.name for each in experiment.spec.expect if each.metric is not None)
+        names = experiment.metrics
         self.experiment = experiment
         self.clock = clock
         self.recorder = Recorder(directory / "history.jsonl", header)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skerry.controller.events import EventReason
-from skerry.controller.measurements import failover, isr_recovery, measurements
+from skerry.controller.measurements import longest, measurements
 from skerry.controller.metrics import PHASES
 from skerry.controller.status import Condition, Ended, StatusModel, date_time, is_complete
 from skerry.engine.progress import Phase
@@ -169,8 +169,8 @@ def test_the_phase_is_complete_only_with_the_verdict():
     [("1.21 s", "1.21s"), ("2.40 s", "2.4s"), ("3.00 s", "3s"), ("10.00 s", "10s"), ("0.00 s", "0s"), ("none", "")],
 )
 def test_columns(measured, shown):
-    assert failover([expectation("failover", measured)]) == shown
-    assert isr_recovery([expectation("isrRecovery", measured)]) == shown
+    for word in ("failover", "isrRecovery"):
+        assert longest([expectation(word, measured)])[word] == shown
 
 
 def test_the_longest_failover_is_shown_and_the_metrics_before_the_samples():
@@ -179,9 +179,9 @@ def test_the_longest_failover_is_shown_and_the_metrics_before_the_samples():
         expectation("failover", "2.00 s"),
         expectation("failover", "10.50 s"),
     ]
-    assert failover(findings) == "10.5s"
-    assert failover(findings[:1]) == "9s"
-    assert failover([]) == isr_recovery(findings) == ""
+    assert longest(findings) == {"failover": "10.5s", "isrRecovery": ""}
+    assert longest(findings[:1])["failover"] == "9s"
+    assert longest([]) == {"failover": "", "isrRecovery": ""}
 
 
 def test_measurements_are_the_expectations():

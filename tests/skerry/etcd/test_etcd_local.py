@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from skerry.checker.models.register.leaders import leaderships
 from skerry.engine.conductor import Conductor
+from skerry.expectations.register.leaders import leaderships
 from skerry.experiment import load_document
 from skerry.history.records import FaultStep, RegisterOperation
 from skerry.schema.verdict import Finding, Verdict

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.engine.capabilities import METRICS, PREPARE, PROMQL, all_features
+from skerry.engine.capabilities import PREPARE, all_features
+from skerry.expectations.port import METRICS, PROMQL
 from skerry.faults.kill.fault import DOWN_FOR, POD_DELETE, PROCESS
 from skerry.faults.network_partition.fault import ESTABLISHED, PARTITION
 from skerry.worlds.kubernetes.capabilities import capabilities, needs_init

@@ -9,9 +9,9 @@ from __future__ import annotations
 import pytest
 from register_kit import MS, lost_answer, put
 
-from skerry.checker.expectations.evaluate import evaluate
-from skerry.checker.models.register import EXPECTATIONS
-from skerry.experiment import load_document
+from skerry.checker.evaluate import evaluate
+from skerry.checker.models.register import MODEL
+from skerry.experiment import DocumentError, load_document
 from skerry.history import History
 from skerry.history.records import FaultEvent, FaultStep, Footer, Header, PhaseEvent, StatusSample
 from skerry.schema.verdict import Finding, Verdict
@@ -61,7 +61,7 @@ SILENT = [each for each in PUTS if not 60 <= each.revision < 86]
 def judged(rule: str, records: list[object]) -> Finding:
     header = Header(1, "crash", "", "local", 7, 0, "test", 3, model="register", target="etcd")
     history = History([header, *FAULT, *records, PhaseEvent("Draining", 20_000 * MS), Footer(21_000 * MS)])  # type: ignore[list-item]
-    (finding,) = evaluate(history, load_document(DOCUMENT.replace("RULE", rule), "test"), EXPECTATIONS)
+    (finding,) = evaluate(history, load_document(DOCUMENT.replace("RULE", rule), "test"), MODEL.expectations)
     return finding
 
 
@@ -122,6 +122,14 @@ def test_the_longest_time_without_a_put(records: list[object], expected: tuple[V
     assert (finding.verdict, finding.reason, finding.measured) == expected
 
 
-def test_what_registers_do_not_have_is_not_judged() -> None:
-    finding = judged("isrRecovery: {atMost: 1s, of: crash}", [])
-    assert (finding.verdict, finding.reason) == (INCONCLUSIVE, "NotEvaluated")
+@pytest.mark.parametrize(
+    "rule", ["isrRecovery: {atMost: 1s, of: crash}", "failover: {partition: 0, atMost: 1s, of: crash}"]
+)
+def test_what_registers_do_not_have_is_refused_in_one_sentence(rule: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        judged(rule, [])
+    (problem,) = caught.value.problems
+    assert problem.sentence == (
+        f"`{rule.partition(':')[0]}` has no meaning for the target `etcd`: it is about a log, and this is a register; "
+        "of that can be expected `leaderChange`, `maxWriteGap`, `metric`, `promql`"
+    )

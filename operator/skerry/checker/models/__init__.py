@@ -1,7 +1,7 @@
 """The models: one package each, and a line in this registry.
 
 A new model is a package that ends in ``MODEL = Model(name, prepare, properties, expectations)`` and a line here. It
-shares ``skerry.checker.common`` (the recording, stalls) and ``skerry.checker.expectations`` by naming them.
+shares ``skerry.checker.common`` (the recording, stalls) by naming it.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ only of a topic that nobody else writes to, and nothing may ever be written to a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-from skerry.experiment.document import Expectation, Experiment
+from skerry.experiment.document import Experiment
 from skerry.targets.port import Own
 
 MARK = "-skx-"
@@ -36,7 +35,7 @@ def own_topic(experiment: Experiment, uid: str) -> Experiment:
     """
     spec = experiment.spec
     old, new = spec.topic.name, own_topic_name(spec.topic.name, uid)
-    expect = tuple(_renamed(expectation, old, new) for expectation in spec.expect)
+    expect = tuple(each.with_body(each.body.relabelled(TOPIC_LABEL, old, new)) for each in spec.expect)
     topic = spec.topic.model_copy(update={"name": new})
     return experiment.model_copy(update={"spec": spec.model_copy(update={"topic": topic, "expect": expect})})
 
@@ -44,14 +43,6 @@ def own_topic(experiment: Experiment, uid: str) -> Experiment:
 def own_query(experiment: Experiment, query: str) -> str:
     """What Prometheus is asked: `$topic`, which is nothing in PromQL, is the run's own topic."""
     return TOPIC_PLACE.sub(experiment.spec.topic.name, query)
-
-
-def _renamed(expectation: Expectation, old: str, new: str) -> Expectation:
-    metric = expectation.metric
-    if metric is None or metric.labels.get(TOPIC_LABEL) != old:
-        return expectation
-    labels: Mapping[str, str] = {**metric.labels, TOPIC_LABEL: new}
-    return expectation.model_copy(update={"metric": metric.model_copy(update={"labels": labels})})
 
 
 OWN = Own(own_topic, own_query)

@@ -18,8 +18,8 @@ import msgspec
 
 from skerry.engine.actions import Action, Drain, Prepare, StartProbe, StartWorkload, StopProbe
 from skerry.engine.observation import ActionReport, ReportState, WorkloadView
+from skerry.expectations.bodies import Probed
 from skerry.experiment.document import Spec
-from skerry.experiment.expectations.base import Probed
 from skerry.history.records import Outcome, WorkloadPace
 from skerry.workload import FIRST_CONSUMER, FIRST_PROBE
 from skerry.workload.log.clients import Asked, ProbeProcess, ProducerProcess, ReaderProcess, Record, read_pause_ns

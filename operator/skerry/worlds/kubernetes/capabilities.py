@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from skerry.engine.capabilities import METRICS, PREPARE, PROMQL, Capabilities, capabilities_from
+from skerry.engine.capabilities import PREPARE, Capabilities, capabilities_from
+from skerry.expectations.port import METRICS, PROMQL
 from skerry.faults.port import Feature
 from skerry.worlds.kubernetes.faults.registry import HANDLERS
 from skerry.worlds.kubernetes.opt_ins import OptIns

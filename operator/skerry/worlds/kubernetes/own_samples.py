@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 import aiohttp
 import msgspec
 
+from skerry.expectations.promql import QUERY_LABEL, SAMPLE_NAME
 from skerry.experiment.document import Spec
 from skerry.history.records import MetricSample
 from skerry.schema.vocabulary import MetricSource
 
 OPERATOR = -1
-PROMQL = "promql"
-QUERY_LABEL = "query"
 QUERY_TIMEOUT_S = 5.0
 SERIES_MAX = 200
 BODY_BYTES_MAX = 4 << 20
@@ -52,9 +51,7 @@ class _Answer(msgspec.Struct, frozen=True):
 def names_wanted(spec: Spec) -> frozenset[str]:
     """The names of the operator's own metrics that the document asks for."""
     return frozenset(
-        each.metric.name
-        for each in spec.expect
-        if each.metric is not None and each.metric.from_ is MetricSource.OPERATOR
+        name for each in spec.expect for name, source in each.body.metrics() if source is MetricSource.OPERATOR
     )
 
 
@@ -67,7 +64,7 @@ def own_samples(metrics: OwnMetrics, names: frozenset[str], at_ns: int) -> Itera
 
 def queries_wanted(spec: Spec) -> list[str]:
     """Each once, in the order of the document, as it is written there."""
-    return list(dict.fromkeys(each.promql.query for each in spec.expect if each.promql is not None))
+    return list(dict.fromkeys(query for each in spec.expect for query in each.body.queries()))
 
 
 async def prometheus_samples(url: str, query: str, asked: str, at_ns: int) -> list[MetricSample]:
@@ -117,7 +114,7 @@ def samples_of(body: bytes, query: str, at_ns: int) -> list[MetricSample]:
         raise PrometheusError(f"what answers is no Prometheus ({error}): {query}") from None
     values = [(each.metric, float(each.value[1])) for each in series[:SERIES_MAX]]
     return [
-        MetricSample(OPERATOR, at_ns, PROMQL, {**labels, QUERY_LABEL: query}, value)
+        MetricSample(OPERATOR, at_ns, SAMPLE_NAME, {**labels, QUERY_LABEL: query}, value)
         for labels, value in values
         if not math.isnan(value)
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from skerry.engine.capabilities import METRICS, PREPARE, PROMQL, capabilities_from
+from skerry.engine.capabilities import PREPARE, capabilities_from
+from skerry.expectations.port import METRICS, PROMQL
 from skerry.worlds.local.faults.registry import HANDLERS
 
 CLOCK_ERROR_NS = 1_000_000

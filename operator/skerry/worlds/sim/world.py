@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from skerry.checker import judge
-from skerry.engine.capabilities import METRICS, PREPARE, PROMQL, capabilities_from
+from skerry.engine.capabilities import PREPARE, capabilities_from
 from skerry.engine.conductor import Conductor
 from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
@@ -26,6 +26,7 @@ from skerry.engine.world import (
     ReportState,
     Steps,
 )
+from skerry.expectations.port import METRICS, PROMQL
 from skerry.experiment.document import Experiment
 from skerry.history import History, HistoryWriter
 from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, PhaseEvent
@@ -130,7 +131,7 @@ class SimWorld:
             cadence=CADENCE,
             timing=str(spec.cluster.timing),
             started_wall_ns=STARTED_WALL_NS,
-            metrics=frozenset(each.metric.name for each in spec.expect if each.metric is not None),
+            metrics=experiment.metrics,
             stamps=frozenset(experiment.target.stamps or ()),
             kept_links=self._pinger.kept,
             check_new=self._pinger.check_new,

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from skerry.checker.common import clock, processes, recording, stalls
-from skerry.checker.expectations import RULES
 from skerry.checker.model import Model
 from skerry.checker.models.log import (
     aborted_read,
@@ -36,6 +35,8 @@ from skerry.checker.models.log import (
 )
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.property import Property
+from skerry.expectations.registry import judges_of
+from skerry.targets.port import DataModel
 
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
@@ -66,4 +67,4 @@ PROPERTIES: tuple[Property, ...] = (
 """In the order of the report: what is worst to break comes first."""
 
 
-MODEL = Model("log", Evidence, PROPERTIES, RULES)
+MODEL = Model(DataModel.LOG, Evidence, PROPERTIES, judges_of(DataModel.LOG))

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from skerry.checker.findings import held, plural, undecided
-from skerry.checker.gaps import Gap, Waits, awaited
 from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.property import Property
+from skerry.expectations.gaps import Gap, Waits, awaited
 from skerry.history import PartitionOperations
 from skerry.history.records import Outcome
 from skerry.schema.verdict import Finding

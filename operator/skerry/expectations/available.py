@@ -1,0 +1,70 @@
+"""While the condition holds, acknowledgements never pause for longer than the limit.
+
+In every stretch of the window (the widest that the brackets of the fault allow) in which so many brokers were certainly
+alive (not killed, wiped, restarting or paused). Only time in which some write was wanted and not yet answered counts. A
+condition that never held, or a stretch in which nobody wrote, is Inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from skerry.expectations.alive import stretches
+from skerry.expectations.bodies import WINDOW_RULES
+from skerry.expectations.facts import RunFacts, Window
+from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
+from skerry.expectations.port import ExpectationType
+from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
+from skerry.schema.base import PartitionIndex, PositiveDuration
+from skerry.targets.port import DataModel
+
+
+class Available(WindowedWhen):
+    """While the condition holds, acknowledgements never pause for longer than `within`."""
+
+    within_ns: PositiveDuration = 5_000_000_000
+    """Also the time allowed to come (back) to it. Default 5s."""
+    partition: PartitionIndex | None = None
+    """Default: every partition of the topic."""
+
+
+def judge(body: Available, run: RunFacts) -> Iterator[Judged]:
+    limit = run.limit_ns(body.within_ns)
+    for window in run.windows(body.during, body.after_heal_of):
+        found = stretches(run, window, body.when)
+        if not found:
+            yield unknown("ConditionNeverHeld", f"the condition never held {window.name}", limit=seconds(limit))
+        for stretch in found:
+            for partition in run.chosen_partitions(body.partition):
+                yield on_widest(stretch, limit, _one(run, stretch, partition, limit))
+
+
+def _one(run: RunFacts, stretch: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
+    def judged(from_ns: int, to_ns: int) -> Judged:
+        waits = run.waits[partition]
+        shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}
+        if not waits.tried(from_ns, to_ns):
+            what = "nobody wrote and asked for an acknowledgement"
+            return unknown("NotTried", f"partition {partition}: {what} {stretch.name}", **shown)
+        gap = waits.longest(from_ns, to_ns)
+        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
+        message = (
+            f"partition {partition}: longest time without an acknowledgement between {seconds(from_ns)} and "
+            f"{seconds(to_ns)} {seconds(gap.length_ns)}"
+        )
+        if gap.length_ns <= limit:
+            return passed(message, **shown)
+        return failed("Unavailable", message, **shown | {"window": (gap.from_ns, gap.to_ns)})
+
+    return judged
+
+
+EXPECTATION = ExpectationType(
+    "available",
+    Available,
+    __doc__,
+    {DataModel.LOG: judge},
+    rules={"Available": WINDOW_RULES, **RULES},
+    in_spec=(CAN_BE_ALIVE,),
+    documented=(("when", When),),
+)

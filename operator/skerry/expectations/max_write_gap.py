@@ -1,0 +1,64 @@
+"""The longest time without an acknowledgement, partition by partition, is within the limit.
+
+Of the workload's own writes, in the widest window that the brackets of the fault allow; a gap that begins before or
+ends behind it counts as far as it lies inside. Only time in which some write was wanted and not yet answered counts:
+the workload's own pace and silence are not the system's. A partition that nobody wrote to in the window is
+Inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from skerry.expectations.bodies import WINDOW_RULES, Windowed
+from skerry.expectations.facts import RunFacts, Window
+from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
+from skerry.expectations.port import ExpectationType
+from skerry.expectations.register import max_write_gap as of_registers
+from skerry.schema.base import PartitionIndex, PositiveDuration
+from skerry.targets.port import DataModel
+
+
+class MaxWriteGap(Windowed):
+    """The longest time between two acknowledgements of a partition is at most this."""
+
+    at_most_ns: PositiveDuration
+    """The longest that is right."""
+    partition: PartitionIndex | None = None
+    """Default: every partition of the topic."""
+
+
+def judge(body: MaxWriteGap, run: RunFacts) -> Iterator[Judged]:
+    limit = run.limit_ns(body.at_most_ns)
+    for window in run.windows(body.during, body.after_heal_of):
+        for partition in run.chosen_partitions(body.partition):
+            yield on_widest(window, limit, _one(run, window, partition, limit))
+
+
+def _one(run: RunFacts, window: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
+    def judged(from_ns: int, to_ns: int) -> Judged:
+        waits = run.waits[partition]
+        shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}
+        if not waits.tried(from_ns, to_ns):
+            what = "nobody wrote and asked for an acknowledgement"
+            return unknown("NotTried", f"partition {partition}: {what} {window.name}", **shown)
+        gap = waits.longest(from_ns, to_ns)
+        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
+        message = (
+            f"partition {partition}: longest time without an acknowledgement {window.name} {seconds(gap.length_ns)}, "
+            f"from {seconds(gap.from_ns)} on"
+        )
+        if gap.length_ns <= limit:
+            return passed(message, **shown)
+        return failed("GapTooLong", message, **shown | {"window": (gap.from_ns, gap.to_ns)})
+
+    return judged
+
+
+EXPECTATION = ExpectationType(
+    "maxWriteGap",
+    MaxWriteGap,
+    __doc__,
+    {DataModel.LOG: judge, DataModel.REGISTER: of_registers.judge},
+    rules={"MaxWriteGap": WINDOW_RULES},
+)
