@@ -308,7 +308,7 @@ class FaultInstance:
 
     def _measure_heal(self, context: StepContext, done: ActionReport, active: tuple[ResolvedFault, ...]) -> None:
         assert self._proof is not None
-        proof = self._proof.healed(context.observation, done.after_ns, active)
+        proof = self._proof.healed(context.observation, done.after_ns, active, context.done(self._inject_id))
         by_registration = not self._on_links
         if not proof.proven:
             self._heal_request.because = proof.detail

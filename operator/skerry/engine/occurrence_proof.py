@@ -80,7 +80,10 @@ class OccurrenceProof:
     ) -> str:
         """When it is gone: why all that was seen does not show what was asked for, as words; empty: it does. A fault
         that was lost, or never was to last, has no ``heal_asked_ns``. ``complete``: the report of the whole injection:
-        by then what takes one victim after the other has taken the last one."""
+        by then what takes one victim after the other has taken the last one. One that was broken off before all of it
+        was seen is judged by what is missing."""
+        if self._fault.gradual and complete is None and not verified:
+            return ""
         gone_after_ns = -1 if self.began is None else self.began.after_ns - self._asked_ns
         disproof = str(self._kind.disproof(self._fault, observation, gone_after_ns))
         if disproof or not verified:
@@ -92,14 +95,35 @@ class OccurrenceProof:
 
     # --- gone ---------------------------------------------------------------------------------------------
 
-    def healed(self, observation: Observation, done_ns: int, others: Active) -> Proof:
-        """Is it gone, as measured after its heal was done?"""
+    def healed(self, observation: Observation, done_ns: int, others: Active, complete: ActionReport | None) -> Proof:
+        """Is it gone, as measured after its heal was done? ``complete`` as in ``doubt``: nobody has to come back whose
+        turn did not come before it was broken off."""
         self._note_return(observation, done_ns)
         excused = frozenset(ordinal for other in others for ordinal in other.victims)
         if self._fault.pairs and all(excused & set(pair) for pair in self._fault.pairs):
             return Proof(False, "another fault holds an end of every pair, so that nobody can see yet that it is gone")
         excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
-        return self._kind.healed(self._fault, done_ns, observation, self._earlier, excused)
+        fault, spared = self._fault, frozenset[int]()
+        if fault.gradual and complete is None:
+            spared = self._spared(observation, done_ns)
+            fault = fault.without(spared)
+        if not fault.victims:
+            return Proof(True, "it was broken off before it began")
+        proof: Proof = self._kind.healed(fault, done_ns, observation, self._earlier, excused)
+        if not (proof.proven and spared):
+            return proof
+        turns = ", ".join(str(ordinal) for ordinal in sorted(spared))
+        return Proof(True, f"{proof.detail}; it was broken off before the turn of broker {turns}")
+
+    def _spared(self, observation: Observation, done_ns: int) -> frozenset[int]:
+        """The victims that are, after the heal was done, the processes that they were before the fault."""
+        olds = self._earlier.brokers
+        return frozenset(
+            view.ordinal
+            for view in observation.brokers
+            if view.ordinal in self._fault.victims and view.reachable and view.sampled_ns >= done_ns
+            if view.ordinal in olds and view.incarnation == olds[view.ordinal].incarnation
+        )
 
     def oldest_sample_ns(self, observation: Observation) -> int:
         """Up to when the samples speak of the victims: one that they show unregistered may have registered since, and

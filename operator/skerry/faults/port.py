@@ -155,6 +155,10 @@ class ResolvedFault(msgspec.Struct, frozen=True):
         last."""
         return False
 
+    def without(self, spared: frozenset[int]) -> ResolvedFault:
+        """What there is of one that was broken off before it came to ``spared``; only a gradual one can be."""
+        return self
+
     def injection_bound_ns(self, inject_ns: int, heal_ns: int) -> int:
         """Within what its injection must be reported as done.
 

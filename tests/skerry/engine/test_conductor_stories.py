@@ -16,7 +16,6 @@ from skerry.engine.world import (
     Inject,
     Prepare,
     Record,
-    ReportState,
     StartProbe,
     StartWorkload,
     StopProbe,
@@ -581,25 +580,3 @@ CUT_DRY = """  dryRun: true
     duration: 4s
     partition: {groups: [[{ordinal: 0}], [{role: Other}]]}
 """
-
-
-def test_a_rolling_restart_is_verified_when_the_last_broker_had_its_turn(conductor, toy):
-    """Each broker takes ten seconds, longer than any other fault may take to be seen."""
-    rolling = """  faults:
-  - name: roll
-    startAfter: 1s
-    restart: {targets: [{role: All}], how: Graceful}
-"""
-    world = toy(silent=(Inject,))
-    conduct = conductor(rolling)
-    world.run(conduct, until=lambda: bool(world.of(Inject)))
-    (inject,) = world.of(Inject)
-    world._report(inject, ReportState.STARTED)
-    for node in world.nodes:
-        world.run(conduct, seconds=10)
-        node.incarnation, node.epoch = node.incarnation + 1, node.epoch + 1
-    world._report(inject, ReportState.DONE)
-    world.run(conduct)
-    assert [step for step in world.steps if "verified" in step] == ["roll#0 verified"]
-    assert world.steps[-1] == "roll#0 healed"
-    assert world.finish.verdict is Verdict.PASS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from skerry.faults.port import Effect, Feature, Groups, ResolvedFault
 from skerry.faults.restart.model import RestartFault, RestartHow, RestartOrder
 
@@ -34,6 +36,9 @@ class Restart(ResolvedFault, frozen=True, tag="restart"):
     @property
     def gradual(self) -> bool:
         return True
+
+    def without(self, spared: frozenset[int]) -> Restart:
+        return msgspec.structs.replace(self, ordinals=tuple(each for each in self.ordinals if each not in spared))
 
     def injection_bound_ns(self, inject_ns: int, heal_ns: int) -> int:
         return (heal_ns + self.pause_between_ns) * len(self.ordinals)

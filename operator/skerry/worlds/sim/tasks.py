@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 from skerry.worlds.sim.scheduler import NS_PER_MS, Scheduler
 
 Waiting = int | Callable[[], bool]
 """Nanoseconds to sleep, or a condition that must hold before the work goes on."""
-Work = Iterator[Waiting]
+Work = Generator[Waiting, None, None]
 
 POLL_NS = 10 * NS_PER_MS
 

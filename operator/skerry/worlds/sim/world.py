@@ -42,7 +42,7 @@ from skerry.worlds.sim.recording import Recording
 from skerry.worlds.sim.scheduler import NS_PER_MS, NS_PER_S
 from skerry.worlds.sim.streams import Streams
 from skerry.worlds.sim.tasks import Tasks, Work
-from skerry.worlds.sim.world_faults import WorldFaults
+from skerry.worlds.sim.world_faults import BrokenOff, WorldFaults
 from skerry_broker.core.node import Node
 from skerry_broker.core.types import TIMING_PRESETS
 
@@ -212,8 +212,12 @@ class SimWorld:
         before_ns = self.now_ns()
         wall_ns = STARTED_WALL_NS + before_ns
         self._reports.append(ActionReport(action_id, ReportState.STARTED, before_ns, before_wall_ns=wall_ns))
-        yield from work
-        self._reports.append(ActionReport(action_id, ReportState.DONE, before_ns, self.now_ns(), wall_ns))
+        state, error = ReportState.DONE, ""
+        try:
+            yield from work
+        except BrokenOff as broken_off:
+            state, error = ReportState.FAILED, str(broken_off)
+        self._reports.append(ActionReport(action_id, state, before_ns, self.now_ns(), wall_ns, error))
 
     def _done(self, action_id: int) -> None:
         now_ns = self.now_ns()

@@ -53,7 +53,9 @@ def _registration(cluster: Cluster, ordinal: int) -> int:
 
 
 def lift(machines: Machines, occurrence: OccurrenceId, fault: Restart) -> None:
-    """Nothing is left of it: who was stopped was started."""
+    """Start who was stopped when it was broken off."""
+    for ordinal in fault.ordinals:
+        machines.cluster.start(ordinal)
 
 
 HANDLER = Handler(FAULT, apply, lift)
