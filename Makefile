@@ -11,7 +11,7 @@ PARALLEL ?= -n 3 --dist loadgroup
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup crds lint types layers checks compiled unit sim test honesty demo soak bench manifests clean
+.PHONY: help setup crds lint types layers checks compiled unit sim test honesty demo soak soak-busy bench manifests clean
 .PHONY: kind-up kind-down node-image images e2e e2e-smoke bench-kube
 
 help: ## this list
@@ -67,6 +67,9 @@ demo: $(STAMP) ## run experiments/01-leader-isolation.yaml on three local broker
 
 soak: $(STAMP) ## run 01 and 04a N times each in the local world; one JSON line a run
 	$(BIN)/python bench/soak.py --runs $(N)
+
+soak-busy: $(STAMP) ## run every document N times in the local world beside two busy processes (an hour for N=5)
+	$(BIN)/python bench/soak.py experiments --runs $(N) --busy 2 --results bench/results/soak-busy.jsonl
 
 bench: $(STAMP) ## measure everything that has a goal; prints a table, writes JSON
 	$(BIN)/python bench/run.py
