@@ -38,8 +38,9 @@ class Run(NamedTuple):
 
 
 def run(document: dict[str, Any], world: str, out: Path, path: Sequence[Path] = (), *, here: bool = False) -> Run:
-    """``path``: folders of what is installed beside Skerry, as a test plays it: what it changes needs a process.
-    ``here``: in this process, as the simulator always runs; for a run that is over before it starts any other."""
+    """``path``: folders of what is installed beside Skerry, modules and programs, as a test plays it: what it changes
+    needs a process. ``here``: in this process, as the simulator always runs; for a run that is over before it starts
+    any other."""
     out.mkdir(parents=True, exist_ok=True)
     file = out / "document.yaml"
     file.write_text(json.dumps(document, indent=1))  # which is YAML
@@ -65,9 +66,14 @@ def _in_a_process(arguments: list[str], path: Sequence[Path]) -> str:
         capture_output=True,
         text=True,
         timeout=RUN_TIMEOUT_S,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")])},
+        env=os.environ | environment_with(path),
     )
     return done.stdout + done.stderr
+
+
+def environment_with(path: Sequence[Path]) -> dict[str, str]:
+    """Where a process looks first that has these folders installed."""
+    return {name: os.pathsep.join([*map(str, path), os.environ.get(name, "")]) for name in ("PYTHONPATH", "PATH")}
 
 
 def outcome_of(report: dict[str, Any]) -> Outcome:

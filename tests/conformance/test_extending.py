@@ -8,10 +8,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from outcomes import Run, difference, run
+from outcomes import Run, difference, environment_with, run
 from page import copy_with, files, written
 
 PAGE = "extending.md"
@@ -30,10 +31,9 @@ def with_dns(dns: Path, world: str, out: Path, **changes: object) -> Run:
 
 def python(code: str, *path: Path, arguments: Sequence[str] = ()) -> str:
     """What a process prints that has these folders installed."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, "-c", code, *arguments]
+    environment = os.environ | environment_with(path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
@@ -173,7 +173,88 @@ def test_a_new_world_carries_out_a_run(tmp_path: Path) -> None:
 
 # --- a target ---------------------------------------------------------------------------------------------------
 
-ON_THE_SHELF = """
+SHELF = Path(__file__).with_name("shelf.py")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """A folder in which the target `shelf` is installed, and its program."""
+    folder = written(PAGE, tmp_path / "installed", "skerry_shelf")
+    program = folder / "shelf"
+    program.write_text(f"#!{sys.executable} -S\n{SHELF.read_text()}")
+    program.chmod(0o755)
+    return folder
+
+
+def on_the_shelf(**changes: object) -> dict[str, Any]:
+    document = yaml.safe_load(files(PAGE)["shelf.yaml"])
+    return {**document, "spec": document["spec"] | changes}
+
+
+@pytest.mark.local
+@pytest.mark.timeout(90)
+def test_a_new_target_is_judged_like_any_other(shelf: Path, tmp_path: Path) -> None:
+    """Its leader is killed and paused, then all nodes are killed at once; nothing is lost."""
+    found = run(on_the_shelf(), "local", tmp_path / "out", [shelf])
+    assert found.outcome.verdict == "Pass", found.output
+    assert found.outcome.faults == (("crash", True, True), ("sleep", True, True), ("again", True, True))
+    assert {each["owed"] for each in found.report["findings"] if each["rule"] == "lost-put"} == {"what was put"}
+
+
+@pytest.mark.local
+@pytest.mark.timeout(90)
+def test_a_new_target_that_answers_before_it_writes_fails(shelf: Path, tmp_path: Path) -> None:
+    program = shelf / "shelf"
+    writes = '        new.replace(self.data / "shelf")\n'
+    assert program.read_text().count(writes) == 1
+    program.write_text(program.read_text().replace(writes, ""))
+    fault = {
+        "name": "again",
+        "startAfter": "2s",
+        "restart": {"targets": [{"role": "All"}], "how": "Kill", "order": "Together"},
+    }
+    found = run(on_the_shelf(faults=[fault], expect=[]), "local", tmp_path / "out", [shelf])
+    assert found.outcome.verdict == "Fail", found.output
+    assert ("safety", "lost-put", "Fail", "LostPut") in found.outcome.findings
+
+
+REFUSED = """
+import json, sys
+from fault_cases import cases
+from skerry.engine.capabilities import capabilities_for
+from skerry.engine.needs import needed_features
+from skerry.experiment import load_document
+from skerry.worlds.local.world import CAPABILITIES as LOCAL
+from skerry.worlds.sim.world import CAPABILITIES as SIM
+document = json.loads(sys.argv[1])
+for case in cases():
+    document["spec"]["faults"] = [case.fault]
+    text = json.dumps(document).replace("PartitionLeader", "Leader").replace(', "partition": 0', "")
+    experiment = load_document(text, case.name)
+    needed = needed_features(experiment.spec)
+    for world in (LOCAL, SIM):
+        reason, _ = capabilities_for(world, experiment.target).refusal(experiment.spec.target, needed)
+        print(case.name, world.world, reason or "runs")
+"""
+
+
+def test_what_a_new_target_cannot_do_is_refused_before_the_run(shelf: Path) -> None:
+    """A world refuses what it cannot do, and what the target says that it cannot show or undo."""
+    asked = json.dumps(on_the_shelf(expect=[]))
+    said = [line.split() for line in python(REFUSED, shelf, Path(__file__).parent, arguments=[asked]).splitlines()]
+    runs = {name for name, world, answer in said if (world, answer) == ("local", "runs")}
+    assert runs == {"pause", "crash", "deleted", "rolling", "killed"}
+    assert {answer for name, world, answer in said if world == "local" and name not in runs} == {"UnsupportedFault"}
+    assert {answer for _, world, answer in said if world == "sim"} == {"UnsupportedTarget"}
+
+
+def test_without_its_program_a_new_target_is_refused_with_a_sentence(shelf: Path, tmp_path: Path) -> None:
+    (shelf / "shelf").unlink()
+    with pytest.raises(AssertionError, match="put a program named `shelf` into PATH"):
+        run(on_the_shelf(), "local", tmp_path / "out", [shelf])
+
+
+WORDS_OF_THE_SHELF = """
 import json, sys
 from skerry.experiment import DocumentError, load_document
 from skerry.targets.port import addresses_on_loopback
@@ -191,24 +272,22 @@ for words in json.loads(sys.argv[1]):
     try:
         experiment = load_document(text.replace("WORDS", words), "shelf.yaml")
         system = experiment.target.connect(addresses_on_loopback([{"Door": 5, "Back": 6}]), experiment)
-        places = experiment.part and experiment.part.places
-        print(experiment.target.title, places, experiment.target.peer_planes, system.doors)
+        print(experiment.target.title, experiment.part, experiment.target.peer_planes, system.doors)
     except DocumentError as error:
         print(" ".join(str(error).split()))
 """
 WORDS = {
-    "target: shelf": "a shelf with numbered places None ('Back',) {0: '127.0.0.1:5'}",
-    "target: shelf\n  shelf: {places: 5}": "a shelf with numbered places 5 ('Back',) {0: '127.0.0.1:5'}",
-    "target: shelf\n  shelf: {places: 99}": "places",
+    "target: shelf": "a shelf with numbered places None ('Back',) ['127.0.0.1:5']",
+    "target: shelf\n  shelf: {keys: 5}": "a shelf with numbered places keys=5 ('Back',) ['127.0.0.1:5']",
+    "target: shelf\n  shelf: {keys: 99}": "keys",
     "target: shelf\n  topic: {name: orders}": "`topic` is a word of the target `skerry`",
-    "shelf: {places: 5}": "`shelf` is a word of the target `shelf`",
+    "shelf: {keys: 5}": "`shelf` is a word of the target `shelf`",
     "target: shelff": "there is no target `shelff`",
 }
 """What a document says of its target, and what is answered."""
 
 
-def test_a_new_target_has_its_own_words(tmp_path: Path) -> None:
-    folder = written(PAGE, tmp_path, "skerry_shelf")
-    said = python(ON_THE_SHELF, folder, arguments=[json.dumps(list(WORDS))]).splitlines()
+def test_a_new_target_has_its_own_words(shelf: Path) -> None:
+    said = python(WORDS_OF_THE_SHELF, shelf, arguments=[json.dumps(list(WORDS))]).splitlines()
     for line, told in zip(said, WORDS.values(), strict=True):
         assert told in line

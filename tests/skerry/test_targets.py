@@ -1,11 +1,6 @@
-"""Which targets there are, what a document may say to them, and that one is added by its folder and a line."""
+"""Which targets there are, and what they say of themselves. How one is added: tests/conformance/test_extending.py."""
 
 from __future__ import annotations
-
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +13,6 @@ from skerry.schema.vocabulary import Plane, Role
 from skerry.targets import registry
 from skerry.targets.port import DataModel, RoleKind, addresses_on_loopback
 
-TOY = Path(__file__).parents[1] / "toy_target"
 DOCUMENT = """
 apiVersion: skerry.dev/v1alpha1
 kind: ChaosExperiment
@@ -33,15 +27,6 @@ spec:
 
 def document(target: str = "") -> str:
     return DOCUMENT.replace("TARGET", target)
-
-
-def with_the_toy(code: str) -> str:
-    """What a process prints that has the toy's distribution on its path."""
-    path = os.pathsep.join([str(TOY), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_a_document_that_names_none_is_for_our_broker() -> None:
@@ -96,35 +81,6 @@ def test_a_cluster_of_which_nothing_is_known_is_not_whole(name: str) -> None:
 
 def test_addresses_name_every_plane() -> None:
     assert addresses_on_loopback([{"Door": 5}, {"Door": 6}]) == {0: {"Door": "127.0.0.1:5"}, 1: {"Door": "127.0.0.1:6"}}
-
-
-def test_a_target_is_added_by_its_own_distribution() -> None:
-    code = "from skerry.targets import registry; print(registry.names(), registry.target('toy').title)"
-    assert with_the_toy(code) == f"{tuple(sorted((*registry.names(), 'toy')))} a toy for tests"
-
-
-def test_a_document_speaks_to_it_in_its_own_part_and_nowhere_else() -> None:
-    ours, toys = document("target: toy\n  toy: {keys: 2}"), document("target: toy\n  topic: {name: orders}")
-    code = f"""
-from skerry.engine.capabilities import Capabilities, all_features, capabilities_for
-from skerry.engine.observation import Observation
-from skerry.experiment import DocumentError, load_document
-from skerry.faults import network_partition, wipe
-from skerry.faults.registry import FAULTS
-experiment = load_document({ours!r}, "test")
-print(experiment.target.name, experiment.part.keys)
-for text in ({toys!r}, {document("toy: {keys: 2}")!r}, {ours.replace("keys: 2", "keys: 99")!r}):
-    try:
-        print(load_document(text, "test"))
-    except DocumentError as error:
-        print(error)
-"""
-    first, *rest = with_the_toy(code).splitlines()
-    assert first == "toy 2"
-    told = " ".join(rest)
-    assert "`topic` is a word of the target `skerry`, and this document is for `toy`" in told
-    assert "`toy` is a word of the target `toy`, and this document is for `skerry`" in told
-    assert "keys" in told.split("for `skerry`")[-1]
 
 
 def test_a_fault_that_the_system_cannot_show_or_undo_is_said_to_be_lacking() -> None:

@@ -6,7 +6,8 @@ no socket and needs no library of the system. What performs I/O stands behind ``
 A target *must* say: its name, the model of what a client can do, its planes, the words for its roles, by which rules a
 cluster of it is judged while a run goes on, how a running cluster is reached, and what it owes to a write. It *may*
 say: how a node is launched on this machine, what its pods look like, which of its metrics are stamps, and which part of
-the document is its own. Everything works without what it does not say, and says what is missing.
+the document is its own. Everything works without what it does not say, and says what is missing. What has a body in
+the protocols below need not be said either: who inherits from them has it.
 """
 
 from __future__ import annotations
@@ -183,19 +184,21 @@ class Reported(Protocol):
 class Admin(Protocol):
     """Asks nodes what they say of themselves. One that does not answer gives None or nothing, never an error."""
 
-    async def __aenter__(self) -> Any: ...
+    async def __aenter__(self) -> Any:
+        return self
 
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None: ...
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> None:
+        return None
 
     async def status(self, ordinal: int) -> Reported | None: ...
 
     async def check_links(self, ordinal: int, asked_ns: int, closely: bool) -> list[LinkView]:
         """What came of one new connection to every peer on every plane; empty when it does not do that."""
-        ...
+        return []
 
     async def metrics(self, ordinal: int, names: frozenset[str]) -> list[tuple[str, dict[str, str], float]]:
-        """(name, labels, value) of every series of these metrics."""
-        ...
+        """(name, labels, value) of every series of these metrics; empty when it has none."""
+        return []
 
 
 class Client(Protocol):
@@ -206,7 +209,8 @@ class Client(Protocol):
         raises nothing for a failure of the cluster."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        return None
 
 
 Seen = Callable[[], Sequence["BrokerView"]]
@@ -226,12 +230,12 @@ class System(Protocol):
         """What the disks of the running nodes hold, as far as they give it away; files go to ``directory``.
 
         ``ends``: where the final read found the end of each unit. Raises OSError when a file cannot be written."""
-        ...
+        return ()
 
     async def remove_leftovers(self, *, own: bool) -> None:
         """Remove what runs have made for themselves in the cluster: ``own``, of this run; else, of all others. What
         cannot be removed is left for the next run."""
-        ...
+        return None
 
 
 class NodePlace(NamedTuple):
@@ -253,7 +257,7 @@ class Launch(Protocol):
 
     def missing(self) -> str:
         """Why nothing can be started here (no binary), as a sentence that says what to do; empty: it can."""
-        ...
+        return ""
 
     def command(self, place: NodePlace) -> list[str]:
         """The program and its arguments. SIGTERM stops it in order."""
@@ -263,7 +267,7 @@ class Launch(Protocol):
         self, experiment: Experiment, directories: Mapping[int, Path], ends: Mapping[int, int]
     ) -> list[ReplicaDump]:
         """What the stopped nodes left: ordinal -> data directory. Empty where it cannot be read."""
-        ...
+        return []
 
 
 class Stamps(NamedTuple):

@@ -10,15 +10,15 @@ import aiohttp
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
-from skerry.engine.observation import LinkView
-from skerry.targets.etcd.report import MemberReport
-from skerry.targets.etcd.status import METRICS_PATH, STATUS_PATH, read_status
+from skerry.targets.etcd.status import METRICS_PATH, STATUS_PATH, MemberStatus, Role, read_status
+from skerry.targets.group_report import GroupReport
+from skerry.targets.port import Admin
 
 STATUS_TIMEOUT_S = 0.4
 METRICS_TIMEOUT_S = 1.0
 
 
-class EtcdAdmin:
+class EtcdAdmin(Admin):
     """One HTTP session for all members. A member that does not answer in time gives None or nothing, never an error."""
 
     def __init__(self, addresses: Mapping[int, str]) -> None:
@@ -38,7 +38,7 @@ class EtcdAdmin:
         if self._session is not None:
             await self._session.close()
 
-    async def status(self, ordinal: int) -> MemberReport | None:
+    async def status(self, ordinal: int) -> GroupReport | None:
         """Its generation is in its metrics, so that an answer takes both; they are of one process only if the metrics
         were asked first: a process that started in between is then taken for the old one, until the next time."""
         metrics = await self._ask("GET", ordinal, METRICS_PATH, STATUS_TIMEOUT_S)
@@ -50,11 +50,7 @@ class EtcdAdmin:
         except msgspec.DecodeError:
             return None
         self._ordinals[status.member_id] = ordinal
-        return MemberReport(status, self._ordinals.get(status.leader_id, -1), len(self._urls))
-
-    async def check_links(self, ordinal: int, asked_ns: int, closely: bool) -> list[LinkView]:
-        """etcd does not report on its links."""
-        return []
+        return report_of(status, self._ordinals.get(status.leader_id, -1), len(self._urls))
 
     async def metrics(self, ordinal: int, names: frozenset[str]) -> list[tuple[str, dict[str, str], float]]:
         """(name, labels, value) of every series of these metrics."""
@@ -72,6 +68,22 @@ class EtcdAdmin:
                 return await response.read() if response.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
+
+
+def report_of(status: MemberStatus, leader: int, members: int) -> GroupReport:
+    """``leader``: its ordinal; -1: nobody, or somebody who has never answered. ``members``: how many there are."""
+    return GroupReport(
+        group="etcd",
+        nodes=members,
+        incarnation=status.generation,
+        started_ms=status.started_ms,
+        role="" if status.role is Role.NONE else str(status.role),
+        leader=leader,
+        term=status.term,
+        committed=status.revision,
+        applied=status.applied_index,
+        identity=f"{status.member_id:x}",
+    )
 
 
 def parse_metrics(text: str, names: frozenset[str]) -> list[tuple[str, dict[str, str], float]]:

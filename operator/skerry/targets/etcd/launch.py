@@ -5,15 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from skerry.experiment.document import Experiment
-from skerry.history.records import ReplicaDump
 from skerry.schema.vocabulary import TimingPreset
 from skerry.targets.etcd.planes import CLIENT, PEER
-from skerry.targets.port import NodePlace
+from skerry.targets.port import Launch, NodePlace
 
 HEARTBEAT_MS = 100
 ELECTION_MS = 1000
@@ -40,8 +36,8 @@ def program() -> Path:
     return Path(found)
 
 
-class EtcdLaunch:
-    """One process a member, of the program that `program` finds."""
+class EtcdLaunch(Launch):
+    """One process a member, of the program that `program` finds. Its files are read by nobody but etcd."""
 
     def missing(self) -> str:
         try:
@@ -52,10 +48,6 @@ class EtcdLaunch:
 
     def command(self, place: NodePlace) -> list[str]:
         return [str(program()), *member_arguments(place)]
-
-    def dumps(self, experiment: Experiment, directories: Mapping[int, Path], ends: Any) -> list[ReplicaDump]:
-        """None: its files are read by nobody but etcd."""
-        return []
 
 
 def member_arguments(place: NodePlace) -> list[str]:

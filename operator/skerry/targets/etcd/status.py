@@ -57,6 +57,14 @@ class MemberStatus(msgspec.Struct, frozen=True):
     """The identity of its process; empty: not known."""
 
     @property
+    def started_ms(self) -> int:
+        """The start of its process, in milliseconds; -1: not known."""
+        try:
+            return int(float(self.generation) * 1000)
+        except (ValueError, OverflowError):
+            return -1
+
+    @property
     def role(self) -> Role:
         if self.learner:
             return Role.LEARNER

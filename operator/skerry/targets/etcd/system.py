@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from skerry.experiment.document import Experiment
-from skerry.history.records import ReplicaDump
 from skerry.targets.etcd.admin import EtcdAdmin
 from skerry.targets.etcd.client import EtcdClient
 from skerry.targets.etcd.planes import CLIENT
-from skerry.targets.port import Addresses, Seen
+from skerry.targets.port import Addresses, System
 from skerry.workload.operations import ClientSpec
 
 
-class EtcdSystem:
-    """How its members are reached."""
+class EtcdSystem(System):
+    """How its members are reached. They give their files to nobody, and a run leaves nothing that is in the way of
+    another: keys are its own by their names."""
 
     def __init__(self, addresses: Addresses) -> None:
         self._clients = {ordinal: planes[CLIENT] for ordinal, planes in addresses.items()}
@@ -27,12 +23,3 @@ class EtcdSystem:
 
     def admin(self) -> EtcdAdmin:
         return EtcdAdmin(self._clients)
-
-    async def fetch_dumps(
-        self, experiment: Experiment, seen: Seen, ends: Mapping[int, int], directory: Path
-    ) -> list[ReplicaDump]:
-        """None: members give their files to nobody."""
-        return []
-
-    async def remove_leftovers(self, *, own: bool) -> None:
-        """Nothing: keys are the run's own by their names, and take no part in any other run."""
