@@ -55,7 +55,8 @@ class Resolver:
         if known is None:
             return await asyncio.shield(lookup)
         try:
-            return await asyncio.wait_for(asyncio.shield(lookup), STALE_NAME_AFTER_S)
+            async with asyncio.timeout(STALE_NAME_AFTER_S):
+                return await asyncio.shield(lookup)
         except (TimeoutError, OSError):
             return known
 

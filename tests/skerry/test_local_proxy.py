@@ -110,7 +110,8 @@ async def bench(ports: ClaimedPorts) -> AsyncIterator[Bench]:
 async def ask(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], data: bytes = b"ping") -> bytes:
     reader, writer = connection
     writer.write(data)
-    return await asyncio.wait_for(reader.readexactly(len(data)), 0.1)
+    async with asyncio.timeout(0.1):
+        return await reader.readexactly(len(data))
 
 
 async def test_without_rules_bytes_pass(bench: Bench) -> None:
@@ -130,7 +131,8 @@ async def test_a_drop_in_either_direction_silences_open_and_new_connections_unti
             await ask(connection, b"held")
     await bench.rules()
     for reader, _ in (kept, new):
-        assert await asyncio.wait_for(reader.readexactly(4), 1) == b"held"
+        async with asyncio.timeout(1):
+            assert await reader.readexactly(4) == b"held"
 
 
 async def test_connections_new_spares_what_is_open(bench: Bench) -> None:
@@ -154,7 +156,8 @@ async def test_a_rule_ends_at_its_own_deadline(bench: Bench) -> None:
     await bench.rules(rule(expires_ns=boot_ns() + SECOND_NS // 20, cut=CutAction.DROP))
     connection = await bench.connect()
     connection[1].write(b"late")
-    assert await asyncio.wait_for(connection[0].readexactly(4), 1) == b"late"
+    async with asyncio.timeout(1):
+        assert await connection[0].readexactly(4) == b"late"
     assert bench.board.expired == ["cut"]
 
 
@@ -164,7 +167,8 @@ async def test_latency_is_added_and_order_kept(bench: Bench) -> None:
     for number in range(50):
         writer.write(bytes([number]))
         await asyncio.sleep(0)
-    assert await asyncio.wait_for(reader.readexactly(50), 1) == bytes(range(50))
+    async with asyncio.timeout(1):
+        assert await reader.readexactly(50) == bytes(range(50))
 
 
 async def test_a_refused_target_is_passed_on(bench: Bench, ports: ClaimedPorts) -> None:
@@ -173,7 +177,8 @@ async def test_a_refused_target_is_passed_on(bench: Bench, ports: ClaimedPorts) 
     reader, writer = await asyncio.open_connection("127.0.0.1", listen_port)
     bench.writers.append(writer)
     with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
-        await asyncio.wait_for(reader.readexactly(1), 1)
+        async with asyncio.timeout(1):
+            await reader.readexactly(1)
 
 
 async def test_an_unknown_command_and_a_taken_port_are_answered(bench: Bench) -> None:

@@ -125,7 +125,8 @@ class ExperimentRun:
         """``run`` raised what it never should. Returns when what can be healed is healed, and the verdict written."""
         if self._world is not None:
             with contextlib.suppress(Exception):  # whatever is wrong with it: the fuses end the rest
-                await asyncio.wait_for(self._world.close_now(), HEAL_NOW_S)
+                async with asyncio.timeout(HEAL_NOW_S):
+                    await self._world.close_now()
         what = f"{type(error).__name__}: {error}".rstrip(": ")
         self._status_reporter.ended(
             Ended(

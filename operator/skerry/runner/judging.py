@@ -35,7 +35,8 @@ async def judged_apart(path: Path, deadline_s: float = CHECK_WITHIN_S) -> tuple[
         start_new_session=True,  # Ctrl-C is for the run, which still wants the answer
     )
     try:
-        answer, said = await asyncio.wait_for(process.communicate(), deadline_s)
+        async with asyncio.timeout(deadline_s):
+            answer, said = await process.communicate()
     except TimeoutError:
         return (not_judged(f"the check did not end within {deadline_s:g} s and was stopped"),)
     finally:

@@ -121,7 +121,8 @@ async def test_a_broken_watch_ends_and_is_not_ready(fake, monkeypatch):
     monkeypatch.setattr("skerry.controller.operator.AGAIN_S", 0.001)
     fake.error = RuntimeError("gone")
     operator = Operator(ENVIRONMENT)
-    await asyncio.wait_for(operator._watch(FakeSupervisor(), ("lab",)), 10)
+    async with asyncio.timeout(10):
+        await operator._watch(FakeSupervisor(), ("lab",))
     assert operator.not_ready == "the watch is over"
 
 

@@ -82,15 +82,17 @@ class FaultProxy:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), ANSWER_TIMEOUT_S)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
         self._watchdog.forget(process.pid)
         if self._reader is not None:
             self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+            await asyncio.wait([self._reader])
+            if not self._reader.cancelled():
+                self._reader.result()
 
     async def _ask(self, op: str, rules: tuple[Rule, ...] = (), links: tuple[Link, ...] = ()) -> Answer:
         process = self._process
@@ -103,7 +105,8 @@ class FaultProxy:
         self._waiting[command.id] = future
         process.stdin.write(msgspec.json.encode(command) + b"\n")
         try:
-            answer = await asyncio.wait_for(future, ANSWER_TIMEOUT_S)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await future
         except TimeoutError:
             raise ProxyError(f"the fault proxy did not answer {op!r} within {ANSWER_TIMEOUT_S:g} s") from None
         finally:

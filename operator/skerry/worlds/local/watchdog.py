@@ -75,6 +75,7 @@ class Watchdog:
         """The runner has ended everything itself; the watchdog kills leftovers, if any, and goes."""
         self._close_pipe()
         self._process.wait(timeout=10)
+        self._watched.clear()
 
     def _close_pipe(self) -> None:
         assert self._process.stdin is not None

@@ -7,6 +7,7 @@ before it returns; if it is killed instead, the watchdog does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import signal
 from collections.abc import Mapping
@@ -189,24 +190,34 @@ class LocalWorld:
         await self._run.sampling.start()
 
     async def _close(self) -> None:
-        """Nothing that this run started is left when it returns."""
-        await self._run.break_off()
-        await self._faults.close()
-        await self._stop_brokers()
-        await self._proxy.stop()
-        self._ports.close()
+        """Nothing that this run started is left when it returns. Each step is taken, whatever becomes of those before:
+        cancelled once more, it waits for nobody, and the watchdog kills who is left."""
+        async with contextlib.AsyncExitStack() as steps:  # the last one first
+            steps.callback(self._reap_brokers)
+            steps.callback(self._watchdog.close)
+            steps.callback(self._close_records)
+            steps.callback(self._ports.close)
+            steps.push_async_callback(self._proxy.stop)
+            steps.push_async_callback(self._stop_brokers)
+            steps.push_async_callback(self._faults.close)
+            steps.push_async_callback(self._run.break_off)
+
+    def _close_records(self) -> None:
         # A run that was refused before anything was recorded ends in order, too; it only has nothing to check.
         refused = self._finish is not None and not self._finish.aborted
         reason = "" if refused else "the run was broken off"
         self._run.recorder.close(Footer(self._clock.now_ns(), aborted=not refused, reason=reason))
         self._journal.close()
-        self._watchdog.close()
 
     async def _stop_brokers(self) -> None:
         for broker in self._brokers.values():
             broker.signal(signal.SIGCONT)
             broker.signal(signal.SIGTERM)
         await asyncio.gather(*(self._await_end(broker) for broker in self._brokers.values()))
+
+    def _reap_brokers(self) -> None:
+        for broker in self._brokers.values():
+            broker.reap()
 
     async def _await_end(self, broker: BrokerProcess) -> None:
         if not await broker.gone(STOP_TIMEOUT_S):
