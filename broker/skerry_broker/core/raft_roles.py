@@ -43,8 +43,8 @@ _CANDIDATE = Role.CANDIDATE
 
 TERM_STEP_MAX = 1 << 32
 """A message of a term that is further ahead than this is ignored. A term grows with an election, and this many take
-longer than any cluster lives; but whoever enters a term writes it down for good, and one that cannot grow any more
-(2^64 - 1 does not) would be the end of the whole cluster."""
+longer than any cluster lives; but a broker that enters a term writes it down for good, and one that cannot grow any
+more (2^64 - 1 does not) would be the end of the whole cluster."""
 
 
 class RaftRoles:

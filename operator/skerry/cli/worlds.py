@@ -58,7 +58,7 @@ def capabilities_with_everything(world: str, experiment: Experiment, *, promethe
 
 
 def switches() -> str:
-    """What is off in a cluster unless whoever may switches it on."""
+    """What is off in a cluster until somebody who may switches it on."""
     from skerry.worlds.kubernetes.opt_ins import OptIns
 
     return OptIns(grant=False, label=False).missing

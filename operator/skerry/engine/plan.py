@@ -29,9 +29,9 @@ class Taken(NamedTuple):
     sources: tuple[int, ...]
     """The broker; or the two ends of a link."""
     both_ways: bool
-    """Of a link: what goes from the first to the second, and back."""
+    """A link: what goes from the first to the second, and back."""
     planes: tuple[str, ...]
-    """Of a link: on which planes."""
+    """A link: the planes on which it is taken."""
 
 
 class PlannedOccurrence(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class PlannedOccurrence(msgspec.Struct, frozen=True):
     """What will be refused at its injection if roles stand as planned: it would break nothing, or another one holds the
     same at that time."""
     takes: tuple[Taken, ...]
-    """From whom it takes something; empty when nobody is found."""
+    """What it takes away; empty when nobody is found to take it from."""
 
 
 class Plan(msgspec.Struct, frozen=True):

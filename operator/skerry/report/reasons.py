@@ -273,10 +273,8 @@ reasons of its refusals.
 
 
 def todo(reason: str, *, expectation: bool = False) -> str:
-    """What to do about it, as a sentence; empty for a reason that is not in the table.
-
-    :param expectation: whether an expectation says it, which may mean something else than when the run does.
-    """
+    """What to do about it, as a sentence; empty for a reason that is not in the table. ``expectation``: an expectation
+    says it, which may mean something else than when the run does."""
     sections = reversed(SECTIONS) if expectation else SECTIONS
     advice = next((row.todo for section in sections for row in section.reasons if reason in row.names), "")
     return f"{advice[:1].upper()}{advice[1:]}{'' if advice.endswith('?') else '.'}" if advice else ""

@@ -43,7 +43,7 @@ class RoleKind(StrEnum):
     """What a role of a target is, whatever its word for it."""
 
     LEADER = "leader"
-    """Of one unit (a partition, a shard, or the only group there is)."""
+    """It leads one unit (a partition, a shard, or the only group there is)."""
     FOLLOWER = "follower"
     IN_SYNC_FOLLOWER = "inSyncFollower"
     CONTROLLER = "controller"
@@ -113,7 +113,7 @@ class ClusterRules(Protocol[R, P]):
 
     @property
     def certain(self) -> bool:
-        """What is predicted for `assumed` holds for whoever will have which role."""
+        """What is predicted for `assumed` holds whichever node will have which role."""
         ...
 
     def missing(self, roles: R) -> str:
@@ -150,7 +150,7 @@ class Reported(Protocol):
 
     @property
     def pid(self) -> int:
-        """Of its process, as it sees itself; -1: it does not say."""
+        """The id of its process, as it sees itself; -1: it does not say."""
         ...
 
     @property

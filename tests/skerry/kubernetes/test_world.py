@@ -119,7 +119,7 @@ class Theatre:
 
     @property
     def asked(self) -> list[Action]:
-        """Of the pod by the conductor; the world itself asks for links while a cut stands."""
+        """What the conductor asked of the pod; the world itself asks for links while a cut stands."""
         return [each for each in self.pod.actions if not isinstance(each, CheckLinks)]
 
     @property

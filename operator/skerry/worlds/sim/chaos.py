@@ -49,7 +49,7 @@ RECORD_BYTES = 100
 """Without meaning here: batches are opaque."""
 EVENTS_MAX = 3_000_000
 CHECKED = [rule for rule in PROPERTIES if rule is not processes.PROPERTY]
-"""The faults of a plan stand in no history, so whoever they restart would look like somebody else's deed."""
+"""The faults of a plan stand in no history, so a process that they restart would look like somebody else's deed."""
 
 
 class SeedResult(msgspec.Struct):

@@ -50,7 +50,7 @@ STARTED_WALL_NS = 1_750_000_000 * NS_PER_S
 """The simulated date; a constant, so that the same seed gives the same history."""
 CLOCK_ERROR_NS = 20 * NS_PER_MS
 CADENCE = Cadence(own_lag_ns=0)
-"""Virtual time waits for whoever records."""
+"""Virtual time waits for the recorder."""
 
 CAPABILITIES = capabilities_from(
     "sim",
