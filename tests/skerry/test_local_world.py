@@ -28,7 +28,7 @@ from skerry.worlds.local.proxies import FaultProxy
 from skerry.worlds.local.proxy import Answer
 from skerry.worlds.local.rules import Rule
 from skerry.worlds.local.watchdog import process_state
-from skerry.worlds.local.world import CAPABILITIES, LocalWorld, RunResult
+from skerry.worlds.local.world import CAPABILITIES, LocalWorld, RunResult, refuse
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
 
@@ -146,10 +146,12 @@ def test_a_port_of_the_proxy_that_was_taken_meanwhile_is_named(tmp_path: Path, m
 
 def test_an_unsupported_fault_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     document = DOCUMENT.replace("planes: [Raft, Replication]", "planes: [Client]")
-    result = run(tmp_path, document)
+    result = refuse(load_document(document, "test"), document, 1, tmp_path, "test")
+    assert result is not None
     assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "UnsupportedFault")
     assert "clients reach the brokers directly" in result.finish.message
     assert not result.history.faults
+    assert [path.name for path in tmp_path.iterdir()] == ["history.jsonl"]
 
 
 def listening_pids(pids: set[int]) -> set[int]:

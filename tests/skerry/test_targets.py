@@ -84,7 +84,7 @@ def test_addresses_name_every_plane() -> None:
 
 
 def test_a_fault_that_the_system_cannot_show_or_undo_is_said_to_be_lacking() -> None:
-    found = capabilities_for(Capabilities("lab", all_features()), registry.target("etcd"))
+    found = capabilities_for(Capabilities("lab", all_features(), frozenset({"etcd"})), registry.target("etcd"))
     (cut,) = found.lacking(frozenset(network_partition.FAULT.features[:1]))
     assert cut.endswith("the nodes of `etcd` do not report on their links, so that it could not be verified.")
     (lost,) = found.lacking(frozenset(wipe.FAULT.features[:1]))

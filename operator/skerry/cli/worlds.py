@@ -77,10 +77,14 @@ def _run_local(document: Document, seed: int, directory: Path, version: str, liv
     import uvloop
 
     from skerry.engine.conductor import Conductor
-    from skerry.worlds.local.world import LocalWorld
+    from skerry.worlds.local.world import LocalWorld, refuse
 
+    asked = (document.experiment, document.text, seed, directory, version, live.on_turn)
     try:
-        world = LocalWorld(document.experiment, document.text, seed, directory, version, live.on_turn)
+        refused = refuse(*asked)
+        if refused is not None:
+            return Outcome(*refused)
+        world = LocalWorld(*asked)
     except OSError as error:
         raise CommandError(f"the run could not begin: {error}") from None
 

@@ -38,14 +38,14 @@ class Capabilities(msgspec.Struct, frozen=True):
 
     world: str
     features: frozenset[Feature]
+    targets: frozenset[str]
+    """The systems that it can have under test."""
     reasons: dict[Feature, str] = {}
     clock_error_ns: int = 0
     """How far two readings of its clocks may disagree."""
     injecting_ns: int = 0
     """How long an injection may be on its way here. A fault's own end counts from the decision: it is so much later, or
     a slow injection would be cut short by it."""
-    targets: frozenset[str] = frozenset({registry.DEFAULT})
-    """The systems that it can have under test."""
 
     def target_lacking(self, target: str) -> str:
         """A sentence, when the system is none that this world can have under test; else empty."""
@@ -78,22 +78,23 @@ def capabilities_from(
     handlers: Iterable[Handles],
     others: Collection[Feature],
     reasons: Mapping[Feature, str],
+    *,
+    under_test: Callable[[Target], bool],
     clock_error_ns: int = 0,
     injecting_ns: int = 0,
-    under_test: Callable[[Target], bool] = lambda target: target.name == registry.DEFAULT,
 ) -> Capabilities:
     """What a world can do, by its handlers.
 
-    ``under_test``: whether it can have that system under test, by what the system says of itself.
     ``others``: which of `OTHER_FEATURES` it has.
     ``reasons``: why it lacks the rest of those.
+    ``under_test``: whether it can have that system under test, by what the system says of itself.
     """
     can, cannot = set(others), dict(reasons)
     for handler in handlers:
         can |= set(handler.can)
         cannot |= handler.cannot
     targets = frozenset(name for name in registry.names() if under_test(registry.target(name)))
-    return Capabilities(world, frozenset(can), cannot, clock_error_ns, injecting_ns, targets)
+    return Capabilities(world, frozenset(can), targets, cannot, clock_error_ns, injecting_ns)
 
 
 def capabilities_for(found: Capabilities, target: Target) -> Capabilities:

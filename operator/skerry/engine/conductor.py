@@ -25,9 +25,8 @@ from skerry.engine.bounds import SECOND_NS, Bounds
 from skerry.engine.capabilities import Capabilities
 from skerry.engine.fault_instance import FaultInstance
 from skerry.engine.link_checks import LinkChecks
-from skerry.engine.needs import needed_features
 from skerry.engine.observation import Observation
-from skerry.engine.plan import guard_refusals
+from skerry.engine.preflight import refusal
 from skerry.engine.probes import Probes
 from skerry.engine.progress import Phase, Progress
 from skerry.engine.stage import Stage
@@ -191,13 +190,9 @@ class Conductor:
             self._heal_all_id = self._context.send(HealAll(self._context.new_id()))
             self._end("Interrupted", f"A run was found in progress and is not resumed: {self._interrupted}.")
             return
-        reason, lacking = self._capabilities.refusal(self.spec.target, needed_features(self.spec))
-        if lacking:
-            self._finish_now(reason, lacking)
-            return
-        refused = guard_refusals(self.experiment, self._seed)
-        if refused:
-            self._finish_now("GuardRefused", " ".join(refused))
+        reason, message = refusal(self.experiment, self._seed, self._capabilities)
+        if reason:
+            self._finish_now(reason, message)
 
     def _wait_for_brokers(self) -> None:
         context = self._context

@@ -20,10 +20,11 @@ from aiohttp.typedefs import Handler
 
 from skerry.engine.world import ActionReport, Finish
 from skerry.experiment import load_document
-from skerry.history.records import HISTORY_VERSION, Footer, Header, PhaseEvent, ReplicaDump, Stall
+from skerry.history.records import Footer, PhaseEvent, ReplicaDump, Stall
 from skerry.report.files import write_report
 from skerry.report.model import make_report, replay_of
 from skerry.runner.clock import RunClock
+from skerry.runner.header import header_of
 from skerry.runner.messages import BODY_BYTES_MAX, HISTORY_FILE, KEPT_MAX, REPORT_FILES, Answer, Begin, Events, View
 from skerry.runner.run import Run
 from skerry.runner.sampling import UnseenProcess
@@ -144,18 +145,14 @@ class Service:
         """Start to look at the brokers. Raises ValueError for a wrong document, OSError for a full disk."""
         experiment = load_document(begin.document, "the document of the run")
         clock = RunClock()
-        header = Header(
-            version=HISTORY_VERSION,
-            experiment=experiment.name,
-            document=begin.document,
+        header = header_of(
+            experiment,
+            begin.document,
             world="kubernetes",
             seed=begin.seed,
             started_wall_ns=clock.started_wall_ns,
-            skerry_version=begin.skerry_version,
-            brokers=experiment.spec.cluster.brokers,
+            version=begin.skerry_version,
             clock_error_ns=begin.clock_error_ns,
-            model=str(experiment.target.model),
-            target=experiment.target.name,
         )
         self._system = experiment.target.connect(begin.addresses, experiment)
         processes = {ordinal: UnseenProcess() for ordinal in begin.addresses}

@@ -67,7 +67,7 @@ spec:
 """
 PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
 BROKERS = BrokerSet("broker", "lab", "broker", 3, PORTS, 9095, container="broker")
-ABLE = Capabilities("kubernetes", all_features())
+ABLE = Capabilities("kubernetes", all_features(), frozenset({"skerry"}))
 
 
 def _toy_module() -> ModuleType:

@@ -46,7 +46,8 @@ from skerry.schema.vocabulary import Plane
 MS = 1_000_000
 S = 1_000 * MS
 TURN_NS = 100 * MS
-ALL_FEATURES = Capabilities("toy", all_features())
+
+ALL_FEATURES = Capabilities("toy", all_features(), frozenset({"skerry"}))
 PASS = Finding(FindingKind.SAFETY, "lost-write", Verdict.PASS, "Nothing was lost.")
 
 

@@ -54,7 +54,9 @@ def test_clocks_that_certainly_disagree_end_the_run_before_anything_is_injected(
     world = toy()
     honest = world.observe
     world.observe = lambda: skewed(honest())
-    world.run(conductor(capabilities=Capabilities("toy", all_features(), clock_error_ns=20 * 10**6)))
+    world.run(
+        conductor(capabilities=Capabilities("toy", all_features(), frozenset({"skerry"}), clock_error_ns=20 * 10**6))
+    )
     if not refused:
         assert world.finish.verdict is Verdict.PASS
         return

@@ -94,7 +94,12 @@ def test_where_an_injection_may_be_long_on_its_way_the_fault_ends_by_itself_so_m
     ends = []
     for injecting_ns in (0, 10 * S):
         world = toy()
-        world.run(conductor(capabilities=Capabilities("toy", all_features(), injecting_ns=injecting_ns), bounds=None))
+        world.run(
+            conductor(
+                capabilities=Capabilities("toy", all_features(), frozenset({"skerry"}), injecting_ns=injecting_ns),
+                bounds=None,
+            )
+        )
         ends.append(world.of(Inject)[0].deadline_ns)
     assert ends[1] - ends[0] == 10 * S
 
@@ -387,7 +392,7 @@ def test_a_role_that_nobody_has_ends_the_run(conductor, toy):
 def test_what_the_world_lacks_is_said_before_anything_is_touched(conductor, toy):
     world = toy()
     reasons = {ESTABLISHED: "a NetworkPolicy does not cut open connections; enable the injector."}
-    lacking = Capabilities("kubernetes", all_features() - {ESTABLISHED}, reasons)
+    lacking = Capabilities("kubernetes", all_features() - {ESTABLISHED}, frozenset({"skerry"}), reasons)
     world.run(conductor(capabilities=lacking))
     assert world.finish.verdict is Verdict.INCONCLUSIVE
     assert world.finish.reason == "UnsupportedFault"

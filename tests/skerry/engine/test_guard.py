@@ -174,5 +174,5 @@ def test_the_plan_sees_faults_overlap_and_says_what_the_guard_refuses(experiment
 
 
 def test_the_plan_says_what_the_world_lacks(experiment):
-    plan = make_plan(experiment(), 7, Capabilities("kubernetes", all_features() - {PARTITION}))
+    plan = make_plan(experiment(), 7, Capabilities("kubernetes", all_features() - {PARTITION}, frozenset({"skerry"})))
     assert plan.lacking == ("The kubernetes world cannot do `partition`.",)

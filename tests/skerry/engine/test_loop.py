@@ -43,7 +43,7 @@ class Script:
 class Stage:
     """A world that only writes down what it is asked."""
 
-    capabilities = Capabilities("toy", frozenset())
+    capabilities = Capabilities("toy", frozenset(), frozenset())
 
     def __init__(self) -> None:
         self.performed: list[Action] = []

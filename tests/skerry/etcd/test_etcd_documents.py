@@ -13,6 +13,7 @@ from skerry.engine.observation import Observation
 from skerry.engine.plan import make_plan
 from skerry.experiment import DocumentError, Experiment, load_document
 from skerry.schema.verdict import Verdict
+from skerry.worlds.sim.world import run_simulated
 
 SHIPPED = (Path(__file__).parents[3] / "experiments" / "etcd" / "leader-crash.yaml").read_text()
 DOCUMENT = """
@@ -86,6 +87,18 @@ def test_a_world_that_cannot_have_it_says_so_before_the_run(world: str) -> None:
     assert finding.reason == "UnsupportedTarget"
     assert finding.message == f"The {world} world cannot have `etcd` under test, only skerry."
     assert make_plan(experiment, 1, able).lacking == (finding.message,)
+
+
+def test_the_simulator_makes_no_cluster_for_what_it_cannot_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("skerry.worlds.sim.world.Cluster")
+    result = run_simulated(load_document(SHIPPED), SHIPPED, 1, tmp_path, "test")
+    assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "UnsupportedTarget")
+    header = result.history.header
+    assert header is not None
+    assert (header.target, header.model, header.world) == ("etcd", "register", "sim")
+    assert result.history_path.parent == tmp_path
 
 
 def test_the_local_world_can_kill_its_members_and_cannot_cut_their_links() -> None:

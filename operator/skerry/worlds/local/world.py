@@ -29,10 +29,12 @@ from skerry.engine.world import (
     Steps,
 )
 from skerry.experiment.document import Experiment
-from skerry.history.records import HISTORY_VERSION, Footer, Header, PhaseEvent, ReplicaDump
+from skerry.history.records import Footer, Header, PhaseEvent, ReplicaDump
 from skerry.history.run import History
 from skerry.runner.clock import RunClock
+from skerry.runner.header import header_of
 from skerry.runner.journal import JournalFile
+from skerry.runner.refused import refused_run
 from skerry.runner.run import Run
 from skerry.targets.port import Launch, addresses_on_loopback
 from skerry.worlds.local.brokers import BrokerProcess, data_directory_in
@@ -77,19 +79,7 @@ class LocalWorld:
         self._directory = directory
         self._clock = RunClock()
         spec = experiment.spec
-        header = Header(
-            version=HISTORY_VERSION,
-            experiment=experiment.name,
-            document=document,
-            world="local",
-            seed=seed,
-            started_wall_ns=self._clock.started_wall_ns,
-            skerry_version=version,
-            brokers=spec.cluster.brokers,
-            clock_error_ns=CLOCK_ERROR_NS,
-            model=str(experiment.target.model),
-            target=experiment.target.name,
-        )
+        header = _header(experiment, document, seed, version, self._clock)
         self._journal = JournalFile(directory / "journal.jsonl")
         self._finish: Finish | None = None
         self._watchdog = Watchdog()
@@ -235,6 +225,32 @@ class LocalWorld:
         self._run.sampling.stalled(-2, stall.from_ns, stall.to_ns)
 
 
+def refuse(
+    experiment: Experiment,
+    document: str,
+    seed: int,
+    directory: Path,
+    version: str,
+    on_turn: OnTurn = nobody_watches,
+) -> RunResult | None:
+    """The run of a document that this world refuses, without a cluster; None: it does not. Raises OSError."""
+    header = _header(experiment, document, seed, version, RunClock())
+    refused = refused_run(experiment, header, directory, capabilities_for(CAPABILITIES, experiment.target), on_turn)
+    return RunResult(*refused) if refused is not None else None
+
+
+def _header(experiment: Experiment, document: str, seed: int, version: str, clock: RunClock) -> Header:
+    return header_of(
+        experiment,
+        document,
+        world="local",
+        seed=seed,
+        started_wall_ns=clock.started_wall_ns,
+        version=version,
+        clock_error_ns=CLOCK_ERROR_NS,
+    )
+
+
 def launch_of(experiment: Experiment) -> Launch:
     """How its nodes are started here. Raises OSError with a sentence when they cannot be."""
     target = experiment.target
@@ -247,4 +263,4 @@ def launch_of(experiment: Experiment) -> Launch:
     return launch
 
 
-__all__ = ["CAPABILITIES", "LocalWorld", "RunResult"]
+__all__ = ["CAPABILITIES", "LocalWorld", "RunResult", "refuse"]

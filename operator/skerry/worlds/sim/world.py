@@ -29,9 +29,11 @@ from skerry.engine.world import (
 from skerry.expectations.port import METRICS, PROMQL
 from skerry.experiment.document import Experiment
 from skerry.history import History, HistoryWriter
-from skerry.history.records import HISTORY_VERSION, FindingSeen, Footer, Header, PhaseEvent
+from skerry.history.records import FindingSeen, Footer, Header, PhaseEvent
 from skerry.observe.asks import Cadence
+from skerry.runner.header import header_of
 from skerry.runner.journal import JournalFile
+from skerry.runner.refused import refused_run
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.workload.log.load import LoadSpec
 from skerry.worlds.sim.cluster import Cluster
@@ -104,19 +106,7 @@ class SimWorld:
         self._tasks = Tasks(self.cluster.scheduler)
         self._pinger = Pinger(self.cluster)
         self.recording = self._new_recording(experiment)
-        self.recording.add(
-            Header(
-                HISTORY_VERSION,
-                experiment.name,
-                document,
-                "sim",
-                seed,
-                STARTED_WALL_NS,
-                version,
-                spec.cluster.brokers,
-                clock_error_ns=CLOCK_ERROR_NS,
-            )
-        )
+        self.recording.add(_header(experiment, document, seed, version))
         self.recording.add(PhaseEvent("Starting", 0))
         self.cluster.start_all()
         self.recording.observe()
@@ -253,6 +243,18 @@ class SimWorld:
         return seen
 
 
+def _header(experiment: Experiment, document: str, seed: int, version: str) -> Header:
+    return header_of(
+        experiment,
+        document,
+        world="sim",
+        seed=seed,
+        started_wall_ns=STARTED_WALL_NS,
+        version=version,
+        clock_error_ns=CLOCK_ERROR_NS,
+    )
+
+
 def run_simulated(
     experiment: Experiment,
     document: str,
@@ -261,6 +263,10 @@ def run_simulated(
     version: str,
     on_turn: OnTurn = nobody_watches,
 ) -> SimulatedRun:
-    """Run one experiment in virtual time; Ctrl-C ends it at once (nothing is left behind)."""
+    """Run one experiment in virtual time; Ctrl-C ends it at once (nothing is left behind). One that is refused gets no
+    cluster."""
+    refused = refused_run(experiment, _header(experiment, document, seed, version), directory, CAPABILITIES, on_turn)
+    if refused is not None:
+        return SimulatedRun(*refused)
     world = SimWorld(experiment, document, seed, directory, version, on_turn)
     return world.run(Conductor(experiment, seed, CAPABILITIES))
