@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
+from collections.abc import Iterator
 
 from skerry.expectations import (
     available,
@@ -25,6 +24,7 @@ from skerry.expectations import (
 )
 from skerry.expectations.port import Advice, Column, ExpectationType, Judge
 from skerry.faults.port import Feature
+from skerry.schema.registry import by_word
 from skerry.targets.port import DataModel
 
 GROUP = "skerry.expectations"
@@ -48,29 +48,7 @@ BUILT_IN: tuple[ExpectationType, ...] = (
     promql.EXPECTATION,
 )
 
-
-class ExpectationConflict(ValueError):
-    """Two expectations claim one word of the document."""
-
-
-def by_word(expectations: Iterable[ExpectationType]) -> dict[str, ExpectationType]:
-    """Raises ExpectationConflict: a word is taken twice."""
-    found: dict[str, ExpectationType] = {}
-    for each in expectations:
-        if each.word in found:
-            raise ExpectationConflict(
-                f"two expectations are called `{each.word}`: {found[each.word].body} and {each.body}"
-            )
-        found[each.word] = each
-    return found
-
-
-def _installed() -> Iterator[ExpectationType]:
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        yield point.load()
-
-
-EXPECTATIONS: dict[str, ExpectationType] = by_word((*BUILT_IN, *_installed()))
+EXPECTATIONS = by_word(GROUP, BUILT_IN, lambda expectation: expectation.word)
 
 
 def judges_of(model: DataModel) -> dict[str, Judge]:

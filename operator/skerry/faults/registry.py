@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Union
 
 from skerry.faults import clock, disk, kill, network_partition, pause, restart, slow_network, wipe
 from skerry.faults.port import Absence, AnyFaultType, FaultBody, Feature, ResolvedFault
+from skerry.schema.registry import by_word
 
 GROUP = "skerry.faults"
 """Entry points of this group name the ``FAULT`` of a fault that is installed beside Skerry."""
@@ -22,27 +21,7 @@ BUILT_IN: tuple[AnyFaultType, ...] = (
     clock.FAULT,
 )
 
-
-class FaultConflict(ValueError):
-    """Two faults claim one word of the document."""
-
-
-def by_kind(faults: Iterable[AnyFaultType]) -> dict[str, AnyFaultType]:
-    """Raises FaultConflict: a word is taken twice."""
-    found: dict[str, AnyFaultType] = {}
-    for fault in faults:
-        if fault.kind in found:
-            raise FaultConflict(f"two faults are called `{fault.kind}`: {found[fault.kind].body} and {fault.body}")
-        found[fault.kind] = fault
-    return found
-
-
-def _installed() -> Iterator[AnyFaultType]:
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        yield point.load()
-
-
-FAULTS = by_kind((*BUILT_IN, *_installed()))
+FAULTS = by_word(GROUP, BUILT_IN, lambda fault: fault.kind)
 
 if TYPE_CHECKING:
     AnyFault = ResolvedFault

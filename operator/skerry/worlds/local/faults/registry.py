@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
-
+from skerry.schema.registry import by_word
 from skerry.worlds.local.faults import clock, disk, kill, network_partition, pause, restart, slow_network, wipe
 from skerry.worlds.local.faults.handler import AnyHandler
 
@@ -19,7 +18,4 @@ BUILT_IN: tuple[AnyHandler, ...] = (
     disk.HANDLER,
     clock.HANDLER,
 )
-HANDLERS: dict[str, AnyHandler] = {
-    handler.fault.kind: handler
-    for handler in (*BUILT_IN, *(point.load() for point in sorted(entry_points(group=GROUP), key=lambda p: p.name)))
-}
+HANDLERS: dict[str, AnyHandler] = by_word(GROUP, BUILT_IN, lambda handler: handler.fault.kind)
