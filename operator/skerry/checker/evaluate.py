@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from skerry.checker.common.faults import doubt_of, lost
 from skerry.checker.common.processes import ended_by_itself
-from skerry.expectations.facts import Occurrence, RunFacts
+from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, unknown
 from skerry.expectations.port import Judge
 from skerry.experiment import Expectation, Experiment, Finding, FindingKind, Verdict
 from skerry.history import History
+from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultStep, Stall
 
 STALL_MIN_NS = 200_000_000
@@ -95,14 +97,10 @@ def unverified(run: RunFacts, expectation: Expectation) -> Judged | None:
         if not occurrences:
             return unknown("NotInjected", f"the fault `{name}` was never injected")
         for occurrence in occurrences:
-            if not occurrence.verified:
-                return unknown("NotVerified", f"{occurrence} was not verified to be in effect" + _detail(occurrence))
+            doubt = doubt_of(occurrence, run.history.clock_error_ns)
+            if doubt is not None:
+                return unknown(*doubt)
     return None
-
-
-def _detail(occurrence: Occurrence) -> str:
-    event = occurrence.steps.get(FaultStep.UNVERIFIED)
-    return f": {event.detail}" if event and event.detail else ""
 
 
 def _after_loss(run: RunFacts, expectation: Expectation, judged: Judged) -> Judged:
@@ -113,10 +111,7 @@ def _after_loss(run: RunFacts, expectation: Expectation, judged: Judged) -> Judg
         for occurrence in run.occurrences.get(name, ()):
             lost_ns = occurrence.lost_ns
             if lost_ns is not None and (judged.window is None or judged.window[1] > lost_ns):
-                event = occurrence.steps[FaultStep.LOST]
-                why = f": {event.detail}" if event.detail else ""
-                message = f"{occurrence} ended by itself at {lost_ns / 1e9:.2f} s, before it was healed{why}"
-                return unknown("FaultLost", message, limit=judged.limit, measured=judged.measured)
+                return unknown("FaultLost", lost(occurrence), limit=judged.limit, measured=judged.measured)
     return judged
 
 

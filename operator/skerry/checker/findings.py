@@ -51,6 +51,7 @@ def undecided(
     kind: FindingKind = FindingKind.SAFETY,
     witness: tuple[int, ...] = (),
     owed: str = "",
+    fault: str = "",
 ) -> Finding:
     """It cannot be told from this history whether the rule held."""
     return Finding(
@@ -63,6 +64,7 @@ def undecided(
         topic=key.topic if key else "",
         partition=key.partition if key else -1,
         witness=witness,
+        fault=fault,
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from skerry.expectations.facts import Occurrence, RunFacts, Window
+from skerry.expectations.facts import RunFacts, Window
 from skerry.faults.port import Absence
 from skerry.faults.registry import absence
+from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultStep
 
 if TYPE_CHECKING:

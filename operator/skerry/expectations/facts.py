@@ -9,68 +9,19 @@ lower bound, and what must not happen from some moment on, on the narrowest, in 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from skerry.expectations.gaps import Waits, awaited
 from skerry.expectations.leaders import Leadership, controllers, partition_leaders
 from skerry.history import History
-from skerry.history.records import BrokerSample, FaultEvent, FaultStep, Produce, StatusSample
+from skerry.history.occurrences import Occurrence, occurrences_by_fault
+from skerry.history.records import BrokerSample, FaultEvent, Produce, StatusSample
 from skerry.targets.port import Stamps
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Experiment
-
-
-@dataclass
-class Occurrence:
-    """One happening of a fault. Edges are None while the step was never recorded."""
-
-    fault: str
-    number: int
-    kind: str = ""
-    groups: tuple[tuple[int, ...], ...] = ()
-    links: tuple[tuple[int, int], ...] = ()
-    steps: dict[FaultStep, FaultEvent] = field(default_factory=dict)
-
-    @property
-    def effective(self) -> FaultEvent | None:
-        return self.steps.get(FaultStep.EFFECTIVE)
-
-    @property
-    def verified(self) -> bool:
-        """Measured to be in effect. (Until when: ``lost_ns``.)"""
-        return (
-            FaultStep.VERIFIED in self.steps
-            and FaultStep.EFFECTIVE in self.steps
-            and FaultStep.UNVERIFIED not in self.steps
-        )
-
-    @property
-    def lost_ns(self) -> int | None:
-        """The early edge of the moment at which it ended by itself, while it should have held; None: it did not."""
-        event = self.steps.get(FaultStep.LOST)
-        return event.before_ns if event else None
-
-    @property
-    def heal_begins_ns(self) -> int | None:
-        """The early edge of the heal: up to here the fault was certainly there."""
-        event = self.steps.get(FaultStep.HEALING) or self.steps.get(FaultStep.HEALED)
-        return event.before_ns if event else None
-
-    @property
-    def healed(self) -> FaultEvent | None:
-        return self.steps.get(FaultStep.HEALED)
-
-    @property
-    def victims(self) -> frozenset[int]:
-        """Every broker whose behaviour it may explain."""
-        named = {broker for group in self.groups for broker in group}
-        return frozenset(named | {broker for link in self.links for broker in link})
-
-    def __str__(self) -> str:
-        return f"`{self.fault}`" if self.number == 0 else f"`{self.fault}` (occurrence {self.number + 1})"
 
 
 @dataclass(frozen=True)
@@ -125,19 +76,7 @@ class RunFacts:
     @cached_property
     def occurrences(self) -> dict[str, list[Occurrence]]:
         """The occurrences of each fault, by its name, in their order."""
-        found: dict[tuple[str, int], Occurrence] = {}
-        for event in self.history.faults:
-            key = (event.fault, event.occurrence)
-            occurrence = found.setdefault(key, Occurrence(event.fault, event.occurrence))
-            # A conductor that began again may heal twice; the first record of a step is the one that counts.
-            occurrence.steps.setdefault(event.step, event)
-            occurrence.kind = event.kind or occurrence.kind
-            occurrence.groups = event.groups or occurrence.groups
-            occurrence.links = event.links or occurrence.links
-        by_name: defaultdict[str, list[Occurrence]] = defaultdict(list)
-        for key in sorted(found):
-            by_name[key[0]].append(found[key])
-        return dict(by_name)
+        return occurrences_by_fault(self.history.faults)
 
     def occurrences_of(self, fault: str) -> list[tuple[Occurrence, FaultEvent]]:
         """Each occurrence that took effect, with that event."""

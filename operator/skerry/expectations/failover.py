@@ -19,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import Occurrence, RunFacts
+from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import MS, SECOND, Judged, failed, passed, seconds, unknown
 from skerry.expectations.leaders import Leadership, controller_clock_was_right
 from skerry.expectations.port import FAILOVER, ExpectationType
 from skerry.expectations.series import partition_series
 from skerry.faults.registry import FAULTS
+from skerry.history.occurrences import Occurrence
 from skerry.history.records import ElectionSeen, FaultEvent, MetricSample
 from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration
 from skerry.schema.vocabulary import Acks

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import Occurrence, RunFacts
+from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import MS, SECOND, Judged, failed, passed, seconds, unknown
 from skerry.expectations.leaders import controller_clock_was_right
 from skerry.expectations.port import Advice, Column, ExpectationType
 from skerry.expectations.series import partition_series
+from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultEvent
 from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel

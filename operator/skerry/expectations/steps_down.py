@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import Occurrence, RunFacts
+from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, seconds, span, unknown, within
 from skerry.expectations.leaders import Leadership
 from skerry.expectations.port import Advice, ExpectationType
+from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultEvent, StatusSample
 from skerry.schema.base import FaultName, PositiveDuration
 from skerry.schema.selectors import Selector

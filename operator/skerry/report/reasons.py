@@ -102,6 +102,11 @@ THE_RUN = (
         "enforces policies",
     ),
     _reason(
+        "FaultContradicts",
+        "the steps of a fault are recorded in an order in which they cannot have happened",
+        "report it, with the history, unless somebody edited the recording",
+    ),
+    _reason(
         "FaultLost",
         "it ended before it was healed: its own deadline, its injector, or somebody removed it",
         "find out who else changes policies, pods or processes there, then run it again",

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from skerry.checker.common import clock, processes, recording, stalls
+from skerry.checker.common import clock, faults, processes, recording, stalls
 from skerry.checker.model import Model
 from skerry.checker.models.log import (
     aborted_read,
@@ -41,6 +41,7 @@ from skerry.targets.port import DataModel
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
     clock.PROPERTY,
+    faults.PROPERTY,
     processes.PROPERTY,
     accounting.PROPERTY,
     lost_write.PROPERTY,

@@ -10,7 +10,7 @@ A put cannot ask for less than another: its row in the table of its system is th
 
 from __future__ import annotations
 
-from skerry.checker.common import clock, processes, recording, stalls
+from skerry.checker.common import clock, faults, processes, recording, stalls
 from skerry.checker.model import Model
 from skerry.checker.models.register import (
     accounting,
@@ -31,6 +31,7 @@ from skerry.targets.port import DataModel
 PROPERTIES: tuple[Property, ...] = (
     recording.PROPERTY,
     clock.PROPERTY,
+    faults.PROPERTY,
     processes.PROPERTY,
     accounting.PROPERTY,
     lost_put.PROPERTY,
