@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from skerry.expectations.registry import EXPECTATIONS
+from skerry.experiment.descriptions import descriptions
 from skerry.experiment.document import (
     API_VERSION,
     KIND,
@@ -27,7 +28,7 @@ from skerry.experiment.document import (
 )
 from skerry.experiment.schema import json_schema
 from skerry.faults.registry import FAULTS
-from skerry.schema.base import alias_of, format_duration
+from skerry.schema.base import Model, alias_of, format_duration
 from skerry.schema.selectors import Selector, Side
 
 _HEAD = f"""# Experiment reference
@@ -79,19 +80,20 @@ def _sections() -> Iterator[str]:
 
 
 def _section(
-    title: str, model: type[BaseModel], schema: dict[str, Any], level: int, only: tuple[str, ...] = ()
+    title: str, model: type[Model], schema: dict[str, Any], level: int, only: tuple[str, ...] = ()
 ) -> Iterator[str]:
     yield f"{'#' * level} `{title}`\n"
     yield f"{' '.join((inspect.getdoc(model) or '').split())}\n"
     yield "| field | type | default | meaning |"
     yield "|---|---|---|---|"
     properties = schema[model.__name__]["properties"]
+    meanings = descriptions(model)
     for attribute, field in model.model_fields.items():
         if only and attribute not in only:
             continue
         name = field.alias or alias_of(attribute)
         shown = f"**`{name}`**" if field.is_required() else f"`{name}`"
-        meaning = " ".join((field.description or "").split())
+        meaning = " ".join(meanings.get(attribute, "").split())
         yield f"| {shown} | {_type(properties[name], attribute, schema)} | {_default(attribute, field)} | {meaning} |"
     yield ""
 

@@ -15,6 +15,7 @@ import yaml
 
 from skerry.experiment.crd_rules import ROOT_RULES, RULES
 from skerry.experiment.crd_status import COLUMNS, STATUS
+from skerry.experiment.descriptions import describe
 from skerry.experiment.document import API_VERSION, KIND, Experiment, Spec
 from skerry.schema.base import JsonObject
 
@@ -27,6 +28,7 @@ _DROPPED = frozenset({"title", "default", "additionalProperties", "propertyNames
 def json_schema() -> JsonObject:
     """JSON Schema 2020-12 of a whole document, for editors and `skerry schema`."""
     schema = Experiment.model_json_schema(by_alias=True, mode="validation")
+    describe(schema, Experiment)
     _tidy(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
@@ -77,7 +79,9 @@ class _NoAliases(yaml.SafeDumper):
 def _spec_schema() -> JsonObject:
     """What the models say, once: it takes pydantic a tenth of a second, and each run on a cluster asks for it. Nobody
     may change it."""
-    return Spec.model_json_schema(by_alias=True, mode="validation")
+    schema = Spec.model_json_schema(by_alias=True, mode="validation")
+    describe(schema, Spec)
+    return schema
 
 
 def _open_api() -> JsonObject:

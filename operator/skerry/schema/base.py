@@ -114,11 +114,14 @@ def alias_of(attribute: str) -> str:
 
 
 class Model(BaseModel):
+    """``defer_build``: a validator is built when it is first used, so that none is built for the parts of a document,
+    which are only used through the whole."""
+
     model_config = ConfigDict(
+        defer_build=True,
         frozen=True,
         extra="forbid",
         alias_generator=alias_of,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         validate_default=False,
         serialize_by_alias=True,
