@@ -14,6 +14,7 @@ from skerry_broker.core.peer_messages import (
     ReplicaProgress,
 )
 from skerry_broker.core.replica import BrokerView, PartitionReplica, PartitionView, ReplicaPorts
+from skerry_broker.core.replica_log import NEVER
 from skerry_broker.core.types import Acks, Batch, EpochStart, NodeConfig, RecoveredLog, TopicPartition
 
 P = TopicPartition("orders", 0)
@@ -183,7 +184,7 @@ def test_unfollowed_is_not_asked_for() -> None:
     pair = Pair()
     pair.fetch()
     pair.fetcher.unfollow(0, P)
-    assert pair.fetcher.next_deadline is None
+    assert pair.fetcher.next_deadline == NEVER
     assert pair.fetcher.unreachable_ms(10_000 * MS) == 0
     pair.now = 10_000 * MS
     assert pair.sent(ReplicaFetch) == []

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from skerry.worlds.sim.chaos import run_seed
+from skerry_broker.core.partitions import Partitions
 
 SEEDS = (1, 7, 12)
 """7 sends every message through the wire codec."""
@@ -41,3 +42,11 @@ def test_same_seed_same_hash_in_any_process() -> None:
     here = [[result.hash, result.events, len(result.history)] for result in map(run_seed, SEEDS)]
     assert one == here
     assert len({line[0] for line in here}) == len(SEEDS), "different seeds, different events"
+
+
+@pytest.mark.sim
+@pytest.mark.timeout(300)
+def test_what_is_skipped_when_nothing_was_stirred_would_have_changed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = [run_seed(seed).hash for seed in SEEDS]
+    monkeypatch.setattr(Partitions, "stirred", property(lambda self: True, lambda self, value: None), raising=False)
+    assert [run_seed(seed).hash for seed in SEEDS] == quick

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+
+import msgspec
 import pytest
 
 from skerry.worlds.sim.clock import NodeClock
@@ -227,6 +230,14 @@ class TestTrace:
         assert digest((1, 0, Flushed(1))) != digest((1, 0, Flushed(2)))
         assert digest((1, 0, Flushed(1))) != digest((1, 1, Flushed(1)))
         assert digest((1, 0, Flushed(1)), (2, 0, Flushed(2))) != digest((2, 0, Flushed(2)), (1, 0, Flushed(1)))
+
+    @pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 255, 256, 257, 1000])
+    def test_hashes_many_together_as_it_would_each_alone(self, count: int) -> None:
+        trace, alone = Trace(), hashlib.blake2b(digest_size=16)
+        for number in range(count):
+            trace.record(number, -1, Flushed(number))
+            alone.update(msgspec.msgpack.encode((number, -1, Flushed(number))))
+        assert trace.digest() == alone.hexdigest()
 
     def test_remembers_the_last_events(self) -> None:
         trace = Trace(keep=2)

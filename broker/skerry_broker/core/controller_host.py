@@ -56,7 +56,8 @@ class ControllerHost:
         self._out = out
         self._rng = rng
         self._wall_ns = wall_ns
-        self._controller: Controller | None = None
+        self.controller: Controller | None = None
+        """Who sits here; None while this replica does not lead the metadata quorum."""
         self._term = -1
         self._confirmed_round = 0
         self._elected_ns = now
@@ -77,10 +78,10 @@ class ControllerHost:
 
     def vacate(self, now: int) -> bool:
         """Before anything new is applied: stop deciding if this replica leads no more. True when it did."""
-        controller = self._controller
+        controller = self.controller
         if controller is None or (self._raft.is_leader and self._raft.term == self._term):
             return False
-        self._controller = None
+        self.controller = None
         self._proposed.clear()
         controller.step_down(now)
         return True
@@ -95,8 +96,8 @@ class ControllerHost:
         proposed_ns = self._proposed.pop(entry.index, None)
         if proposed_ns is not None:
             self._out.fact("broker_raft_commit_seconds", value=(now - proposed_ns) / 1e9)
-        if self._controller is not None:
-            self._controller.applied(now, entry, changes)
+        if self.controller is not None:
+            self.controller.applied(now, entry, changes)
 
     def moved(self, now: int) -> bool:
         """Has the seat moved (or become empty) since the last call? `known` says where to."""
@@ -109,13 +110,13 @@ class ControllerHost:
 
     def take(self, now: int) -> bool:
         """After everything committed is applied: sit down if it is ours, and pass on what a quorum confirmed."""
-        taken = self._controller is None and self._raft.leader_ready
+        taken = self.controller is None and self._raft.leader_ready
         if taken:
             self._term = self._raft.term
             self._confirmed_round = 0
             if self._contact is not None:
                 self._out.fact("broker_raft_election_seconds", value=(now - self._contact[1]) / 1e9)
-            self._controller = Controller(
+            self.controller = Controller(
                 self._config,
                 self._metadata,
                 self._out,
@@ -129,38 +130,31 @@ class ControllerHost:
                 elected_ns=self._elected_ns,
                 previous=self._contact,
             )
-        if self._controller is not None and self._raft.confirmed_round > self._confirmed_round:
+        if self.controller is not None and self._raft.confirmed_round > self._confirmed_round:
             self._confirmed_round = self._raft.confirmed_round
-            self._controller.round_confirmed(now, self._confirmed_round)
+            self.controller.round_confirmed(now, self._confirmed_round)
             return True
         return taken
 
     # --- time ---------------------------------------------------------------------------------------------
 
-    @property
-    def next_deadline(self) -> int:
-        soonest = FOREVER if self._controller is None else self._controller.next_deadline
-        if self.transfers:
-            soonest = min(soonest, *(deadline for _, _, deadline in self.transfers))
-        return soonest
-
     def tick(self, now: int) -> None:
-        if self._controller is not None and self._controller.next_deadline <= now:
-            self._controller.tick(now)
+        if self.controller is not None and self.controller.next_deadline <= now:
+            self.controller.tick(now)
 
     # --- brokers --------------------------------------------------------------------------------------------
 
     def register(self, now: int, source: Voter, message: RegisterRequest) -> None:
-        if self._controller is not None:
-            self._controller.register(now, source, message)
+        if self.controller is not None:
+            self.controller.register(now, source, message)
 
     def heartbeat(self, now: int, source: Voter, message: BrokerHeartbeat) -> None:
-        if self._controller is not None:
-            self._controller.heartbeat(now, source, message)
+        if self.controller is not None:
+            self.controller.heartbeat(now, source, message)
 
     def alter_partition(self, now: int, source: Voter, message: AlterPartition) -> None:
-        if self._controller is not None:
-            self._controller.alter_partition(now, source, message)
+        if self.controller is not None:
+            self.controller.alter_partition(now, source, message)
             return
         reply = AlterPartitionReply(
             message.partition, message.leader_epoch, message.partition_epoch, AlterResult.NOT_CONTROLLER
@@ -168,14 +162,14 @@ class ControllerHost:
         self._out.send(source.broker_id, reply)
 
     def peer_refused(self, now: int, broker_id: int) -> None:
-        if self._controller is not None:
-            self._controller.peer_refused(now, broker_id)
+        if self.controller is not None:
+            self.controller.peer_refused(now, broker_id)
 
     # --- clients --------------------------------------------------------------------------------------------
 
     def request(self, now: int, request_id: int, request: ClientRequest) -> None:
         """A request that only the controller answers."""
-        controller = self._controller
+        controller = self.controller
         if controller is None:
             message = f"broker {self._config.broker_id} is not the controller"
             self._out.put_reply(request_id, ErrorResponse(ErrorCode.NOT_CONTROLLER, message, leader=self.known))
@@ -197,8 +191,8 @@ class ControllerHost:
     def client_gone(self, request_id: int) -> None:
         if self.transfers:
             self.transfers = [transfer for transfer in self.transfers if transfer[0] != request_id]
-        if self._controller is not None:
-            self._controller.client_gone(request_id)
+        if self.controller is not None:
+            self.controller.client_gone(request_id)
 
     def _transfer(self, now: int, request_id: int, request: TransferControllerRequest) -> None:
         if request.broker_id == self._config.broker_id:
@@ -212,8 +206,9 @@ class ControllerHost:
             )
             self._out.put_reply(request_id, ErrorResponse(ErrorCode.INVALID_REQUEST, message))
 
-    def answer_transfers(self, now: int) -> None:
-        """At the end of a step: tell those who wait that the leadership has moved, or that it did not in time."""
+    def answer_transfers(self, now: int) -> int:
+        """At the end of a step: tell those who wait that the leadership has moved, or that it did not in time. Gives
+        the deadline of the next one that waits on, or `FOREVER`."""
         waiting = []
         for request_id, broker_id, deadline in self.transfers:
             if self.known == broker_id:
@@ -224,3 +219,4 @@ class ControllerHost:
             else:
                 waiting.append((request_id, broker_id, deadline))
         self.transfers = waiting
+        return min((deadline for _, _, deadline in waiting), default=FOREVER)

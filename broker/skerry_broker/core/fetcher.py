@@ -162,9 +162,10 @@ class FollowerFetcher:
         return max(now - self._silent_from, 0) // _MS
 
     @property
-    def next_deadline(self) -> int | None:
+    def next_deadline(self) -> int:
+        """When `poll` has something to do of itself; `NEVER` while nothing is followed."""
         if not self._followed:
-            return None
+            return NEVER
         if self._in_flight:
             return self._late_at
         return min(self._followed.values())

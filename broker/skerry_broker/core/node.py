@@ -118,9 +118,19 @@ class Node:
         """When ``Tick`` is due, in ns; settled by every step."""
         self.commit_index = self._raft.commit_index
         """The commit index of the metadata log; everything up to it is applied."""
+        self._session = BrokerSession(
+            config,
+            self.self_voter,
+            recovered.incarnation,
+            recovered.clean_shutdown_epoch,
+            all(log.intact for log in recovered.logs),
+            self._out.send,
+            self._replica_report,
+            now,
+        )
         ports = ReplicaPorts(
             out=self._out,
-            lease=lambda at: self._session.lease_valid(at),
+            lease=self._session.lease_valid,
             alter=self._send_alter,
             wake=lambda partition: self._partitions.waits.wake(partition),
             brokers=self._brokers,
@@ -129,16 +139,6 @@ class Node:
         self._partitions = Partitions(config, recovered.logs, ports)
         self._assignment = Assignment(
             config.broker_id, recovered.incarnation, self._metadata, self._partitions, self._brokers
-        )
-        self._session = BrokerSession(
-            config,
-            self.self_voter,
-            recovered.incarnation,
-            recovered.clean_shutdown_epoch,
-            self._partitions.intact,
-            self._out.send,
-            self._replica_report,
-            now,
         )
         self._handlers = self._event_handlers()
         self._peer_handlers = self._message_handlers()
@@ -166,10 +166,10 @@ class Node:
             AlterPartition: self._controller_host.alter_partition,
             RegisterReply: lambda at, source, reply: self._session.on_registered(at, reply),
             HeartbeatReply: lambda at, source, reply: self._session.on_heartbeat_reply(at, reply),
-            AlterPartitionReply: lambda at, source, reply: self._partitions.altered(at, reply),
-            ReplicaFetch: lambda at, source, fetch: self._partitions.fetch_arrived(at, source.broker_id, fetch),
-            ReplicaFetched: lambda at, source, answer: self._partitions.fetched(at, source.broker_id, answer),
-            ReplicaProgress: lambda at, source, done: self._partitions.progress_arrived(at, source.broker_id, done),
+            AlterPartitionReply: self._partitions.altered,
+            ReplicaFetch: self._partitions.fetch_arrived,
+            ReplicaFetched: self._partitions.fetched,
+            ReplicaProgress: self._partitions.progress_arrived,
         }
 
     # --- the driver's side ----------------------------------------------------------------------------------
@@ -259,29 +259,33 @@ class Node:
 
     def _settle(self, now: int) -> None:
         """Tell every part what follows, until nothing follows any more (invariant 2)."""
-        raft, out, session = self._raft, self._out, self._session
+        raft, out, session, partitions = self._raft, self._out, self._session, self._partitions
         while True:
             changed = raft.dirty and self._follow_raft(now)
             lease_held = now < session.lease_until  # `lease_valid`, without a call for every step
-            if self._lease_held and not lease_held:
-                self._partitions.lease_lost(now)
-            self._lease_held = lease_held
-            soonest = self._partitions.poll(now, session.broker_epoch)
+            if lease_held is not self._lease_held:
+                self._lease_held = lease_held
+                if not lease_held:
+                    partitions.lease_lost(now)
+            if partitions.stirred or now >= partitions.next_deadline:
+                partitions.poll(now, session.broker_epoch)
             if out.to_self:
                 for message in out.take_to_self():
                     self._peer_handlers[type(message)](now, self.self_voter, message)
             elif not changed:
                 break
-        if self._controller_host.transfers:
-            self._controller_host.answer_transfers(now)
+        soonest = partitions.next_deadline
+        host = self._controller_host
+        if host.transfers:
+            soonest = min(soonest, host.answer_transfers(now))
         if self._shutdown is not None:
             self._go_on_shutting_down(now)
             soonest = min(soonest, self._shutdown.next_deadline)
         # Done by every step: comparisons are cheaper than a call of min().
         if (deadline := raft.next_deadline if raft.dirty else self._raft_deadline) < soonest:
             soonest = deadline
-        if (deadline := self._controller_host.next_deadline) < soonest:
-            soonest = deadline
+        if host.controller is not None and host.controller.next_deadline < soonest:
+            soonest = host.controller.next_deadline
         if session.next_deadline < soonest:
             soonest = session.next_deadline
         if lease_held and session.lease_until < soonest:

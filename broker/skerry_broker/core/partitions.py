@@ -21,7 +21,7 @@ from skerry_broker.core.outbox import Outbox
 from skerry_broker.core.peer_messages import AlterPartitionReply, ReplicaFetch, ReplicaFetched, ReplicaProgress
 from skerry_broker.core.replica import PartitionReplica, PartitionView, ReplicaPorts
 from skerry_broker.core.status import PartitionStatus
-from skerry_broker.core.types import NO_BROKER, NodeConfig, RecoveredLog, TopicPartition
+from skerry_broker.core.types import NO_BROKER, NodeConfig, RecoveredLog, TopicPartition, Voter
 
 FOREVER = 1 << 62
 UNKNOWN = -1
@@ -41,6 +41,8 @@ class Partitions:
     happens to a replica that follows is its fetcher's business, and most steps of a broker are not: asking every
     fetcher after each of them was a fifth of the whole core's time. (`FetchWaits` knows by itself when it is woken.)
     Invariant 5: ``_soonest`` is the least of ``_deadlines``, or `UNKNOWN` until somebody asks.
+    Invariant 6: unless ``stirred``, `poll` would find nothing to do before ``next_deadline``, and would leave it as it
+    is. A step that concerns the cluster's metadata alone asks no further.
     """
 
     def __init__(self, config: NodeConfig, logs: Iterable[RecoveredLog], ports: ReplicaPorts) -> None:
@@ -58,8 +60,10 @@ class Partitions:
         self._disk_failed = False
         self._dirty: set[int] = set()
         self._quiet_until = 0
+        self.stirred = True
+        self.next_deadline = 0
+        """When `tick` or `poll` is due; settled by `poll`."""
         self.waits = FetchWaits(self.replicas, ports.out)
-        self.intact = all(log.intact for log in self._recovered.values())
 
     # --- metadata ---------------------------------------------------------------------------------------
 
@@ -112,6 +116,7 @@ class Partitions:
         self._leaderless.discard(partition)
         self._deadlines.pop(partition, None)
         self._soonest = UNKNOWN
+        self.stirred = True
         replica.remove(now)
 
     def _follow(self, now: int, partition: TopicPartition, view: PartitionView) -> None:
@@ -133,6 +138,7 @@ class Partitions:
     def _stop_following(self, now: int, partition: TopicPartition) -> None:
         leader = self._leaders.pop(partition, None)
         if leader is not None:
+            self.stirred = True
             self._dirty.add(leader)
             self._leader_epochs.pop(partition)
             self._fetchers[leader].unfollow(now, partition)
@@ -171,27 +177,29 @@ class Partitions:
         for replica in self.replicas.values():
             replica.client_gone(request_id)
 
-    def fetch_arrived(self, now: int, follower: int, message: ReplicaFetch) -> None:
-        self.waits.arrived(now, follower, message)
+    def fetch_arrived(self, now: int, follower: Voter, message: ReplicaFetch) -> None:
+        self.stirred = True
+        self.waits.arrived(now, follower.broker_id, message)
         for asked in message.partitions:
             self.touched(asked.partition)
 
-    def progress_arrived(self, now: int, follower: int, message: ReplicaProgress) -> None:
+    def progress_arrived(self, now: int, follower: Voter, message: ReplicaProgress) -> None:
         for partition, leader_epoch, durable_end in message.partitions:
             replica = self.replicas.get(partition)
             if replica is not None:
-                replica.progress(now, follower, message.broker_epoch, leader_epoch, durable_end)
+                replica.progress(now, follower.broker_id, message.broker_epoch, leader_epoch, durable_end)
                 self.touched(partition)
 
-    def fetched(self, now: int, leader: int, message: ReplicaFetched) -> None:
-        fetcher = self._fetchers.get(leader)
+    def fetched(self, now: int, leader: Voter, message: ReplicaFetched) -> None:
+        fetcher = self._fetchers.get(leader.broker_id)
         if fetcher is not None:
-            self._dirty.add(leader)
+            self.stirred = True
+            self._dirty.add(leader.broker_id)
             fetcher.answered(now, message)
             for answer in message.partitions:
                 self.touched(answer.partition)
 
-    def altered(self, now: int, reply: AlterPartitionReply) -> None:
+    def altered(self, now: int, controller: Voter, reply: AlterPartitionReply) -> None:
         replica = self.replicas.get(reply.partition)
         if replica is not None:
             replica.alter_reply(now, reply)
@@ -232,44 +240,41 @@ class Partitions:
             self.replicas[partition].tick(now)
             self.touched(partition)
 
-    def poll(self, now: int, broker_epoch: int) -> int:
-        """The end of a step: answer the fetches that something was found for, and fetch on. Gives the next deadline."""
+    def poll(self, now: int, broker_epoch: int) -> None:
+        """The end of a step: answer the fetches that something was found for, and fetch on."""
+        self.stirred = False
         waits = self.waits
         if waits.woken or now >= waits.next_deadline:
             waits.poll(now)
         dirty, overdue = self._dirty, now >= self._quiet_until
         if dirty or overdue:
+            quiet_until = FOREVER
             for leader, fetcher in self._fetchers.items():
                 if overdue or leader in dirty:
                     fetcher.poll(now, broker_epoch)
+                deadline = fetcher.next_deadline
+                if deadline < quiet_until:
+                    quiet_until = deadline
             dirty.clear()
-            self._quiet_until = self._fetch_deadline
+            self._quiet_until = quiet_until
         soonest = self._soonest
         if soonest == UNKNOWN:
             soonest = self._soonest = min(self._deadlines.values(), default=FOREVER)
         if self._quiet_until < soonest:
             soonest = self._quiet_until
-        return waits.next_deadline if waits.next_deadline < soonest else soonest
-
-    @property
-    def _fetch_deadline(self) -> int:
-        soonest = FOREVER
-        for fetcher in self._fetchers.values():
-            deadline = fetcher.next_deadline
-            if deadline is not None and deadline < soonest:
-                soonest = deadline
-        return soonest
+        self.next_deadline = waits.next_deadline if waits.next_deadline < soonest else soonest
 
     def touched(self, partition: TopicPartition) -> None:
-        """Keep invariants 2, 4 and 5."""
+        """Keep invariants 2, 4, 5 and 6."""
+        self.stirred = True
         leader = self._leaders.get(partition)
         if leader is not None:
             self._dirty.add(leader)
         replica = self.replicas.get(partition)
         if replica is not None:
             deadline = replica.next_deadline
-            before = self._deadlines.get(partition, FOREVER)
-            if deadline != before or partition not in self._deadlines:
+            before = self._deadlines.get(partition)
+            if deadline != before:
                 self._deadlines[partition] = deadline
                 if deadline <= self._soonest:
                     self._soonest = deadline

@@ -222,6 +222,7 @@ class NodeHost:
         elif isinstance(one, ClientCancel):
             self._clients.cancel(one)
         else:
+            self.disk.failure_told |= type(one) is DiskFailed
             self.step(one)
 
     def step(self, event: Event) -> None:
@@ -231,12 +232,12 @@ class NodeHost:
         now_ns = self._scheduler.now_ns
         self._record(now_ns, self.broker_id, event)
         watcher = self._watcher
-        if type(event) is DiskFailed:
-            self.disk.failure_told = True
+        more = False
         try:
             effects = node.step(self.clock.local(now_ns), event)
-            more = node.commit_index > self._decided_index and watcher.decided(self)
-            self._decided_index = node.commit_index
+            if node.commit_index != self._decided_index:
+                more = node.commit_index > self._decided_index and watcher.decided(self)
+                self._decided_index = node.commit_index
             look, handlers = watcher.effect, self._handlers
             for effect in effects:
                 look(self, event, effect)
@@ -253,10 +254,10 @@ class NodeHost:
             watcher.broken(self, "raised", f"{type(error).__name__}: {error}\n{where}")
             self.halt()
             return
-        disk = self.disk
-        if disk.written_id > disk.durable_id and self._sync_began_ns is None:
+        if self._sync_began_ns is None and self.disk.written_id > self.disk.durable_id:
             self._begin_sync()
-        if not self.paused and node.next_deadline is not None and node.next_deadline < self._wake_local_ns:
+        deadline = node.next_deadline
+        if deadline is not None and deadline < self._wake_local_ns:
             self._arm()
         if more:
             watcher.stepped(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from itertools import repeat
 from typing import Any
 
 from skerry.history.collector import collector_paused
@@ -19,11 +20,15 @@ class Scheduler:
 
     def __init__(self) -> None:
         self.now_ns = 0
-        self.events = 0
-        """How many actions have run."""
         self._seq = 0
+        """How many were posted."""
         self._heap: list[tuple[int, int, Action, object]] = []
         self._stopped = False
+
+    @property
+    def events(self) -> int:
+        """How many actions have run, or are running: nothing that was posted is ever taken back."""
+        return self._seq - len(self._heap)
 
     def post(self, time_ns: int, action: Action, argument: object = None) -> None:
         """Run ``action(argument)`` at ``time_ns``, or now when that is past."""
@@ -43,19 +48,16 @@ class Scheduler:
         """
         heap = self._heap
         pop = heappop
-        left = -1 if events_max is None else events_max
-        ran = 0
         self._stopped = False
-        try:
-            while heap and heap[0][0] <= until_ns:
-                if ran == left:
-                    return False
-                self.now_ns, _, action, argument = pop(heap)
-                ran += 1
-                action(argument)
-                if self._stopped:
-                    return False
-        finally:
-            self.events += ran
+        for _ in repeat(None) if events_max is None else repeat(None, events_max):
+            if not heap or heap[0][0] > until_ns:
+                break
+            self.now_ns, _, action, argument = pop(heap)
+            action(argument)
+            if self._stopped:
+                return False
+        else:
+            if heap and heap[0][0] <= until_ns:
+                return False
         self.now_ns = max(self.now_ns, until_ns)
         return True

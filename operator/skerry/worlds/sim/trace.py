@@ -8,6 +8,8 @@ from collections import deque
 import msgspec
 
 _HASHED_TOGETHER = 256
+_SHORT, _SHORT_HEADER, _LONG_HEADER = 16, 1, 3
+"""msgpack: how many elements make a list's header longer, and the bytes of the header below that and from it on."""
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -39,7 +41,9 @@ class Trace:
 
     def _hash_waiting(self) -> None:
         waiting = self._waiting
-        self._hash.update(b"".join(map(_encode, waiting)))
+        # A list is its header and then its elements as each alone would be: many are encoded by one call.
+        header = _SHORT_HEADER if len(waiting) < _SHORT else _LONG_HEADER
+        self._hash.update(memoryview(_encode(waiting))[header:])
         self._last.extend(waiting)
         self._hashed += len(waiting)
         waiting.clear()

@@ -38,7 +38,7 @@ from skerry.worlds.sim.invariants.disks import DiskRules
 from skerry.worlds.sim.invariants.logs import LogRules
 from skerry.worlds.sim.invariants.raft import RaftRules
 from skerry.worlds.sim.invariants.truth import Truth, Violation
-from skerry_broker.core.messages import Effect, Event, Fact, Send
+from skerry_broker.core.messages import Effect, Event, Send
 from skerry_broker.core.types import FlushMode
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Invariants:
 
     def __init__(self, flush: FlushMode = FlushMode.GROUP) -> None:
         self.truth = Truth()
+        self._found = self.truth.violations
         self.on_violation: Callable[[], None] | None = None
         self.checks = 0
         """How many effects were looked at by a rule."""
@@ -75,7 +76,7 @@ class Invariants:
 
     @property
     def violations(self) -> list[Violation]:
-        return self.truth.violations
+        return self._found
 
     # --- the watcher's side ---------------------------------------------------------------------------------
 
@@ -86,17 +87,12 @@ class Invariants:
         pass
 
     def effect(self, host: NodeHost, event: Event, effect: Effect) -> None:
-        kind: type[Any] = type(effect)
-        if kind is Send:
-            rule = self._messages.get(type(effect.message))  # type: ignore[union-attr]  # narrowed by `kind`
-        elif kind is Fact:
-            return
-        else:
-            rule = self._effects.get(kind)
+        # Whatever no rule is about, facts among them, is found in neither table.
+        rule = self._messages.get(type(effect.message)) if type(effect) is Send else self._effects.get(type(effect))
         if rule is not None:
             self.checks += 1
             rule(host, event, effect)
-            if self.truth.violations:
+            if self._found:
                 self._report()
 
     def decided(self, host: NodeHost) -> bool:
@@ -104,19 +100,19 @@ class Invariants:
         if node is None or node.commit_index <= self.raft.seen[host.broker_id]:
             return False
         self.raft.commits(host, written=False)
-        if self.truth.violations:
+        if self._found:
             self._report()
         return True
 
     def stepped(self, host: NodeHost) -> None:
         self.raft.commits(host, written=True)
-        if self.truth.violations:
+        if self._found:
             self._report()
 
     def look(self, cluster: Cluster) -> None:
         """The rules of time, several times a second."""
         self.disks.look(cluster)
-        if self.truth.violations:
+        if self._found:
             self._report()
 
     def broken(self, host: NodeHost, rule: str, message: str) -> None:
