@@ -1,11 +1,11 @@
 """The engine speaks no word of a system under test, nor do the worlds that drive processes and pods: what they want to
-know they ask of the target's port.
+know they ask of the target's port. Nor does an expectation that is not of one model alone.
 
-The rule, to the letter: the text of every file below `engine`, docstrings, comments and messages included, is
-cut into words where anything but letters stands, and where a small letter meets a capital (``minIsr``, ``in_sync``,
-``TopicCreate``). Without regard to case, and in singular or plural, none of them is in `WORDS`, and no two of them that
-follow each other are in `PAIRS`. There are no exceptions. Below `worlds/local` and `worlds/kubernetes` the names of
-planes, which stand in the vocabulary of the document, are allowed.
+The rule, to the letter: the text of every file below `engine` and directly in `expectations`, docstrings, comments and
+messages included, is cut into words where anything but letters stands, and where a small letter meets a capital
+(``minIsr``, ``in_sync``, ``TopicCreate``). Without regard to case, and in singular or plural, none of them is in
+`WORDS`, and no two of them that follow each other are in `PAIRS`. There are no exceptions. Below `worlds/local` and
+`worlds/kubernetes` the names of planes, which stand in the vocabulary of the document, are allowed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from skerry.targets import registry
 
 ROOT = Path(__file__).parents[2]
 LABORATORY = ROOT / "operator/skerry"
-ENGINE = sorted((LABORATORY / "engine").glob("**/*.py"))
+ENGINE = sorted([*(LABORATORY / "engine").glob("**/*.py"), *(LABORATORY / "expectations").glob("*.py")])
 DRIVERS = sorted(path for world in ("local", "kubernetes") for path in (LABORATORY / "worlds" / world).glob("**/*.py"))
 
 WORDS = frozenset({"isr", "elr", "topic", "raft", "kafka", "watermark"}) | set(registry.BUILT_IN) - {"skerry"}
@@ -45,7 +45,7 @@ def foreign(text: str) -> Iterator[str]:
         yield from (f"line {number}: {' '.join(pair)}" for pair in pairwise(said) if pair in PAIRS)
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_engine_speaks_no_word_of_a_system(path: Path) -> None:
     assert list(foreign(path.read_text())) == []
 
@@ -56,6 +56,7 @@ def test_a_world_of_real_nodes_names_planes_only(path: Path) -> None:
 
 
 def test_there_are_such_files() -> None:
+    assert {path.parent.name for path in ENGINE} >= {"engine", "expectations"}
     assert len(ENGINE) > 20
     assert len(DRIVERS) > 40
 

@@ -167,9 +167,9 @@ def test_the_good_one_is_good():
             ", leaderChange: {partition: 0, within: 3s, of: cut}",
             "",
             "x.yaml:21: spec.expect[0]: the rule is missing: give exactly one of `leaderChange`, `noLeaderChange`, "
-            "`failover`, `isrRecovery`, `writesRefused`, `writesAccepted`, `topicCreateRefused`, `maxWriteGap`, "
-            "`throughput`, `inSyncReplicas`, `epochsGrowAtMost`, `stepsDown`, `available`, `unavailable`, `metric`, "
-            "`promql`",
+            "`writesRefused`, `writesAccepted`, `maxWriteGap`, `throughput`, `epochsGrowAtMost`, `available`, "
+            "`unavailable`, `metric`, `promql`, `failover`, `isrRecovery`, `inSyncReplicas`, `stepsDown`, "
+            "`topicCreateRefused`",
         ),
         (
             "{partition: 0, within: 3s, of: cut}",
@@ -182,9 +182,9 @@ def test_the_good_one_is_good():
             "of: cut}, controller: true}",
             "x.yaml:21: spec.expect[0].controller: unknown field; known here: `name`, `leaderChange`, "
             "`noLeaderChange`, "
-            "`failover`, `isrRecovery`, `writesRefused`, `writesAccepted`, `topicCreateRefused`, `maxWriteGap`, "
-            "`throughput`, `inSyncReplicas`, `epochsGrowAtMost`, `stepsDown`, `available`, `unavailable`, `metric`, "
-            "`promql`",
+            "`writesRefused`, `writesAccepted`, `maxWriteGap`, `throughput`, `epochsGrowAtMost`, `available`, "
+            "`unavailable`, `metric`, `promql`, `failover`, `isrRecovery`, `inSyncReplicas`, `stepsDown`, "
+            "`topicCreateRefused`",
         ),
         # missing
         (

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from skerry.checker.common.faults import doubt_of, lost
 from skerry.checker.common.processes import ended_by_itself
+from skerry.checker.model import Model
 from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, unknown
 from skerry.expectations.port import Judge
@@ -20,18 +21,15 @@ RUNNER = -1
 _RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
 
 
-def evaluate(
-    history: History, experiment: Experiment, judges: Mapping[str, Judge], clock_trouble: str = ""
-) -> list[Finding]:
-    """One finding per expectation, in the order of the document; ``judges``: those of the model, by the
-    word of the document. ``clock_trouble``: what
-    shows that the run's clock went back, so that nothing can be judged in time; empty: nothing. Never raises."""
-    run = RunFacts(history, experiment)
+def evaluate(history: History, experiment: Experiment, model: Model, clock_trouble: str = "") -> list[Finding]:
+    """One finding per expectation, in the order of the document. ``clock_trouble``: what shows that the run's clock
+    went back, so that nothing can be judged in time; empty: nothing. Never raises."""
+    run = model.facts(history, experiment)
     expected = experiment.spec.expect
     if clock_trouble:
         said = unknown("ClockWentBack", f"not judged: {clock_trouble}")
         return [_finding(run, expectation, said) for expectation in expected]
-    return [_finding(run, expectation, _judged(run, expectation, judges)) for expectation in expected]
+    return [_finding(run, expectation, _judged(run, expectation, model.expectations)) for expectation in expected]
 
 
 def _judged(run: RunFacts, expectation: Expectation, judges: Mapping[str, Judge]) -> Judged:
@@ -70,7 +68,7 @@ def _finding(run: RunFacts, expectation: Expectation, judged: Judged) -> Finding
         name=expectation.name,
         limit=judged.limit,
         measured=judged.measured,
-        topic=run.topic if judged.partition >= 0 else "",
+        topic=run.written_to if judged.partition >= 0 else "",
         partition=judged.partition,
         witness=tuple(dict.fromkeys(witness)),
         fault=faults[0] if faults else "",

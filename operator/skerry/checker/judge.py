@@ -53,7 +53,7 @@ def judge(
         else:
             findings += run_property(rule, evidence, guarantees)
     if experiment is not None:
-        findings += evaluate(history, experiment, model.expectations, trouble)
+        findings += evaluate(history, experiment, model, trouble)
     return findings
 
 

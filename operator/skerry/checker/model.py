@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from skerry.checker.property import Property
+from skerry.expectations.facts import RunFacts
 from skerry.expectations.port import Judge
+from skerry.experiment import Experiment
 from skerry.history import History
 
 
@@ -34,9 +36,11 @@ class RunEvidence(Protocol):
 @dataclass(frozen=True)
 class Model:
     """``evidence``: of a history, what each property is given beside the guarantees of the run. ``properties`` are
-    checked always, in the order of the report; ``expectations`` by the field of the document."""
+    checked always, in the order of the report; ``expectations``, by the field of the document, are given the body and
+    the ``facts`` of history and document."""
 
     name: str
     evidence: Callable[[History], Any]
     properties: tuple[Property, ...]
     expectations: Mapping[str, Judge]
+    facts: Callable[[History, Experiment], RunFacts] = RunFacts

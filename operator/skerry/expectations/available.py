@@ -8,15 +8,19 @@ condition that never held, or a stretch in which nobody wrote, is Inconclusive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from skerry.expectations.alive import stretches
 from skerry.expectations.bodies import WINDOW_RULES
-from skerry.expectations.facts import RunFacts, Window
+from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class Available(WindowedWhen):
@@ -25,10 +29,10 @@ class Available(WindowedWhen):
     within_ns: PositiveDuration = 5_000_000_000
     """Also the time allowed to come (back) to it. Default 5s."""
     partition: PartitionIndex | None = None
-    """Default: every partition of the topic."""
+    """Default: every partition."""
 
 
-def judge(body: Available, run: RunFacts) -> Iterator[Judged]:
+def judge(body: Available, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.within_ns)
     for window in run.windows(body.during, body.after_heal_of):
         found = stretches(run, window, body.when)
@@ -39,7 +43,7 @@ def judge(body: Available, run: RunFacts) -> Iterator[Judged]:
                 yield on_widest(stretch, limit, _one(run, stretch, partition, limit))
 
 
-def _one(run: RunFacts, stretch: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
+def _one(run: LogFacts, stretch: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
     def judged(from_ns: int, to_ns: int) -> Judged:
         waits = run.waits[partition]
         shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}

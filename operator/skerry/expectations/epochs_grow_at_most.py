@@ -8,18 +8,21 @@ the first fault on, so that what `prepare` moved, before that, is nobody's storm
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from skerry.expectations.bodies import Count, ExpectationBody
-from skerry.expectations.facts import RunFacts, Window
+from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, passed, unknown
-from skerry.expectations.leaders import Leadership
 from skerry.expectations.port import ExpectationType
 from skerry.schema.base import FaultName, PartitionIndex, at_most_one
 from skerry.schema.cel import at_most_one as at_most_one_of
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
+    from skerry.expectations.log.leaders import Leadership
 
 
 class EpochsGrowAtMost(ExpectationBody):
@@ -28,7 +31,7 @@ class EpochsGrowAtMost(ExpectationBody):
     by: Annotated[Count, Field(le=1000)]
     """How many elections are right."""
     partition: PartitionIndex | None = None
-    """Default: every partition of the topic."""
+    """Default: every partition."""
     controller: Literal[True] | None = None
     """`true`: the term, instead of leader epochs."""
     during: FaultName | None = None
@@ -43,7 +46,7 @@ class EpochsGrowAtMost(ExpectationBody):
         return self
 
 
-def judge(body: EpochsGrowAtMost, run: RunFacts) -> Iterator[Judged]:
+def judge(body: EpochsGrowAtMost, run: LogFacts) -> Iterator[Judged]:
     for window in run.windows(body.during, body.after):
         if body.controller:
             yield _one(body, run, window, run.controllers, "the term")
@@ -53,7 +56,7 @@ def judge(body: EpochsGrowAtMost, run: RunFacts) -> Iterator[Judged]:
                 yield _one(body, run, window, known, f"partition {partition}: the leader epoch")
 
 
-def _one(body: EpochsGrowAtMost, run: RunFacts, window: Window, known: list[Leadership], subject: str) -> Judged:
+def _one(body: EpochsGrowAtMost, run: LogFacts, window: Window, known: list[Leadership], subject: str) -> Judged:
     shown: dict[str, Any] = {"limit": f"<= {body.by}", "window": (window.from_ns, window.to_ns)}
     upto = [leadership for leadership in known if leadership.earliest_ns <= window.to_ns]
     if not upto or run.observed_until_ns < window.from_ns:

@@ -1,4 +1,4 @@
-"""What a history says about faults, leaders, ISR and acknowledgements; computed once, for all expectations.
+"""What a history says about faults and the time that they lasted; computed once, for all expectations.
 
 Every fault action is bracketed by the runner's clock, so when a fault began and ended is known to two edges each.
 Windows err against the system under test, never for it: an upper bound (a gap, a failover, a number of epochs) is
@@ -8,17 +8,14 @@ lower bound, and what must not happen from some moment on, on the narrowest, in 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from skerry.expectations.gaps import Waits, awaited
-from skerry.expectations.leaders import Leadership, controllers, partition_leaders
 from skerry.history import History
 from skerry.history.occurrences import Occurrence, occurrences_by_fault
-from skerry.history.records import BrokerSample, FaultEvent, Produce, StatusSample
-from skerry.targets.port import Stamps
+from skerry.history.records import FaultEvent
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Experiment
@@ -52,26 +49,18 @@ def exactly(from_ns: int, to_ns: int, name: str) -> Window:
 
 
 class RunFacts:
-    """A history and its document."""
+    """A history and its document, whatever clients did. A model of what they did may know more: `log.facts`."""
+
+    written_to: str = ""
+    """What the partitions that a judgement names are part of; empty: there is only one thing."""
 
     def __init__(self, history: History, experiment: Experiment) -> None:
         self.history = history
         self.experiment = experiment
-        self.topic = experiment.spec.topic.name
-        self.partitions = range(experiment.spec.topic.partitions)
-
-    @property
-    def stamps(self) -> Stamps:
-        """The target's metrics whose value is a moment; names that nothing has where it says of none."""
-        return self.experiment.target.stamps or Stamps("a stamp of elections", "a stamp of nodes in sync")
 
     def limit_ns(self, ns: int) -> int:
         """A duration of the document, scaled by `cluster.timing`."""
         return self.experiment.limit_ns(ns)
-
-    def chosen_partitions(self, partition: int | None) -> list[int]:
-        """The one that is named, or all of the topic."""
-        return list(self.partitions) if partition is None else [partition]
 
     @cached_property
     def occurrences(self) -> dict[str, list[Occurrence]]:
@@ -94,7 +83,7 @@ class RunFacts:
         draining = [phase.at_ns for phase in self.history.phases if phase.phase == "Draining"]
         if draining:
             return draining[0]
-        return max((p.completed_ns for p in self.produces), default=0)
+        return max(self.answered_ns(), default=0)
 
     @cached_property
     def first_effect_ns(self) -> int | None:
@@ -133,42 +122,7 @@ class RunFacts:
         start = effective.after_ns + within_ns
         return exactly(start, max(start, self._end_of(occurrence)), f"during {occurrence}")
 
-    # --- what clients saw --------------------------------------------------------------------------------
-
-    @cached_property
-    def produces(self) -> list[Produce]:
-        """The workload's writes to the topic; probes are not among them."""
-        return [p for p in self.history.produces if p.directed_to < 0 and p.topic == self.topic]
-
-    @cached_property
-    def probes(self) -> list[Produce]:
-        return [p for p in self.history.produces if p.directed_to >= 0 and p.topic == self.topic]
-
-    @cached_property
-    def waits(self) -> dict[int, Waits]:
-        """Per partition of the topic, when the workload waited for acknowledgements."""
-        writes: dict[int, list[Produce]] = {partition: [] for partition in self.partitions}
-        for produce in self.produces:
-            writes.setdefault(produce.partition, []).append(produce)
-        return {partition: Waits(awaited(produces)) for partition, produces in writes.items()}
-
-    # --- what brokers said -------------------------------------------------------------------------------
-
-    @cached_property
-    def leaderships(self) -> dict[int, list[Leadership]]:
-        """Per partition every committed leader epoch that anybody saw, lowest first."""
-        return partition_leaders(self.history, self.topic)
-
-    @cached_property
-    def controllers(self) -> list[Leadership]:
-        """Every term with a controller that anybody saw."""
-        return controllers(self.history)
-
-    def leadership_at(self, partition: int | None, at_ns: int) -> Leadership | None:
-        """The highest epoch that was committed before; ``partition`` None: the controller's term."""
-        known = self.controllers if partition is None else self.leaderships.get(partition, [])
-        before = [leadership for leadership in known if leadership.earliest_ns < at_ns]
-        return before[-1] if before else None
+    # --- what nodes said ---------------------------------------------------------------------------------
 
     def began_anew(self, node: int, from_ns: int, to_ns: int) -> bool:
         """It answered as one process before the first moment, and as another one from the second on: what leads again
@@ -180,23 +134,13 @@ class RunFacts:
 
     @cached_property
     def observed_until_ns(self) -> int:
-        """The last time anybody looked: a broker answered a status request, or a write ended."""
+        """The last time anybody looked: a node answered when it was asked for its status, or a write ended."""
         looked = [status.after_ns for status in self.history.statuses if status.reachable]
-        return max([*looked, *(produce.completed_ns for produce in self.produces)], default=0)
+        return max([*looked, *self.answered_ns()], default=0)
 
-    @cached_property
-    def isr_samples(self) -> dict[int, list[tuple[StatusSample, BrokerSample]]]:
-        """Per partition what its leader said, in order of time; a leader of a lower epoch than was seen is deposed."""
-        samples: defaultdict[int, list[tuple[StatusSample, BrokerSample]]] = defaultdict(list)
-        highest: dict[int, int] = {}
-        for status in sorted(self.history.statuses, key=lambda status: status.before_ns):
-            for sample in status.partitions:
-                if not status.reachable or sample.topic != self.topic or sample.leader != status.broker:
-                    continue
-                if sample.leader_epoch >= highest.get(sample.partition, -1):
-                    highest[sample.partition] = sample.leader_epoch
-                    samples[sample.partition].append((status, sample))
-        return dict(samples)
+    def answered_ns(self) -> Iterable[int]:
+        """When each write of the workload ended."""
+        return ()
 
 
 def _before(event: FaultEvent) -> int:

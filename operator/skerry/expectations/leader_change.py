@@ -8,16 +8,19 @@ applied it; judged by the longest that it may have taken, from the early edge of
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from skerry.expectations.bodies import SUBJECT_RULES, OfPartitionOrController
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, seconds, span, unknown, within
-from skerry.expectations.leaders import Leadership
 from skerry.expectations.port import FAILOVER, ExpectationType
 from skerry.expectations.register import leader_change as of_registers
 from skerry.history.records import FaultEvent
 from skerry.schema.base import FaultName, PositiveDuration
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
+    from skerry.expectations.log.leaders import Leadership
 
 
 class LeaderChange(OfPartitionOrController):
@@ -30,7 +33,7 @@ class LeaderChange(OfPartitionOrController):
     """The fault that makes it move."""
 
 
-def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
+def judge(body: LeaderChange, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.within_ns)
     whose = "the controller" if body.partition is None else f"partition {body.partition}"
     for occurrence, effective in run.occurrences_of(body.of):
@@ -60,7 +63,7 @@ def judge(body: LeaderChange, run: RunFacts) -> Iterator[Judged]:
             yield unknown("NoSamples", f"{whose}: no broker was asked until the limit after {occurrence}", **shown)
 
 
-def _is_another(run: RunFacts, old: Leadership, seen: Leadership, effective: FaultEvent) -> bool:
+def _is_another(run: LogFacts, old: Leadership, seen: Leadership, effective: FaultEvent) -> bool:
     if seen.leader != old.leader:
         return seen.leader >= 0
     return run.began_anew(old.leader, effective.before_ns, seen.seen_ns)

@@ -9,14 +9,18 @@ Inconclusive.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from skerry.expectations.bodies import WINDOW_RULES, Windowed
-from skerry.expectations.facts import RunFacts, Window
+from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.register import max_write_gap as of_registers
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class MaxWriteGap(Windowed):
@@ -25,17 +29,17 @@ class MaxWriteGap(Windowed):
     at_most_ns: PositiveDuration
     """The longest that is right."""
     partition: PartitionIndex | None = None
-    """Default: every partition of the topic."""
+    """Default: every partition."""
 
 
-def judge(body: MaxWriteGap, run: RunFacts) -> Iterator[Judged]:
+def judge(body: MaxWriteGap, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.at_most_ns)
     for window in run.windows(body.during, body.after_heal_of):
         for partition in run.chosen_partitions(body.partition):
             yield on_widest(window, limit, _one(run, window, partition, limit))
 
 
-def _one(run: RunFacts, window: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
+def _one(run: LogFacts, window: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
     def judged(from_ns: int, to_ns: int) -> Judged:
         waits = run.waits[partition]
         shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from skerry.expectations.bodies import SUBJECT_RULES, OfPartitionOrController
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.schema.base import FaultName
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class NoLeaderChange(OfPartitionOrController):
@@ -19,7 +22,7 @@ class NoLeaderChange(OfPartitionOrController):
     """While this fault is in effect."""
 
 
-def judge(body: NoLeaderChange, run: RunFacts) -> Iterator[Judged]:
+def judge(body: NoLeaderChange, run: LogFacts) -> Iterator[Judged]:
     whose = "the controller" if body.partition is None else f"partition {body.partition}"
     known = run.controllers if body.partition is None else run.leaderships.get(body.partition, [])
     for occurrence, effective in run.occurrences_of(body.during):

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from pydantic.alias_generators import to_snake
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged
 from skerry.faults.port import Feature
 from skerry.schema.base import JsonObject, Model
@@ -19,8 +18,9 @@ METRICS = Feature("metric expectations")
 """The world samples the metrics that a body names."""
 PROMQL = Feature("promql expectations")
 """The world asks Prometheus what a body wants to know."""
-Judge = Callable[[Any, RunFacts], Iterable[Judged]]
-"""(body, facts of the run) -> one judgement for each occurrence of the fault, or for each partition."""
+Judge = Callable[[Any, Any], Iterable[Judged]]
+"""(body, the facts of the run as its model knows them) -> one judgement for each occurrence of the fault, or for each
+partition."""
 
 
 class SpecRule(NamedTuple):

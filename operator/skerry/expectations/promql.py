@@ -29,7 +29,7 @@ class PromqlExpectation(Comparison):
     An empty result is Inconclusive."""
 
     query: Annotated[str, Strict(), Field(min_length=1, max_length=2000)]
-    """PromQL. A vector is right when each of its values is. `$topic` stands for the topic that the run wrote to."""
+    """PromQL. A vector is right when each of its values is."""
 
     def queries(self) -> Iterator[str]:
         yield self.query

@@ -17,10 +17,6 @@ def matching(run: RunFacts, name: str, labels: dict[str, str], *, operator: bool
     ]
 
 
-def partition_series(run: RunFacts, name: str, partition: int) -> list[MetricSample]:
-    return matching(run, name, {"topic": run.topic, "partition": str(partition)})
-
-
 def by_series(samples: list[MetricSample]) -> dict[tuple[int, tuple[tuple[str, str], ...]], list[MetricSample]]:
     """Per broker and label set, in order of time."""
     series: dict[tuple[int, tuple[tuple[str, str], ...]], list[MetricSample]] = {}

@@ -8,16 +8,18 @@ Inconclusive.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, Strict
 
 from skerry.expectations.bodies import WINDOW_RULES, Windowed
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import SECOND, Judged, failed, passed, unknown
 from skerry.expectations.port import Advice, ExpectationType
 from skerry.history.records import FaultStep
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class Throughput(Windowed):
@@ -27,7 +29,7 @@ class Throughput(Windowed):
     """Percent of the steady state's rate."""
 
 
-def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
+def judge(body: Throughput, run: LogFacts) -> Iterator[Judged]:
     limit = body.at_least_percent_of_steady
     first_ack = min((waits.acks_ns[0] for waits in run.waits.values() if waits.acks_ns), default=None)
     fault = min(
@@ -55,7 +57,7 @@ def judge(body: Throughput, run: RunFacts) -> Iterator[Judged]:
         yield passed(message, **shown) if percent >= limit else failed("TooSlow", message, **shown)
 
 
-def _records(run: RunFacts, from_ns: int, to_ns: int) -> int:
+def _records(run: LogFacts, from_ns: int, to_ns: int) -> int:
     return sum(p.count for p in run.produces if p.acknowledged and from_ns <= p.completed_ns <= to_ns)
 
 

@@ -8,16 +8,20 @@ left out.)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from skerry.expectations.alive import stretches
 from skerry.expectations.bodies import WINDOW_RULES
-from skerry.expectations.facts import RunFacts, Window
+from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
 from skerry.history.records import Outcome
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class Unavailable(WindowedWhen):
@@ -26,10 +30,10 @@ class Unavailable(WindowedWhen):
     within_ns: PositiveDuration = 5_000_000_000
     """The time until it must have stopped. Default 5s."""
     partition: PartitionIndex | None = None
-    """Default: every partition of the topic."""
+    """Default: every partition."""
 
 
-def judge(body: Unavailable, run: RunFacts) -> Iterator[Judged]:
+def judge(body: Unavailable, run: LogFacts) -> Iterator[Judged]:
     for window in run.windows(body.during, body.after_heal_of):
         found = stretches(run, window, body.when)
         if not found:
@@ -39,7 +43,7 @@ def judge(body: Unavailable, run: RunFacts) -> Iterator[Judged]:
                 yield _one(body, run, stretch, partition)
 
 
-def _one(body: Unavailable, run: RunFacts, stretch: Window, partition: int) -> Judged:
+def _one(body: Unavailable, run: LogFacts, stretch: Window, partition: int) -> Judged:
     limit = run.limit_ns(body.within_ns)
     start, end = stretch.sure_from_ns + limit, stretch.sure_to_ns
     shown = {

@@ -6,10 +6,9 @@ The time counts from the early edge of the effect; the acknowledgement counts fr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from skerry.expectations.bodies import ExpectationBody, Probed
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, seconds, span, unknown, within
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.sides import brokers_text, sides_in_time
@@ -18,6 +17,9 @@ from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.schema.selectors import Side
 from skerry.schema.vocabulary import Acks
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class WritesAccepted(ExpectationBody):
@@ -31,10 +33,10 @@ class WritesAccepted(ExpectationBody):
     acks: Acks | None = None
     """What the probes ask for. Default: as the workload."""
     partition: PartitionIndex | None = None
-    """Default: any partition of the topic."""
+    """Default: any partition."""
 
 
-def judge(body: WritesAccepted, run: RunFacts) -> Iterator[Judged]:
+def judge(body: WritesAccepted, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.within_ns)
     acks = str(body.acks or run.experiment.spec.workload.acks)
     for side in sides_in_time(run, body.by, 0):

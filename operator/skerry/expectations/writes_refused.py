@@ -7,10 +7,9 @@ window without a probe is Inconclusive.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from skerry.expectations.bodies import ExpectationBody, Probed
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.sides import brokers_text, sides_in_time
@@ -19,6 +18,9 @@ from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.schema.selectors import Side
 from skerry.schema.vocabulary import Acks
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.expectations.log.facts import LogFacts
 
 
 class WritesRefused(ExpectationBody):
@@ -32,10 +34,10 @@ class WritesRefused(ExpectationBody):
     acks: Acks | None = None
     """What the probes ask for. Default: as the workload."""
     partition: PartitionIndex | None = None
-    """Default: every partition of the topic."""
+    """Default: every partition."""
 
 
-def judge(body: WritesRefused, run: RunFacts) -> Iterator[Judged]:
+def judge(body: WritesRefused, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.within_ns)
     acks = str(body.acks or run.experiment.spec.workload.acks)
     for side in sides_in_time(run, body.by, limit):

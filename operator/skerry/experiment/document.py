@@ -53,7 +53,7 @@ class Topic(Model):
     """The topic that the workload writes to; created if it is absent."""
 
     name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=199)] = "orders"
-    """The topic's name, in the brokers."""
+    """The topic's name, in the brokers. In a `promql` query `$topic` stands for the topic that the run wrote to."""
     partitions: Annotated[int, Strict(), Field(ge=1, le=999)] = 3
     """How many; they are numbered from 0."""
     replication_factor: Annotated[int, Strict(), Field(ge=1, le=99)] = 3

@@ -127,9 +127,7 @@ END = [PhaseEvent("Draining", 24_000 * MS), Footer(25_000 * MS)]
 def judge(rule, records, faults=None, *, clock_error=0, document_faults=CUT, **options):
     faults = happening() if faults is None else faults
     header = Header(1, "isolation", "", "sim", 7, WALL, "test", 3, clock_error_ns=clock_error * MS)
-    (finding,) = evaluate(
-        History([header, *faults, *records, *END]), document(rule, document_faults, **options), MODEL.expectations
-    )
+    (finding,) = evaluate(History([header, *faults, *records, *END]), document(rule, document_faults, **options), MODEL)
     assert finding.name == "it"
     assert finding.rule == rule.partition(":")[0]
     return finding

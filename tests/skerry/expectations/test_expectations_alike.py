@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from expectation_kit import (
     AROUND,
@@ -81,9 +83,9 @@ def test_a_crashed_judge_is_inconclusive():
 
     header = Header(1, "isolation", "", "sim", 7, WALL, "test", 3)
     history = History([header, *happening(), *END])
-    (finding,) = evaluate(history, document(CHANGE), {"leaderChange": crash})
+    (finding,) = evaluate(history, document(CHANGE), dataclasses.replace(MODEL, expectations={"leaderChange": crash}))
     assert (finding.verdict, finding.reason) == (INCONCLUSIVE, "CheckerCrashed")
-    (finding,) = evaluate(history, document(CHANGE), {})
+    (finding,) = evaluate(history, document(CHANGE), dataclasses.replace(MODEL, expectations={}))
     assert (finding.verdict, finding.reason) == (INCONCLUSIVE, "NotEvaluated")
 
 

@@ -61,7 +61,7 @@ SILENT = [each for each in PUTS if not 60 <= each.revision < 86]
 def judged(rule: str, records: list[object]) -> Finding:
     header = Header(1, "crash", "", "local", 7, 0, "test", 3, model="register", target="etcd")
     history = History([header, *FAULT, *records, PhaseEvent("Draining", 20_000 * MS), Footer(21_000 * MS)])  # type: ignore[list-item]
-    (finding,) = evaluate(history, load_document(DOCUMENT.replace("RULE", rule), "test"), MODEL.expectations)
+    (finding,) = evaluate(history, load_document(DOCUMENT.replace("RULE", rule), "test"), MODEL)
     return finding
 
 

@@ -35,6 +35,7 @@ from skerry.checker.models.log import (
 )
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.property import Property
+from skerry.expectations.log.facts import LogFacts
 from skerry.expectations.registry import judges_of
 from skerry.targets.port import DataModel
 
@@ -68,4 +69,4 @@ PROPERTIES: tuple[Property, ...] = (
 """In the order of the report: what is worst to break comes first."""
 
 
-MODEL = Model(DataModel.LOG, Evidence, PROPERTIES, judges_of(DataModel.LOG))
+MODEL = Model(DataModel.LOG, Evidence, PROPERTIES, judges_of(DataModel.LOG), LogFacts)

@@ -19,11 +19,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import MS, SECOND, Judged, failed, passed, seconds, unknown
-from skerry.expectations.leaders import Leadership, controller_clock_was_right
+from skerry.expectations.log.facts import LogFacts
+from skerry.expectations.log.leaders import Leadership, controller_clock_was_right
 from skerry.expectations.port import FAILOVER, ExpectationType
-from skerry.expectations.series import partition_series
 from skerry.faults.registry import FAULTS
 from skerry.history.occurrences import Occurrence
 from skerry.history.records import ElectionSeen, FaultEvent, MetricSample
@@ -48,10 +47,10 @@ ROUNDING_NS = MS
 """Timestamps in seconds are 64-bit floats: good to a microsecond; wall clocks are read a moment apart."""
 
 
-def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
+def judge(body: Failover, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.at_most_ns)
     metric = run.stamps.leader_elected
-    samples = partition_series(run, metric, body.partition)
+    samples = run.partition_series(metric, body.partition)
     for occurrence, effective in run.occurrences_of(body.of):
         shown = {
             "limit": seconds(limit),
@@ -97,7 +96,7 @@ def judge(body: Failover, run: RunFacts) -> Iterator[Judged]:
             yield passed(message, **shown) if took <= limit else failed("TooSlow", message, **shown)
 
 
-def _stamped_too_early(run: RunFacts, partition: int, effective: FaultEvent, samples: list[MetricSample]) -> str:
+def _stamped_too_early(run: LogFacts, partition: int, effective: FaultEvent, samples: list[MetricSample]) -> str:
     """A leader that was certainly elected after the effect, and whose stamp lies before it; empty: none."""
     early = {sample.labels.get("leader_epoch", "") for sample in samples if _wall_ns(sample) <= effective.wall_ns}
     for seen in run.leaderships.get(partition, ()):
@@ -111,18 +110,18 @@ def _wall_ns(sample: MetricSample) -> int:
     return round(sample.value * SECOND)
 
 
-def _led_by(run: RunFacts, partition: int, stamp: MetricSample) -> Leadership | None:
+def _led_by(run: LogFacts, partition: int, stamp: MetricSample) -> Leadership | None:
     """The leader epoch that this stamp is of, as the rest of the history tells it."""
     epoch = stamp.labels.get("leader_epoch", "")
     return next((seen for seen in run.leaderships.get(partition, ()) if str(seen.epoch) == epoch), None)
 
 
-def _error(run: RunFacts) -> int:
+def _error(run: LogFacts) -> int:
     return run.history.clock_error_ns + ROUNDING_NS
 
 
 def _disagreement(
-    run: RunFacts,
+    run: LogFacts,
     partition: int,
     occurrence: Occurrence,
     effective: FaultEvent,
@@ -152,7 +151,7 @@ def _disagreement(
     return ""
 
 
-def _stops_all_writes(run: RunFacts, partition: int, occurrence: Occurrence, effective: FaultEvent) -> bool:
+def _stops_all_writes(run: LogFacts, partition: int, occurrence: Occurrence, effective: FaultEvent) -> bool:
     """The leader was killed, or cut off alone from everybody, so that acks=All writes need a new one."""
     old = run.leadership_at(partition, effective.before_ns)
     spec = run.experiment.spec

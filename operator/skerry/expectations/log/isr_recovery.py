@@ -13,11 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import MS, SECOND, Judged, failed, passed, seconds, unknown
-from skerry.expectations.leaders import controller_clock_was_right
+from skerry.expectations.log.facts import LogFacts
+from skerry.expectations.log.leaders import controller_clock_was_right
 from skerry.expectations.port import Advice, Column, ExpectationType
-from skerry.expectations.series import partition_series
 from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultEvent
 from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration
@@ -35,7 +34,7 @@ class IsrRecovery(ExpectationBody):
     """The fault whose heal it is counted from."""
 
 
-def judge(body: IsrRecovery, run: RunFacts) -> Iterator[Judged]:
+def judge(body: IsrRecovery, run: LogFacts) -> Iterator[Judged]:
     for occurrence, effective in run.occurrences_of(body.of):
         healed = occurrence.healed
         if healed is None:
@@ -52,7 +51,7 @@ def judge(body: IsrRecovery, run: RunFacts) -> Iterator[Judged]:
             yield _one(body, run, partition, occurrence, healed)
 
 
-def _shrank(run: RunFacts, partition: int, effective: FaultEvent, healed: FaultEvent) -> bool:
+def _shrank(run: LogFacts, partition: int, effective: FaultEvent, healed: FaultEvent) -> bool:
     whole = run.experiment.spec.topic.replication_factor
     return any(
         len(sample.isr) < whole
@@ -61,7 +60,7 @@ def _shrank(run: RunFacts, partition: int, effective: FaultEvent, healed: FaultE
     )
 
 
-def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrence, healed: FaultEvent) -> Judged:
+def _one(body: IsrRecovery, run: LogFacts, partition: int, occurrence: Occurrence, healed: FaultEvent) -> Judged:
     limit = run.limit_ns(body.at_most_ns)
     shown = {
         "limit": seconds(limit),
@@ -70,7 +69,7 @@ def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrenc
         "partition": partition,
     }
     metric = run.stamps.in_sync
-    samples = partition_series(run, metric, partition)
+    samples = run.partition_series(metric, partition)
     if not samples:
         return unknown("NoSample", f"no broker was scraped for {metric} of partition {partition}", **shown)
     stamps = [s for s in samples if round(s.value * SECOND) > healed.wall_ns]
@@ -98,7 +97,7 @@ def _one(body: IsrRecovery, run: RunFacts, partition: int, occurrence: Occurrenc
     return passed(message, **shown) if took <= limit else failed("TooSlow", message, **shown)
 
 
-def _seen_whole_ns(run: RunFacts, partition: int, healed: FaultEvent) -> tuple[int | None, int | None]:
+def _seen_whole_ns(run: LogFacts, partition: int, healed: FaultEvent) -> tuple[int | None, int | None]:
     """(when the leader first reported a whole ISR again after the heal, when it was last asked before that and the ISR
     was smaller); None: never, and nothing is said of an ISR that was not seen smaller after the heal."""
     whole = run.experiment.spec.topic.replication_factor

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, seconds, span, unknown, within
-from skerry.expectations.leaders import Leadership
+from skerry.expectations.log.facts import LogFacts
+from skerry.expectations.log.leaders import Leadership
 from skerry.expectations.port import Advice, ExpectationType
 from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultEvent, StatusSample
@@ -32,7 +32,7 @@ class StepsDown(ExpectationBody):
     """The fault during which it was replaced."""
 
 
-def judge(body: StepsDown, run: RunFacts) -> Iterator[Judged]:
+def judge(body: StepsDown, run: LogFacts) -> Iterator[Judged]:
     for occurrence, effective in run.occurrences_of(body.after_heal_of):
         healed = occurrence.healed
         if healed is None:
@@ -49,7 +49,7 @@ def judge(body: StepsDown, run: RunFacts) -> Iterator[Judged]:
             yield _one(body, run, partition, old, healed)
 
 
-def _resolve(run: RunFacts, target: Selector, occurrence: Occurrence, effective: FaultEvent) -> int | None:
+def _resolve(run: LogFacts, target: Selector, occurrence: Occurrence, effective: FaultEvent) -> int | None:
     if target.ordinal is not None:
         return target.ordinal
     if target.role in (Role.PARTITION_LEADER, Role.CONTROLLER):
@@ -62,13 +62,13 @@ def _resolve(run: RunFacts, target: Selector, occurrence: Occurrence, effective:
     return None
 
 
-def _led_by(run: RunFacts, target: Selector, broker: int, effective: FaultEvent) -> list[tuple[int, Leadership]]:
+def _led_by(run: LogFacts, target: Selector, broker: int, effective: FaultEvent) -> list[tuple[int, Leadership]]:
     """The partitions that it led when the fault began, with the epoch."""
     at_effect = [(p, run.leadership_at(p, effective.before_ns)) for p in run.chosen_partitions(target.partition)]
     return [(partition, old) for partition, old in at_effect if old is not None and old.leader == broker]
 
 
-def _one(body: StepsDown, run: RunFacts, partition: int, old: Leadership, healed: FaultEvent) -> Judged:
+def _one(body: StepsDown, run: LogFacts, partition: int, old: Leadership, healed: FaultEvent) -> Judged:
     limit = run.limit_ns(body.within_ns)
     deadline = healed.after_ns + limit
     shown = {
@@ -103,7 +103,7 @@ def _one(body: StepsDown, run: RunFacts, partition: int, old: Leadership, healed
     return within(first.before_ns - healed.after_ns, took, limit, "StillLeads", message, **shown)
 
 
-def _follows(run: RunFacts, status: StatusSample, partition: int, old: Leadership) -> bool:
+def _follows(run: LogFacts, status: StatusSample, partition: int, old: Leadership) -> bool:
     """Its own applied metadata has a later epoch, and its replica acts by it."""
     return any(
         sample.leader_epoch > old.epoch and (sample.role == "Follower" or sample.leader == status.broker)

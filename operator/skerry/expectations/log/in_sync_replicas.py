@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, Strict, model_validator
 
 from skerry.expectations.bodies import ExpectationBody
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, seconds, span, unknown, within
+from skerry.expectations.log.facts import LogFacts
 from skerry.expectations.port import ExpectationType, SpecRule
 from skerry.faults.port import Path
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, StatusSample
@@ -59,7 +59,7 @@ class InSyncReplicas(ExpectationBody):
                 yield (field,), f"an ISR of {size} cannot be: `topic.replicationFactor` is {replicas}"
 
 
-def judge(body: InSyncReplicas, run: RunFacts) -> Iterator[Judged]:
+def judge(body: InSyncReplicas, run: LogFacts) -> Iterator[Judged]:
     if body.of is not None:
         moments: list[FaultEvent | None] = [effective for _, effective in run.occurrences_of(body.of)]
     else:
@@ -72,7 +72,7 @@ def judge(body: InSyncReplicas, run: RunFacts) -> Iterator[Judged]:
             yield _one(body, run, moment, partition)
 
 
-def _one(body: InSyncReplicas, run: RunFacts, moment: FaultEvent, partition: int) -> Judged:
+def _one(body: InSyncReplicas, run: LogFacts, moment: FaultEvent, partition: int) -> Judged:
     limit = run.limit_ns(body.within_ns)
     deadline = moment.after_ns + limit
     shown: dict[str, Any] = {
@@ -109,7 +109,7 @@ def _one(body: InSyncReplicas, run: RunFacts, moment: FaultEvent, partition: int
 
 
 def _lost_again(
-    body: InSyncReplicas, run: RunFacts, samples: list[tuple[StatusSample, BrokerSample]], since: StatusSample
+    body: InSyncReplicas, run: LogFacts, samples: list[tuple[StatusSample, BrokerSample]], since: StatusSample
 ) -> tuple[StatusSample, BrokerSample] | None:
     """The first sample after it fitted that does not, before another fault may explain it."""
     next_faults = [

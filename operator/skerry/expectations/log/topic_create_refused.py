@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from skerry.expectations.bodies import ExpectationBody, Probed
-from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
+from skerry.expectations.log.facts import LogFacts
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.sides import brokers_text, sides_in_time
 from skerry.history.records import Outcome
@@ -26,7 +26,7 @@ class TopicCreateRefused(ExpectationBody):
     """Default 1500ms."""
 
 
-def judge(body: TopicCreateRefused, run: RunFacts) -> Iterator[Judged]:
+def judge(body: TopicCreateRefused, run: LogFacts) -> Iterator[Judged]:
     limit = run.limit_ns(body.within_ns)
     for side in sides_in_time(run, body.by, limit):
         window, who = side.window, brokers_text(side.brokers)
