@@ -232,7 +232,7 @@ from skerry.worlds.sim.world import CAPABILITIES as SIM
 document = json.loads(sys.argv[1])
 for case in cases():
     document["spec"]["faults"] = [case.fault]
-    text = json.dumps(document).replace("PartitionLeader", "Leader").replace(', "partition": 0', "")
+    text = json.dumps(document).replace("PartitionLeader", "Keeper").replace(', "partition": 0', "")
     experiment = load_document(text, case.name)
     needed = needed_features(experiment.spec)
     for world in (LOCAL, SIM):
@@ -268,12 +268,12 @@ metadata: {name: shelf}
 spec:
   hypothesis: It goes on.
   WORDS
-  faults:
-  - {name: stop, startAfter: 1s, duration: 1s, pause: {target: {ordinal: 0}}}
 '''
+FAULTS = "faults: [{name: stop, startAfter: 1s, duration: 1s, pause: {target: {ordinal: 0}}}]"
 for words in json.loads(sys.argv[1]):
     try:
-        experiment = load_document(text.replace("WORDS", words), "shelf.yaml")
+        said = words if "faults:" in words else f"{words}\\n  {FAULTS}"
+        experiment = load_document(text.replace("WORDS", said), "shelf.yaml")
         system = experiment.target.connect(addresses_on_loopback([{"Door": 5, "Back": 6}]), experiment)
         print(experiment.target.title, experiment.part, experiment.target.peer_planes, system.doors)
     except DocumentError as error:
@@ -285,6 +285,9 @@ WORDS = {
     "target: shelf\n  shelf: {keys: 99}": "keys",
     "target: shelf\n  topic: {name: orders}": "`topic` is a word of the target `skerry`",
     "shelf: {keys: 5}": "`shelf` is a word of the target `shelf`",
+    "target: shelf\n  faults: [{name: f, duration: 1s, pause: {target: {role: Leader}}}]": (
+        "`Leader` is no role of the target `shelf`; its roles are Keeper, Helper, All, Other"
+    ),
     "target: shelff": "there is no target `shelff`",
 }
 """What a document says of its target, and what is answered."""

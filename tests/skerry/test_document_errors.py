@@ -71,9 +71,9 @@ def test_the_good_one_is_good():
         (
             "role: PartitionLeader",
             "role: partitionleader",
-            "x.yaml:18: spec.faults[0].partition.groups[0][0].role: must be `Leader`, `Follower`, `PartitionLeader`, "
-            "`PartitionFollower`, `InSyncFollower`, `Controller`, `NonController`, `Other` or `All`, and is "
-            "`partitionleader`; did you mean `PartitionLeader`?",
+            "x.yaml:18: spec.faults[0].partition.groups[0][0].role: `partitionleader` is no role of the "
+            "target `skerry`; its roles are PartitionLeader, PartitionFollower, InSyncFollower, Controller, "
+            "NonController, Other, All; did you mean `PartitionLeader`?",
         ),
         (
             "leaderChange",

@@ -9,7 +9,7 @@ from skerry.engine.observation import Observation
 from skerry.experiment import DocumentError, load_document
 from skerry.faults import network_partition, wipe
 from skerry.faults.registry import FAULTS
-from skerry.schema.vocabulary import Plane, Role
+from skerry.schema.vocabulary import Plane
 from skerry.targets import registry
 from skerry.targets.port import DataModel, RoleKind, addresses_on_loopback
 
@@ -58,7 +58,13 @@ def test_every_built_in_target_says_what_it_must() -> None:
 
 def test_our_broker_knows_every_role_and_plane_of_the_vocabulary() -> None:
     skerry = registry.target("skerry")
-    assert set(skerry.roles) == set(Role) - {Role.LEADER, Role.FOLLOWER}  # its nodes lead partitions
+    assert [role for role in skerry.roles if skerry.of_partition(role)] == [
+        "PartitionLeader",
+        "PartitionFollower",
+        "InSyncFollower",
+    ]
+    etcd = registry.target("etcd")
+    assert not any(etcd.of_partition(role) for role in etcd.roles), "its nodes form one group"
     assert {plane.name for plane in skerry.planes} == {*Plane, "Admin"}
     assert skerry.peer_planes == (Plane.RAFT, Plane.REPLICATION)
 

@@ -18,7 +18,8 @@ from skerry.faults.port import AnyFaultType
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import LABEL_PATTERN, JsonObject
 from skerry.schema.cel import exactly_one, or_default, rule, words
-from skerry.schema.selectors import PARTITION_ROLES, SINGLE_ROLES
+from skerry.targets import registry
+from skerry.targets.port import Target
 
 
 def _duration_is_required(fault: AnyFaultType) -> str:
@@ -52,6 +53,10 @@ _FAULT = (
         "`repeat.every` is shorter than the fault lasts (with its jitter): occurrences would overlap; raise it",
     ),
 )
+
+_OF_PARTITION = sorted(registry.roles_that(Target.of_partition))
+_WITHOUT_PARTITION = sorted(registry.roles_that(lambda target, role: not target.of_partition(role)))
+_SINGLE = sorted(registry.roles_that(lambda target, role: target.roles[role].single))
 
 ROOT_RULES = (
     rule(
@@ -91,15 +96,15 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
     "Selector": (
         exactly_one("the broker", ("role", "ordinal")),
         rule(
-            f"!(self.?role.orValue('') in {words(sorted(PARTITION_ROLES))}) || has(self.partition)",
+            f"!(self.?role.orValue('') in {words(_OF_PARTITION)}) || has(self.partition)",
             "the role needs `partition`: the leader or follower of which partition is meant?",
         ),
         rule(
-            f"self.?role.orValue('') in {words(sorted(PARTITION_ROLES))} || !has(self.partition)",
+            f"!has(self.partition) || has(self.role) && !(self.role in {words(_WITHOUT_PARTITION)})",
             "`partition` has no meaning for this role, or an ordinal; remove it",
         ),
         rule(
-            f"!has(self.count) || has(self.role) && !(self.role in {words(sorted(SINGLE_ROLES))})",
+            f"!has(self.count) || has(self.role) && !(self.role in {words(_SINGLE)})",
             "`count` has no meaning for this role, or an ordinal: there is one; remove it",
         ),
     ),

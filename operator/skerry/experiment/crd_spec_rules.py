@@ -14,13 +14,19 @@ from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation,
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import JsonObject, Model, alias_of, format_duration
 from skerry.schema.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
-from skerry.schema.selectors import EVERYONE_ROLES, Selector, Side
+from skerry.schema.selectors import Selector, Side
 from skerry.schema.vocabulary import Role
+from skerry.targets import registry
+from skerry.targets.port import RoleKind
 
 _GROUPS = {kind: fault.groups for kind, fault in FAULTS.items() if fault.groups}
 _BROKERS = or_default(Cluster, "brokers", "self.?cluster")
 _PARTITIONS = or_default(Topic, "partitions", "self.?topic")
 _REPLICAS = or_default(Topic, "replication_factor", "self.?topic")
+_FOLLOWERS = sorted(
+    registry.roles_that(lambda target, role: target.of_partition(role) and not target.roles[role].single)
+)
+_NON_CONTROLLERS = sorted(registry.roles_that(lambda target, role: target.roles[role] is RoleKind.NON_CONTROLLER))
 _MIN_ISR = or_default(Topic, "min_in_sync_replicas", "self.?topic")
 
 
@@ -56,10 +62,9 @@ def _can_be_found(model: type[Model], variable: str) -> str:
     if model is not Selector:
         return ""
     role = f"{variable}.role"
-    asked = f"{variable}.?count.orValue({role} in {words(sorted(EVERYONE_ROLES))} ? 0 : 1)"
-    followers = words(sorted({Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER}))
-    others = f"({role} == '{Role.NON_CONTROLLER}' ? {_BROKERS} - 1 : {_BROKERS})"
-    return f"(!has({role}) || {asked} <= ({role} in {followers} ? {_REPLICAS} - 1 : {others}))"
+    asked = f"{variable}.?count.orValue({role} in {words(sorted(Role))} ? 0 : 1)"
+    others = f"({role} in {words(_NON_CONTROLLERS)} ? {_BROKERS} - 1 : {_BROKERS})"
+    return f"(!has({role}) || {asked} <= ({role} in {words(_FOLLOWERS)} ? {_REPLICAS} - 1 : {others}))"
 
 
 # Of the fault `f`, in nanoseconds.

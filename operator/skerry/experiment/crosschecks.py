@@ -6,29 +6,22 @@ CEL can say cheaply (`schema`).
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from skerry.expectations.registry import EXPECTATIONS, judges_of
 from skerry.experiment.document import Experiment, Fault
+from skerry.experiment.places import Path, all_targets, at_most, named
+from skerry.experiment.target_checks import (
+    Found,
+    did_you_mean,
+    expectations_of_the_target,
+    roles_of_the_target,
+    subjects_of_the_target,
+    words_of_other_targets,
+)
 from skerry.faults.port import ResolvedFault
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import alias_of, format_duration
-from skerry.schema.selectors import Selector
 from skerry.schema.vocabulary import Role
-from skerry.targets import registry
-
-Path = tuple[str | int, ...]
-Found = Iterator[tuple[Path, str]]
-
-
-def did_you_mean(word: str, known: list[str]) -> str:
-    """``; did you mean `x`?``, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    if not close:
-        folded = [name for name in known if name.casefold() == word.casefold()]
-        close = folded[:1]
-    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _unknown_fault(name: str, experiment: Experiment) -> str:
@@ -45,59 +38,6 @@ def unique_names(experiment: Experiment) -> Found:
         for index, name in enumerate(names):
             if name in names[:index]:
                 yield ("spec", field, index, "name"), f"`{name}` is already the name of {field}[{names.index(name)}]"
-
-
-def words_of_other_targets(experiment: Experiment) -> Found:
-    """A field that means something to one target only is not written for another."""
-    spec = experiment.spec
-    own = experiment.target.all_words
-    for name in registry.names():
-        other = registry.target(name)
-        for word in sorted((other.all_words - own) & spec.model_fields_set):
-            yield (
-                ("spec", alias_of(word)),
-                f"`{alias_of(word)}` is a word of the target `{name}`, and this document is for `{spec.target}`: "
-                "remove it, or change `target`",
-            )
-
-
-def roles_of_the_target(experiment: Experiment) -> Found:
-    """Every role is one that the target has; whose leader changes, too."""
-    target = experiment.target
-    known = ", ".join(target.roles)
-    for index, fault in enumerate(experiment.spec.faults):
-        for path, named in fault.body.targets_named():
-            if named.role is not None and named.role not in target.roles:
-                where = ("spec", "faults", index, fault.kind, *path, "role")
-                yield where, f"`{named.role}` is no role of the target `{target.name}`; its roles are {known}"
-    for index, expectation in enumerate(experiment.spec.expect):
-        body = expectation.body
-        if target.model not in EXPECTATIONS[expectation.rule].judges:
-            continue  # it has no meaning as a whole
-        for attribute, role in (
-            ("partition", Role.PARTITION_LEADER),
-            ("controller", Role.CONTROLLER),
-            ("leader", Role.LEADER),
-        ):
-            if getattr(body, attribute, None) is not None and role not in target.roles:
-                yield (
-                    ("spec", "expect", index, expectation.rule, attribute),
-                    f"`{attribute}` has no meaning for the target `{target.name}`, which has no {role}",
-                )
-
-
-def expectations_of_the_target(experiment: Experiment) -> Found:
-    """Every expectation is one that can be judged of what the target's clients do."""
-    target = experiment.target
-    known = ", ".join(f"`{word}`" for word in judges_of(target.model))
-    for index, expectation in enumerate(experiment.spec.expect):
-        judges = EXPECTATIONS[expectation.rule].judges
-        if target.model not in judges:
-            yield (
-                ("spec", "expect", index, expectation.rule),
-                f"`{expectation.rule}` has no meaning for the target `{target.name}`: it is about a "
-                f"{' or '.join(judges)}, and this is a {target.model}; of that can be expected {known}",
-            )
 
 
 def replication(experiment: Experiment) -> Found:
@@ -119,18 +59,18 @@ def replication(experiment: Experiment) -> Found:
 def ordinals_and_partitions(experiment: Experiment) -> Found:
     """Every ordinal names a broker that exists, every partition one of the topic; counts can be met."""
     brokers, partitions = experiment.spec.cluster.brokers, experiment.spec.topic.partitions
-    for path, value in _named(experiment, "ordinal"):
+    for path, value in named(experiment, "ordinal"):
         if value >= brokers:
             yield path, f"there is no broker {value}: `cluster.brokers` is {brokers}, so ordinals are {_range(brokers)}"
-    for path, value in _named(experiment, "partition"):
+    for path, value in named(experiment, "partition"):
         if value >= partitions:
             yield (
                 path,
                 f"there is no partition {value}: `topic.partitions` is {partitions}, "
                 f"so partitions are {_range(partitions)}",
             )
-    for path, target in _all_targets(experiment):
-        available = _at_most(target, experiment)
+    for path, target in all_targets(experiment):
+        available = at_most(target, experiment)
         if (target.count_max or 0) > available:
             yield path, f"{target.count_max} x {target.role} cannot be found: there are at most {available}"
 
@@ -233,12 +173,12 @@ def other_means_someone(experiment: Experiment) -> Found:
         targets = [target for group in groups for target in group]
         named = {target.ordinal for target in targets if target.ordinal is not None}
         roles = sum(
-            min(target.count_max or 0, _at_most(target, experiment))
+            min(target.count_max or 0, at_most(target, experiment))
             for target in targets
             if target.role not in (None, Role.OTHER)
         )
         if (
-            any(target.role is Role.OTHER for target in targets)
+            any(target.role == Role.OTHER for target in targets)
             and len(named) + roles >= experiment.spec.cluster.brokers
         ):
             yield (
@@ -305,6 +245,7 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
     unique_names,
     words_of_other_targets,
     roles_of_the_target,
+    subjects_of_the_target,
     expectations_of_the_target,
     replication,
     ordinals_and_partitions,
@@ -322,48 +263,6 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
 def problems(experiment: Experiment) -> list[tuple[Path, str]]:
     """Everything that is wrong between the fields, in the order of the rules."""
     return [found for rule in RULES for found in rule(experiment)]
-
-
-def _named(experiment: Experiment, attribute: str) -> Iterator[tuple[Path, int]]:
-    """Every `ordinal` (or `partition`) of the document that was given, with its path."""
-    spec = experiment.spec
-    for path, target in _all_targets(experiment):
-        value = getattr(target, attribute)
-        if value is not None:
-            yield (*path, attribute), value
-    if spec.prepare is not None:
-        if attribute == "ordinal" and spec.prepare.controller is not None:
-            yield ("spec", "prepare", "controller", "ordinal"), spec.prepare.controller.ordinal
-        for index, leader in enumerate(spec.prepare.leaders):
-            yield ("spec", "prepare", "leaders", index, attribute), getattr(leader, attribute)
-    for index, expectation in enumerate(spec.expect):
-        here: Path = ("spec", "expect", index, expectation.rule)
-        for field, side in expectation.body.sides():
-            if attribute == "ordinal" and side.ordinal is not None:
-                yield (*here, alias_of(field), "ordinal"), side.ordinal
-        if attribute == "partition":
-            partition = getattr(expectation.body, "partition", None)
-            if partition is not None:
-                yield (*here, "partition"), partition
-
-
-def _all_targets(experiment: Experiment) -> Iterator[tuple[Path, Selector]]:
-    for index, fault in enumerate(experiment.spec.faults):
-        for path, target in fault.body.targets_named():
-            yield ("spec", "faults", index, fault.kind, *path), target
-    for index, expectation in enumerate(experiment.spec.expect):
-        for field, target in expectation.body.targets():
-            yield ("spec", "expect", index, expectation.rule, field), target
-
-
-def _at_most(target: Selector, experiment: Experiment) -> int:
-    """How many brokers can have this role."""
-    brokers, followers = experiment.spec.cluster.brokers, experiment.spec.topic.replication_factor - 1
-    return {
-        Role.PARTITION_FOLLOWER: followers,
-        Role.IN_SYNC_FOLLOWER: followers,
-        Role.NON_CONTROLLER: brokers - 1,
-    }.get(target.role or Role.ALL, brokers)
 
 
 def _index(experiment: Experiment, name: str) -> int:

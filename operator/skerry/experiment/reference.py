@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -30,6 +30,7 @@ from skerry.experiment.schema import json_schema
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import Model, alias_of, format_duration
 from skerry.schema.selectors import Selector, Side
+from skerry.targets import registry
 
 _HEAD = f"""# Experiment reference
 
@@ -71,12 +72,27 @@ def _sections() -> Iterator[str]:
         for heading, own in fault.documented:
             yield from _section(heading, own, schema, 4)
     yield from _section("Targets", Selector, schema, 2)
+    yield from _roles()
     yield from _section("expect[]", Expectation, schema, 2, only=("name",))
     for name, expectation in EXPECTATIONS.items():
         yield from _section(name, expectation.body, schema, 3)
     yield from _section("by", Side, schema, 3)
     for heading, own in dict.fromkeys(each for one in EXPECTATIONS.values() for each in one.documented):
         yield from _section(heading, own, schema, 3)
+
+
+def _roles() -> Iterator[str]:
+    yield "| target | its roles | of a `partition` |"
+    yield "|---|---|---|"
+    for name in registry.names():
+        target = registry.target(name)
+        of_partition = [role for role in target.roles if target.of_partition(role)]
+        yield f"| `{name}` | {_words(target.roles)} | {_words(of_partition) or 'none'} |"
+    yield ""
+
+
+def _words(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _section(
@@ -107,8 +123,9 @@ def _type(node: dict[str, Any], attribute: str, schema: dict[str, Any]) -> str:
         return "number"
     if "$ref" in node:
         name = node["$ref"].rpartition("/")[2]
-        words = schema[name].get("enum")
-        return " \\| ".join(f"`{word}`" for word in words) if words else "object"
+        return _type(schema[name], "", schema) if "enum" in schema[name] else "object"
+    if "enum" in node:
+        return " \\| ".join(f"`{word}`" for word in node["enum"])
     if "const" in node:
         return "`true`"
     kind = str(node.get("type", "any"))

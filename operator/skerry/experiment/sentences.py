@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from skerry.experiment.crosschecks import did_you_mean
 from skerry.experiment.document import API_VERSION, KIND, Experiment
+from skerry.experiment.target_checks import did_you_mean
 from skerry.schema.base import alias_of
 
 Path = tuple[str | int, ...]

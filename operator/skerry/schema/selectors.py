@@ -4,39 +4,41 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, GetJsonSchemaHandler, Strict, model_validator
+from pydantic_core import CoreSchema
 
-from skerry.schema.base import FaultName, Model, Ordinal, PartitionIndex, exactly_one
+from skerry.schema.base import FaultName, JsonObject, Model, Ordinal, PartitionIndex, exactly_one
 from skerry.schema.vocabulary import Role
+from skerry.targets import registry
 
-PARTITION_ROLES = frozenset({Role.PARTITION_LEADER, Role.PARTITION_FOLLOWER, Role.IN_SYNC_FOLLOWER})
-SINGLE_ROLES = frozenset({Role.LEADER, Role.PARTITION_LEADER, Role.CONTROLLER})
-EVERYONE_ROLES = frozenset({Role.OTHER, Role.ALL})
+
+class _OfSomeTarget:
+    """In a schema, which is made for no document, the roles of all targets are known."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
+        return {"type": "string", "enum": list(registry.roles())}
 
 
 class Selector(Model):
     """Brokers by role or by ordinal."""
 
-    role: Role | None = None
-    """What the broker is when the fault begins; looked up at that moment, and again when it moved in between."""
+    role: Annotated[str, Strict(), _OfSomeTarget()] | None = None
+    """What the broker is when the fault begins; looked up at that moment, and again when it moved in between. The
+    target of the document says which roles there are."""
     ordinal: Ordinal | None = None
     """One broker by its number, 0 is the first."""
     partition: PartitionIndex | None = None
-    """The partition of the topic; only with PartitionLeader, PartitionFollower and InSyncFollower, and required
-    there."""
+    """The partition of which it is the leader or a follower; required for such a role, and for no other."""
     count: Annotated[int, Strict(), Field(ge=1, le=99)] | None = None
     """How many of those that have the role, lowest ordinals first. Default: 1; everyone for Other and All."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Selector:
         exactly_one(self, ("role", "ordinal"), "the broker")
-        if self.role in PARTITION_ROLES:
-            if self.partition is None:
-                raise ValueError(f"role {self.role} needs `partition`: the leader of which partition is meant?")
-        elif self.partition is not None:
-            raise ValueError(f"`partition` has no meaning for {self.role or 'an ordinal'}; remove it")
-        if self.count is not None and (self.role is None or self.role in SINGLE_ROLES):
-            raise ValueError(f"`count` has no meaning for {self.role or 'an ordinal'}: there is one; remove it")
+        if self.role is None and self.partition is not None:
+            raise ValueError("`partition` has no meaning for an ordinal; remove it")
+        if self.role is None and self.count is not None:
+            raise ValueError("`count` has no meaning for an ordinal: there is one; remove it")
         return self
 
     @property
@@ -44,7 +46,7 @@ class Selector(Model):
         """How many to take at most; None: everyone with the role."""
         if self.count is not None:
             return self.count
-        return None if self.role in EVERYONE_ROLES else 1
+        return None if self.role in tuple(Role) else 1
 
     def __str__(self) -> str:
         if self.ordinal is not None:

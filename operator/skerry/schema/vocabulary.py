@@ -14,16 +14,8 @@ class Plane(StrEnum):
 
 
 class Role(StrEnum):
-    """Which of these a target has is the target's business."""
+    """The words for brokers that every target has; all others are those of the target."""
 
-    LEADER = "Leader"
-    """The leader of a system whose nodes form one group."""
-    FOLLOWER = "Follower"
-    PARTITION_LEADER = "PartitionLeader"
-    PARTITION_FOLLOWER = "PartitionFollower"
-    IN_SYNC_FOLLOWER = "InSyncFollower"
-    CONTROLLER = "Controller"
-    NON_CONTROLLER = "NonController"
     OTHER = "Other"
     """Every broker that no other target of the same fault names."""
     ALL = "All"

@@ -52,6 +52,21 @@ class RoleKind(StrEnum):
     """Every node that no other target of the same fault names."""
     ALL = "all"
 
+    @property
+    def of_unit(self) -> bool:
+        """It is held for one unit, where a system has several."""
+        return self in (RoleKind.LEADER, RoleKind.FOLLOWER, RoleKind.IN_SYNC_FOLLOWER)
+
+    @property
+    def single(self) -> bool:
+        """One node has it at a time."""
+        return self in (RoleKind.LEADER, RoleKind.CONTROLLER)
+
+    @property
+    def everybody(self) -> bool:
+        """All that fit are meant where no number is given. These two have the same words in every system."""
+        return self in (RoleKind.OTHER, RoleKind.ALL)
+
 
 class Holders(NamedTuple):
     """Who has a role."""
@@ -304,12 +319,14 @@ class Target:
     planes: tuple[PlanePort, ...]
     """In the order in which its nodes take their ports."""
     roles: Mapping[str, RoleKind]
-    """The words of the document -> what they mean."""
+    """The words of the document -> what they mean. `Other` and `All` are among them."""
     rules: Callable[[Spec], AnyRules]
     connect: Callable[[Addresses, Experiment], System]
     """Opens nothing yet."""
     owes: GuaranteeTable
     """To a write, by how it was asked for."""
+    partitioned: bool = False
+    """Its leaders and followers are those of one partition, and a document says which; else all nodes are one group."""
     words: frozenset[str] = frozenset()
     """Fields of `spec` (as attributes) that mean something to this target and to no other."""
     part: type[Model] | None = None
@@ -332,6 +349,10 @@ class Target:
     def all_words(self) -> frozenset[str]:
         """Its fields of `spec`, its own part included."""
         return self.words | ({self.name} if self.part is not None else frozenset())
+
+    def of_partition(self, role: str) -> bool:
+        """Whether the role is held for one partition, and a document must say for which."""
+        return self.partitioned and role in self.roles and self.roles[role].of_unit
 
     @property
     def peer_planes(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ module and the object, as in the lines below. Each is imported when it is first 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -49,6 +50,18 @@ def target(name: str) -> Target:
     if not isinstance(found, Target) or found.name != name:
         raise TypeError(f"{place} is not the target `{name}`: it must be a `skerry.targets.port.Target` of that name")
     return found
+
+
+def roles() -> tuple[str, ...]:
+    """The words that some target has for a role; those that all of them have come last."""
+    found = {word: kind for name in names() for word, kind in target(name).roles.items()}
+    return tuple(sorted(found, key=lambda word: found[word].everybody))
+
+
+def roles_that(test: Callable[[Target, str], bool]) -> tuple[str, ...]:
+    """The words of roles for which ``test`` holds in every target that has them."""
+    known = [target(name) for name in names()]
+    return tuple(word for word in roles() if all(test(each, word) for each in known if word in each.roles))
 
 
 def rules_of(spec: Spec) -> AnyRules:

@@ -17,8 +17,7 @@ from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultEvent, StatusSample
 from skerry.schema.base import FaultName, PositiveDuration
 from skerry.schema.selectors import Selector
-from skerry.schema.vocabulary import Role
-from skerry.targets.port import DataModel
+from skerry.targets.port import DataModel, RoleKind
 
 
 class StepsDown(ExpectationBody):
@@ -52,7 +51,7 @@ def judge(body: StepsDown, run: LogFacts) -> Iterator[Judged]:
 def _resolve(run: LogFacts, target: Selector, occurrence: Occurrence, effective: FaultEvent) -> int | None:
     if target.ordinal is not None:
         return target.ordinal
-    if target.role in (Role.PARTITION_LEADER, Role.CONTROLLER):
+    if run.experiment.target.roles.get(target.role or "") in (RoleKind.LEADER, RoleKind.CONTROLLER):
         leadership = run.leadership_at(target.partition, effective.before_ns)
         return leadership.leader if leadership is not None and leadership.leader >= 0 else None
     groups = run.experiment.fault(occurrence.fault).body.target_groups()

@@ -64,9 +64,9 @@ class PartitionFault(FaultBody):
         if len(set(self.planes)) != len(self.planes):
             raise ValueError("`planes` names one plane twice; name each once")
         targets = [target for group in self.target_groups() for target in group]
-        if self.groups and sum(target.role is Role.OTHER for target in targets) > 1:
+        if self.groups and sum(target.role == Role.OTHER for target in targets) > 1:
             raise ValueError("only one target may be `Other` (the brokers that nothing else names)")
-        if self.groups and any(target.role is Role.ALL for target in targets):
+        if self.groups and any(target.role == Role.ALL for target in targets):
             raise ValueError("`All` cannot be a side: nobody would be left on the other; use `Other`")
         return self
 
