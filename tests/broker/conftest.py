@@ -13,3 +13,5 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+from peer_sides import pair as pair  # a fixture

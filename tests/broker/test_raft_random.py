@@ -190,7 +190,7 @@ def test_the_random_network_is_worth_something(mood: str) -> None:
     assert sum(chaos.lost_writes for chaos in runs) >= 20
 
 
-# --- mutants: one rule broken at a time (two more, that need a particular course, are in test_raft_paper) ----------
+# --- mutants: one rule broken at a time (two more are in test_raft_elections and test_raft_log) --------------------
 
 
 def caught(mood: str = "storm", size: int = 3, first_seed: int = 0) -> str:

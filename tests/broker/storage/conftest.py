@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from storage_owner import Owner
 
 
 class PowerCut(BaseException):
@@ -221,3 +227,8 @@ def memory_disk() -> type[MemoryDisk]:
 @pytest.fixture(scope="session")
 def power_cut() -> type[PowerCut]:
     return PowerCut
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Owner:
+    return Owner(tmp_path / "data")
