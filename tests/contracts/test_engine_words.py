@@ -1,7 +1,9 @@
-"""The engine speaks no word of a system under test, nor do the worlds that drive processes and pods: what they want to
-know they ask of the target's port. Nor does an expectation that is not of one model alone.
+"""The engine speaks no word of a system under test, nor does an expectation that is not of one model alone, nor do
+the packages that judge, record, watch and command, nor the worlds that drive processes and pods: what they want to know
+they ask of the target's port. What clients of a log do and what must then hold of it, `workload/log` and
+`checker/models/log`, is said in the words of logs.
 
-The rule, to the letter: the text of every file below `engine` and directly in `expectations`, docstrings, comments and
+The rule, to the letter: the text of every file of theirs (of `expectations`: directly in it), docstrings, comments and
 messages included, is cut into words where anything but letters stands, and where a small letter meets a capital
 (``minIsr``, ``in_sync``, ``TopicCreate``). Without regard to case, and in singular or plural, none of them is in
 `WORDS`, and no two of them that follow each other are in `PAIRS`. There are no exceptions. Below `worlds/local` and
@@ -23,6 +25,13 @@ from skerry.targets import registry
 ROOT = Path(__file__).parents[2]
 LABORATORY = ROOT / "operator/skerry"
 ENGINE = sorted([*(LABORATORY / "engine").glob("**/*.py"), *(LABORATORY / "expectations").glob("*.py")])
+OF_LOGS = (LABORATORY / "checker" / "models" / "log", LABORATORY / "workload" / "log")
+OTHERS = sorted(
+    path
+    for package in ("checker", "controller", "runner", "observe", "workload", "cli")
+    for path in (LABORATORY / package).glob("**/*.py")
+    if not any(path.is_relative_to(folder) for folder in OF_LOGS)
+)
 DRIVERS = sorted(path for world in ("local", "kubernetes") for path in (LABORATORY / "worlds" / world).glob("**/*.py"))
 
 WORDS = frozenset({"isr", "elr", "topic", "raft", "kafka", "watermark"}) | set(registry.BUILT_IN) - {"skerry"}
@@ -50,6 +59,11 @@ def test_the_engine_speaks_no_word_of_a_system(path: Path) -> None:
     assert list(foreign(path.read_text())) == []
 
 
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: str(path.relative_to(LABORATORY)))
+def test_whoever_judges_records_or_tells_speaks_none_either(path: Path) -> None:
+    assert list(foreign(path.read_text())) == []
+
+
 @pytest.mark.parametrize("path", DRIVERS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_world_of_real_nodes_names_planes_only(path: Path) -> None:
     assert [each for each in foreign(path.read_text()) if each.partition(": ")[2] not in PLANES] == []
@@ -58,6 +72,7 @@ def test_a_world_of_real_nodes_names_planes_only(path: Path) -> None:
 def test_there_are_such_files() -> None:
     assert {path.parent.name for path in ENGINE} >= {"engine", "expectations"}
     assert len(ENGINE) > 20
+    assert len(OTHERS) > 60
     assert len(DRIVERS) > 40
 
 

@@ -73,8 +73,7 @@ def _failovers(history: History, findings: Sequence[Finding]) -> Iterator[str]:
 
 def _picture(history: History, experiment: Experiment) -> Iterator[str]:
     """The picture's edges stand where the expectations' windows begin and end."""
-    topic = experiment.spec.topic
-    picture = draw(history, topic.name, experiment.spec.cluster.brokers, topic.partitions)
+    picture = draw(history, experiment.spec.cluster.brokers, experiment.spec.topic.partitions)
     drawn = {mark.x for mark in picture.edges}
     for each in occurrences(history.faults):
         for effect in (e for e in history.faults if e.step is FaultStep.EFFECTIVE and e.fault == each.fault):

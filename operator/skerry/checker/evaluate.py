@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from skerry.checker.common.faults import doubt_of, lost
 from skerry.checker.common.processes import ended_by_itself
+from skerry.checker.findings import place
 from skerry.checker.model import Model
 from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, unknown
 from skerry.expectations.port import Judge
 from skerry.experiment import Expectation, Experiment, Finding, FindingKind, Verdict
-from skerry.history import History
+from skerry.history import History, PartitionKey
 from skerry.history.occurrences import Occurrence
 from skerry.history.records import FaultStep, Stall
 
@@ -68,8 +69,7 @@ def _finding(run: RunFacts, expectation: Expectation, judged: Judged) -> Finding
         name=expectation.name,
         limit=judged.limit,
         measured=judged.measured,
-        topic=run.written_to if judged.partition >= 0 else "",
-        partition=judged.partition,
+        **place(PartitionKey(run.written_to, judged.partition) if judged.partition >= 0 else None),
         witness=tuple(dict.fromkeys(witness)),
         fault=faults[0] if faults else "",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Any
 
 from skerry.history import PartitionKey
 from skerry.schema.verdict import Finding, FindingKind, Verdict
@@ -35,8 +36,7 @@ def broken(
         message,
         reason=reason,
         owed=owed,
-        topic=key.topic if key else "",
-        partition=key.partition if key else -1,
+        **place(key),
         offsets=tuple(islice(offsets, OFFSETS_SHOWN_MAX)),
         witness=witness,
     )
@@ -61,8 +61,7 @@ def undecided(
         message,
         reason=reason,
         owed=owed,
-        topic=key.topic if key else "",
-        partition=key.partition if key else -1,
+        **place(key),
         witness=witness,
         fault=fault,
     )
@@ -71,6 +70,11 @@ def undecided(
 def remark(not_owed: Sequence[str]) -> str:
     """What a rule that held adds of that which was not owed."""
     return f"; not owed: {'; '.join(not_owed)}" if not_owed else ""
+
+
+def place(key: PartitionKey | None) -> dict[str, Any]:
+    """The fields of a finding that say where; none: it is of no partition."""
+    return key._asdict() if key else {}
 
 
 def not_judged(what: str) -> Finding:

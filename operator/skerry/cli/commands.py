@@ -201,7 +201,7 @@ def plan_command(
     seed: Seed = None,
     world: Annotated[WorldName | None, typer.Option(help="Only this world.", show_default=False)] = None,
 ) -> None:
-    """Targets, phases, predicted effect on quorum and ISR, and which worlds can run it. Nothing is touched."""
+    """Targets, phases, predicted effect on the cluster, and which worlds can run it. Nothing is touched."""
     from skerry.cli import inspect
 
     raise typer.Exit(inspect.show_plan(document, seed, None if world is None else str(world), _console()))

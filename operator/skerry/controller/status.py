@@ -132,7 +132,7 @@ class StatusModel:
         """It was reached. False: that is not new."""
         if self._steady.status == TRUE:
             return False
-        self._steady = State(TRUE, "Reached", "Leaders, full ISR and writes on every partition.")
+        self._steady = State(TRUE, "Reached", "The cluster is whole, and takes writes everywhere.")
         return True
 
     def waiting_for(self, what: str) -> bool:

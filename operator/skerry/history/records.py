@@ -283,6 +283,11 @@ class ElectionSeen(msgspec.Struct, frozen=True, tag="election", omit_defaults=Tr
     seen_ns: TimeNs
     reason: str = ""
 
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Tells it from every other election."""
+        return self.topic, self.partition, self.leader_epoch
+
 
 class LinkSample(msgspec.Struct, frozen=True, tag="link", omit_defaults=True, gc=False):
     """What ``source`` reports of its connections to ``target`` on one plane: kept open, or newly opened on request."""

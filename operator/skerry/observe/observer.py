@@ -220,9 +220,8 @@ class Observer:
 
         self._fresh[ordinal] = view
         for election in answer.elections(after_ns):
-            key = (election.topic, election.partition, election.leader_epoch)
-            if key not in self._elections:
-                self._elections.add(key)
+            if election.key not in self._elections:
+                self._elections.add(election.key)
                 self._record(election)
         self._note_stalls(ordinal, answer, before_ns, after_ns)
         if self._cadence.kept_links:

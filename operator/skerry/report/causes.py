@@ -77,7 +77,7 @@ class Cause(msgspec.Struct, frozen=True):
         """The names of what else it explains in the report's ``findings``, each once."""
         head, *rest = (findings[index] for index in self.findings)
         names = (
-            f"{name_of(each)} of {each.topic}-{each.partition}"
+            f"{name_of(each)} of {each.place}"
             if each.partition >= 0 and name_of(each) == name_of(head) and each.partition != head.partition
             else name_of(each)
             for each in rest
@@ -163,7 +163,7 @@ def _together(findings: Sequence[Finding], group: Sequence[int], finding: Findin
     if finding.verdict is Verdict.FAIL:
         return _same_records(findings, group, finding) or _same_rule(head, finding)
     if head.verdict is Verdict.FAIL:
-        return finding.reason == SEE_OTHERS and (head.topic, head.partition) == (finding.topic, finding.partition)
+        return finding.reason == SEE_OTHERS and head.place == finding.place
     if finding.reason in FOLLOWS_FROM_THE_END and _ended_the_run(head):
         return True
     return bool(finding.reason) and head.reason == finding.reason and finding.fault in ("", head.fault)
@@ -174,10 +174,7 @@ def _same_records(findings: Sequence[Finding], group: Sequence[int], finding: Fi
         return False
     low, high = min(finding.offsets), max(finding.offsets)
     return any(
-        (other.topic, other.partition) == (finding.topic, finding.partition)
-        and other.offsets
-        and min(other.offsets) <= high
-        and low <= max(other.offsets)
+        other.place == finding.place and other.offsets and min(other.offsets) <= high and low <= max(other.offsets)
         for other in (findings[index] for index in group)
     )
 

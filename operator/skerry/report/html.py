@@ -16,6 +16,7 @@ from skerry.report.pairs import measured_faults
 from skerry.report.picture import draw
 from skerry.report.story import story
 from skerry.schema.verdict import FindingKind, Verdict
+from skerry.targets import registry
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 FINDINGS_SHOWN_MAX = 200
@@ -44,8 +45,7 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
     """Self-contained: no script, no font, no picture from elsewhere. Everything that was recorded is escaped."""
     header = history.header
     brokers = header.brokers if header is not None else 0
-    topic = experiment.spec.topic.name if experiment is not None else ""
-    partitions = experiment.spec.topic.partitions if experiment is not None else 1
+    units = len(registry.rules_of(experiment.spec).units) if experiment is not None else 1
     started = datetime.datetime.fromtimestamp(report.started_wall_ns / 1e9, datetime.UTC)
     numbered = list(enumerate(report.findings))
     safety = [each for each in numbered if each[1].kind is FindingKind.SAFETY]
@@ -67,9 +67,9 @@ def html_page(report: RunReport, history: History, experiment: Experiment | None
         safety_left_out=max(0, len(safety) - FINDINGS_SHOWN_MAX),
         judged=[each for each in numbered if each[1].kind is FindingKind.RUN][:FINDINGS_SHOWN_MAX],
         tally=report.properties,
-        story=story(history, topic, report.findings),
+        story=story(history, report.findings),
         story_first=STORY_FIRST,
-        picture=draw(history, topic, brokers, partitions, report.findings),
+        picture=draw(history, brokers, units, report.findings),
         measured=measured_faults(history, brokers, experiment),
         brokers=range(brokers),
         grids=offset_grids(history, report.findings),

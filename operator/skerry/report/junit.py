@@ -50,8 +50,8 @@ def junit_xml(reports: Sequence[RunReport]) -> bytes:
 
 def _finding(suite: ElementTree.Element, report: RunReport, finding: Finding, cause: Cause | None) -> None:
     name = name_of(finding)
-    if finding.partition >= 0:
-        name += f" [{finding.topic}-{finding.partition}]"
+    if finding.place:
+        name += f" [{finding.place}]"
     told = [("limit", finding.limit), ("measured", finding.measured), ("owed", finding.owed)]
     if cause is not None:
         explained = report.findings[cause.findings[0]] is not finding

@@ -1,6 +1,7 @@
 """What every broker was to every partition over time, as its own statuses tell. Pure.
 
-A status is believed from the moment it was received until the next one, but not for longer than `BELIEVED_NS`.
+A recording tells only of what its run writes to. A status is believed from the moment it was received until the next
+one, but not for longer than `BELIEVED_NS`.
 """
 
 from __future__ import annotations
@@ -32,9 +33,7 @@ class _Known(NamedTuple):
     in_sync: tuple[int, ...] = ()
 
 
-def all_stretches(
-    history: History, topic: str, brokers: int, partitions: int
-) -> dict[tuple[int, int], tuple[Stretch, ...]]:
+def all_stretches(history: History, brokers: int, partitions: int) -> dict[tuple[int, int], tuple[Stretch, ...]]:
     """The stretches of each (broker, partition): in order of time, without overlap; nothing where it is neither leader
     nor in sync, or where nothing is known."""
     seen: dict[tuple[int, int], list[tuple[int, str, int]]] = {
@@ -46,7 +45,7 @@ def all_stretches(
         mine: dict[int, BrokerSample] = {}
         if sample.reachable:
             answered.add(sample.broker)
-            mine = {each.partition: each for each in sample.partitions if each.topic == topic}
+            mine = {each.partition: each for each in sample.partitions}
         for partition in range(partitions):
             if partition in mine:
                 known[partition] = _newest(mine[partition], known[partition])

@@ -77,7 +77,7 @@ class LiveView:
 
     def __init__(self, experiment: Experiment, world: str, seed: int, console: Console) -> None:
         self._experiment = experiment
-        self._topic = experiment.spec.topic.name
+        self._replicas = experiment.target.owes.replicas(experiment.spec)
         self._console = console
         self._title = f"{experiment.name} · world {world} · seed {seed}"
         room = console.width - sum(LABELS) - len(LABELS) - 4  # a gap after each column; the frame
@@ -161,7 +161,7 @@ class LiveView:
         return f"{workload.acks_per_second} acks/s, {workload.acknowledged:,} in all  {leaders}".rstrip()
 
     def _places(self, observation: Observation) -> dict[int, _Place]:
-        summary = partition_summary(observation.brokers, self._topic)
+        summary = partition_summary(observation.brokers)
         return {partition: _Place(leader, epoch, isr) for partition, leader, epoch, isr in summary}
 
     # --- the picture ------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class LiveView:
         bands.add_row(Text(rate), Text(self._timeline.rate_strip(), "green"))
         partitions = Table.grid(padding=(0, 3, 0, 0))
         for partition, place in list(places.items())[:PARTITIONS_SHOWN]:
-            whole = len(place.isr) >= self._experiment.spec.topic.replication_factor
+            whole = len(place.isr) >= self._replicas
             partitions.add_row(
                 f"partition {partition}",
                 f"leader {place.leader}" if place.leader >= 0 else Text("no leader", "bold red"),

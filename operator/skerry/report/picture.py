@@ -98,7 +98,7 @@ class _Scale:
         return max(1.0, round(self.x(to_ns) - self.x(from_ns), 1))
 
 
-def draw(history: History, topic: str, brokers: int, partitions: int, findings: Sequence[Finding] = ()) -> Picture:
+def draw(history: History, brokers: int, partitions: int, findings: Sequence[Finding] = ()) -> Picture:
     """The whole picture; empty lanes where nothing is known."""
     scale = _Scale(_end_ns(history))
     happened = [each for each in occurrences(history.faults) if each.began_ns >= 0]
@@ -116,7 +116,7 @@ def draw(history: History, topic: str, brokers: int, partitions: int, findings: 
     shown = min(partitions, PARTITIONS_SHOWN)
     row = ROW if shown <= PARTITIONS_LARGE else ROW_SMALL
     note = f"partitions 0-{shown - 1}" if partitions > shown else ""
-    stretches = all_stretches(history, topic, brokers, shown)
+    stretches = all_stretches(history, brokers, shown)
     coarse = _coarseness(stretches.values(), scale)
     for broker in range(brokers):
         lanes.append(Lane(y, row * shown, f"broker {broker}", note))

@@ -46,7 +46,7 @@ THE_RUN = (
     ),
     _reason(
         "GuardRefused",
-        "the plan loses quorum or the minimum ISR; what was to follow was not injected",
+        "the plan takes more from the cluster than it may lose; what was to follow was not injected",
         "change the plan, or list what you accept in `spec.allow`",
     ),
     _reason(
@@ -61,7 +61,7 @@ THE_RUN = (
     ),
     _reason(
         "NoSteadyState",
-        "leaders, full ISR and writes were never there together",
+        "the cluster was never whole and written to everywhere at the same time",
         "mend what the message says was missing; a cluster that is not healthy before the faults proves nothing",
     ),
     _reason(

@@ -53,14 +53,14 @@ class Sentence(NamedTuple):
         return self.kind.name.lower()
 
 
-def story(history: History, topic: str, findings: Sequence[Finding] = ()) -> list[Sentence]:
+def story(history: History, findings: Sequence[Finding] = ()) -> list[Sentence]:
     """What happened, in the order of time. Of more than `SENTENCES_MAX` sentences, faults, records that
     prove a failure and doubts stay, then elections, then the rest."""
     told = [
         *_faults(history),
-        *_elections(history, topic),
+        *_elections(history),
         *_controllers(history),
-        *_isr_changes(history, topic),
+        *_isr_changes(history),
         *_truncations(history),
         *_witnesses(history, findings),
         *_stalls(history),
@@ -130,10 +130,10 @@ def election_ns(history: History, election: ElectionSeen) -> int:
     return max(0, min(election.wall_ns - header.started_wall_ns, election.seen_ns))
 
 
-def _elections(history: History, topic: str) -> Iterable[Sentence]:
+def _elections(history: History) -> Iterable[Sentence]:
     told: list[tuple[int, int, str, list[str]]] = []
     for election in sorted(history.elections, key=lambda each: (election_ns(history, each), each.partition)):
-        if election.topic != topic or election.reason == "created":
+        if election.reason == "created":
             continue
         at_ns, place = election_ns(history, election), f"{election.partition} (epoch {election.leader_epoch})"
         same = told and told[-1][1:3] == (election.leader, election.reason) and at_ns - told[-1][0] < TOGETHER_NS
@@ -159,13 +159,13 @@ def _controllers(history: History) -> Iterable[Sentence]:
             highest = sample.term
 
 
-def _isr_changes(history: History, topic: str) -> Iterable[Sentence]:
+def _isr_changes(history: History) -> Iterable[Sentence]:
     """As the leader of the highest epoch reports it; a deposed leader's own idea of the ISR is no news."""
     last: dict[int, tuple[int, tuple[int, ...]]] = {}
     told: list[tuple[int, str, str, list[int]]] = []
     for sample in history.statuses:
         for partition in sample.partitions:
-            if not sample.reachable or partition.topic != topic or partition.role != "Leader":
+            if not sample.reachable or partition.role != "Leader":
                 continue
             epoch, before = last.get(partition.partition, (-1, ()))
             isr = tuple(sorted(partition.isr))

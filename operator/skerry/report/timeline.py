@@ -108,7 +108,7 @@ class Timeline:
         self.rates[:] = [sum(pair) // len(pair) for pair in pairs]
 
 
-def partition_summary(views: Sequence[BrokerView], topic: str) -> list[tuple[int, int, int, tuple[int, ...]]]:
+def partition_summary(views: Sequence[BrokerView]) -> list[tuple[int, int, int, tuple[int, ...]]]:
     """(partition, leader, leader epoch, ISR) by the reachable broker that knows the highest epoch; of several, by the
     leader itself, whose ISR is the newest."""
     best: dict[int, tuple[tuple[int, bool], int, tuple[int, ...]]] = {}
@@ -117,6 +117,6 @@ def partition_summary(views: Sequence[BrokerView], topic: str) -> list[tuple[int
             continue
         for sample in view.partitions:
             credibility = (sample.leader_epoch, view.ordinal == sample.leader)
-            if sample.topic == topic and credibility >= best.get(sample.partition, ((-1, False), -1, ()))[0]:
+            if credibility >= best.get(sample.partition, ((-1, False), -1, ()))[0]:
                 best[sample.partition] = (credibility, sample.leader, sample.isr)
     return [(partition, leader, epoch, isr) for partition, ((epoch, _), leader, isr) in sorted(best.items())]

@@ -18,7 +18,7 @@ from skerry.workload.register.load import RegisterLoadSpec, RegisterWorkload
 NS = 1_000_000_000
 
 Dumps = Callable[[Mapping[int, int]], Awaitable[Sequence[ReplicaDump]]]
-"""The replicas of the topic, given the high watermark that the final read found in each partition."""
+"""What the disks hold, given where the final read found the end of each unit."""
 
 
 def workload_of(experiment: Experiment, record: Callable[[HistoryRecord], None]) -> Workload:

@@ -59,6 +59,11 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """The records of the history that prove it, as indices (usually two)."""
     fault: str = ""
 
+    @property
+    def place(self) -> str:
+        """The partition that it is about, as ``orders-0``; empty: none."""
+        return f"{self.topic}-{self.partition}" if self.partition >= 0 else ""
+
 
 _RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
 

@@ -6,7 +6,7 @@ counts from there; otherwise an outage would hide itself (coordinated omission).
 the run (`values.py`), so that one glance at a record says who wrote it and when.
 
 Processes: producers are 0, 1, .. (256 at most); consumers 300, 301, ..; probes 600, 601, ..; the final reader is 900,
-and who makes the topic 901. No two of them share a number, because a value names the process that wrote it.
+and who makes what is written to 901. No two of them share a number, because a value names the process that wrote it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-import msgspec
+from msgspec.structs import replace
 
 from skerry.checker import check, document_of
 from skerry.history import History
@@ -67,6 +67,18 @@ def test_verdict_story_replay_and_picture_stand_in_this_order():
     page = page_of(WRITE)
     places = [page.index(part) for part in ('class="verdict', 'class="again"', "What happened", "<svg", "asked for")]
     assert places == sorted(places)
+
+
+def test_the_picture_of_a_system_of_one_group_shows_who_leads():
+    document = DOCUMENT.replace("topic: {name: t, partitions: 2}", "target: etcd")
+    header = replace(HEADER, document=document, model="register", target="etcd")
+    group = (BrokerSample("etcd", 0, 0, 4, (0, 1, 2), (), 7, 7, "Leader"),)
+    statuses = [StatusSample(0, at * MS, at * MS, True, partitions=group) for at in (10, 90)]
+    history = History([header, *statuses, Footer(100 * MS)])
+    experiment, _ = document_of(history)
+    page = html_page(make_report(experiment, history, [], ""), history, experiment).decode()
+    assert "leads partition 0" in page
+    assert "partition 1" not in page
 
 
 def test_an_inconclusive_run_says_why_at_the_top():
@@ -145,7 +157,7 @@ def test_a_history_without_anything_has_a_page():
 
 def test_whoever_cannot_point_at_the_picture_reads_it():
     leads = StatusSample(1, 0, 10 * MS, True, partitions=(BrokerSample("t", 0, 1, 3, (1,), (), 0, 0, "Leader"),))
-    page = page_of(WRITE, leads, msgspec.structs.replace(leads, before_ns=50 * MS, after_ns=60 * MS))
+    page = page_of(WRITE, leads, replace(leads, before_ns=50 * MS, after_ns=60 * MS))
     told = page.split("The same in words")[1].split("</details>")[0]
     assert "<b>broker 1</b>: leads partition 0 in epoch 3, 0.01-0.06 s" in told
     assert "@media print" in page

@@ -33,7 +33,7 @@ def status(broker, at, leader=0, epoch=0, isr=(0, 1, 2), *, leads=False, up=True
 
 
 def stretches(broker, *statuses):
-    found = all_stretches(History([HEADER, *statuses]), "t", 3, 1)[broker, 0]
+    found = all_stretches(History([HEADER, *statuses]), 3, 1)[broker, 0]
     return [(each.from_ns // MS, each.to_ns // MS, each.kind, each.epoch) for each in found]
 
 
@@ -86,7 +86,7 @@ def x(at_ms, end_ms=10_000):
 
 
 def bands(*records, kinds, findings=()):
-    picture = draw(History([HEADER, *records, Footer(10_000 * MS)]), "t", 3, 1, findings)
+    picture = draw(History([HEADER, *records, Footer(10_000 * MS)]), 3, 1, findings)
     return [band for band in picture.bands if band.kind in kinds]
 
 
@@ -124,7 +124,7 @@ def test_acknowledgements_and_writes_without_one():
 
 def test_records_that_prove_a_failure_are_marked_where_they_were_answered():
     lost = Finding(FindingKind.SAFETY, "lost-write", Verdict.FAIL, "", witness=(1,))
-    picture = draw(History([HEADER, write(2500), Footer(10_000 * MS)]), "t", 3, 1, [lost])
+    picture = draw(History([HEADER, write(2500), Footer(10_000 * MS)]), 3, 1, [lost])
     assert [(mark.x, mark.label) for mark in picture.witnesses] == [(x(2500), "lost-write")]
 
 
@@ -138,13 +138,13 @@ def test_phases_carry_their_names_where_there_is_room():
     [(0.4, "0.1 s", 5), (10, "1 s", 11), (60, "5 s", 13), (3600, "300 s", 13), (10**6, "62500 s", 17)],
 )
 def test_ticks_are_few_and_round(end_s, first, count):
-    ticks = draw(History([HEADER, Footer(int(end_s * 1e9))]), "t", 3, 1).ticks
+    ticks = draw(History([HEADER, Footer(int(end_s * 1e9))]), 3, 1).ticks
     assert (ticks[0].label, ticks[1].label, len(ticks)) == ("0 s", first, count)
 
 
 def test_nothing_overlaps_and_nothing_is_outside():
     records = [cut(FaultStep.EFFECTIVE, 1000), status(0, 2000, leads=True), write(99_000, 5)]
-    picture = draw(History([HEADER, *records]), "t", 5, 20)
+    picture = draw(History([HEADER, *records]), 5, 20)
     assert all(band.x >= LEFT and band.x + band.width <= WIDTH for band in picture.bands)
     assert all(band.y + band.height <= picture.height for band in picture.bands)
     edges = [(lane.y, lane.y + lane.height) for lane in picture.lanes]
@@ -157,4 +157,4 @@ def test_a_run_that_flaps_for_hours_stays_drawable():
 
 
 def test_an_empty_history_has_a_picture():
-    assert draw(History([]), "", 0, 1).bands == ()
+    assert draw(History([]), 0, 1).bands == ()

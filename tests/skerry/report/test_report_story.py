@@ -42,7 +42,7 @@ def leads(broker, at, epoch, isr, partition=0, truncated=0):
 
 
 def told(*records, findings=()):
-    return [f"{each.at_ns // MS} {each.text}" for each in story(History([HEADER, *records]), "t", findings)]
+    return [f"{each.at_ns // MS} {each.text}" for each in story(History([HEADER, *records]), findings)]
 
 
 CUT = [

@@ -241,8 +241,8 @@ def test_when_the_strip_is_full_two_slots_become_one_and_trouble_stays():
 def test_the_leader_itself_is_believed_about_its_isr():
     views = (view(1, leader=1, epoch=1, isr=(0, 1, 2)), view(0, leader=0, epoch=0, isr=(0,)))
     leader = view(1, [0, 1], leader=1, epoch=1, isr=(1, 2))
-    assert partition_summary(views, "t")[0] == (0, 1, 1, (0, 1, 2))
-    assert partition_summary((leader, view(2, leader=1, epoch=1)), "t")[0] == (0, 1, 1, (1, 2))
+    assert partition_summary(views)[0] == (0, 1, 1, (0, 1, 2))
+    assert partition_summary((leader, view(2, leader=1, epoch=1)))[0] == (0, 1, 1, (1, 2))
 
 
 def test_bars_are_never_invisible_and_never_too_tall():
