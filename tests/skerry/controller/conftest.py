@@ -18,6 +18,8 @@ import msgspec
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from skerry.controller.experiment_run import ExperimentRun
 from skerry.controller.supervisor import Supervisor
 from skerry.controller.tools import Tools

@@ -11,6 +11,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))  # what the worlds have in common
 
 from fake_api import FakeApi
+from kill_stage import stage as stage  # fixtures
+from ready_namespace import cluster as cluster
+from theatre import theatre as theatre
 
 from skerry.worlds.kubernetes.api import Kube
 

@@ -14,12 +14,12 @@ import copy
 import itertools
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from api_requests import Object, field_selector, label_selector, merge, path_parts
 
-Object = dict[str, Any]
 Key = tuple[str, str, str, str]
 """Group, plural, namespace (empty: cluster-scoped), name."""
 PROXIED = ("pods", "proxy")
@@ -189,7 +189,7 @@ class FakeApi:
             if self.openapi is None:
                 raise Refused(404, "NotFound", "the server could not find the requested resource")
             return web.json_response(self.openapi)
-        group, version, namespace, plural, name, subresource, rest = _parts(path)
+        group, version, namespace, plural, name, subresource, rest = path_parts(path)
         body = json.loads(await request.read()) if request.can_read_body else None
         dry_run = request.query.get("dryRun") == "All"
         verb = WRITES.get(request.method) or ("get" if name else "watch" if "watch" in request.query else "list")
@@ -244,7 +244,7 @@ class FakeApi:
         return self.objects[key]
 
     def _list(self, group: str, version: str, namespace: str, plural: str, request: web.Request) -> Object:
-        takes, fields = _selector(request), _fields(request)
+        takes, fields = label_selector(request), field_selector(request)
         items = [
             {field: value for field, value in item.items() if field not in ("kind", "apiVersion")}
             for key, item in sorted(self.objects.items())
@@ -258,7 +258,7 @@ class FakeApi:
         }
 
     async def _watch(self, request: web.Request, group: str, namespace: str, plural: str) -> web.StreamResponse:
-        takes = _selector(request)
+        takes = label_selector(request)
 
         def concerns(key: Key, item: Object) -> bool:
             return key[:3] == (group, plural, namespace) and takes(item)
@@ -303,7 +303,7 @@ class FakeApi:
 
     def _patch(self, key: Key, body: Object, subresource: str, strategic: bool, dry_run: bool) -> Object:
         before = self._existing(key)
-        after = _merged(before, body, strategic)
+        after = merge(before, body, strategic)
         if subresource == "status":
             after = before | {"status": after.get("status", {})}
         elif subresource == "ephemeralcontainers":
@@ -388,91 +388,3 @@ class FakeApi:
         for wanted_verb, wanted_resource, callback in self._callbacks:
             if (wanted_verb, wanted_resource) == (verb, resource):
                 callback(item)
-
-
-def _parts(path: str) -> tuple[str, str, str, str, str, str, str]:
-    """Group, version, namespace, plural, name, subresource, and what comes behind it."""
-    parts = path.split("/")
-    group, version, rest = ("", parts[1], parts[2:]) if parts[0] == "api" else (parts[1], parts[2], parts[3:])
-    namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 2:
-        namespace, rest = rest[1], rest[2:]
-    plural, name, subresource, *behind = [*rest, "", "", ""][: max(3, len(rest))]
-    return group, version, namespace, plural, name, subresource, "/".join(behind)
-
-
-def _selector(request: web.Request) -> Callable[[Object], bool]:
-    requirements = _requirements(request.query.get("labelSelector", ""))
-
-    def takes(item: Object) -> bool:
-        labels = item["metadata"].get("labels") or {}
-        return all(holds(labels) for holds in requirements)
-
-    return takes
-
-
-def _requirements(text: str) -> list[Callable[[dict[str, str]], bool]]:
-    """`a=b`, `a!=b`, `a`, `!a`, `a in (b,c)`, `a notin (b,c)`, separated by commas."""
-    found: list[Callable[[dict[str, str]], bool]] = []
-    for part in _split(text):
-        if " in " in part or " notin " in part:
-            key, word, listed = part.split(" ", 2)
-            values = {value.strip() for value in listed.strip("() ").split(",")}
-            if word == "in":
-                found.append(lambda labels, key=key, values=values: labels.get(key) in values)
-            else:
-                found.append(lambda labels, key=key, values=values: labels.get(key) not in values)
-        elif "!=" in part:
-            key, value = part.split("!=")
-            found.append(lambda labels, key=key, value=value: labels.get(key) != value)
-        elif "=" in part:
-            key, value = part.replace("==", "=").split("=")
-            found.append(lambda labels, key=key, value=value: labels.get(key) == value)
-        elif part.startswith("!"):
-            found.append(lambda labels, key=part[1:]: key not in labels)
-        else:
-            found.append(lambda labels, key=part: key in labels)
-    return found
-
-
-def _fields(request: web.Request) -> Callable[[Object], bool]:
-    wanted = [part.split("=") for part in request.query.get("fieldSelector", "").split(",") if part]
-
-    def value(item: Any, path: str) -> Any:
-        for part in path.split("."):
-            item = (item or {}).get(part)
-        return item
-
-    return lambda item: all(value(item, path) == expected for path, expected in wanted)
-
-
-def _split(text: str) -> list[str]:
-    """At the commas outside of parentheses."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
-
-
-def _merged(before: Any, patch: Any, strategic: bool) -> Any:
-    if isinstance(before, dict) and isinstance(patch, dict):
-        merged = copy.deepcopy(before)
-        for field, value in patch.items():
-            if value is None:
-                merged.pop(field, None)
-            else:
-                merged[field] = _merged(merged.get(field), value, strategic)
-        return merged
-    if isinstance(patch, dict):
-        return _merged({}, patch, strategic)
-    named = strategic and isinstance(patch, list) and all(isinstance(each, dict) and "name" in each for each in patch)
-    if named and isinstance(before, list):
-        by_name = {each["name"]: each for each in before}
-        for each in patch:
-            by_name[each["name"]] = _merged(by_name.get(each["name"]), each, strategic)
-        return list(by_name.values())
-    return copy.deepcopy(patch)

@@ -4,68 +4,30 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_api import FakeApi, Refused
+from fake_api import FakeApi
+from ready_namespace import (
+    CRASH,
+    DELETION,
+    ENABLED,
+    ISOLATION,
+    SETTINGS,
+    STATEFUL_SET,
+    document,
+    namespace,
+    pod,
+    refused,
+)
 
-from skerry.experiment import Experiment, load_document
+from skerry.experiment import load_document
 from skerry.faults.kill.fault import DOWN_FOR
 from skerry.faults.network_partition.fault import ESTABLISHED
 from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import KubeError
 from skerry.worlds.kubernetes.names import Artefact, labels
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal, namespace_refusal, preflight
-from skerry.worlds.kubernetes.served_schema import own_schema
-
-EXPERIMENTS = Path(__file__).parents[3] / "experiments"
-SETTINGS = SimpleNamespace(
-    runner_image="skerry/operator:dev", injector_image="skerry/injector:dev", image_pull_policy="IfNotPresent"
-)
-PORTS = [("client", 9092), ("raft", 9093), ("replication", 9094), ("admin", 9095)]
-CONTAINER = {
-    "name": "broker",
-    "image": "skerry/broker:dev",
-    "ports": [{"name": name, "containerPort": port} for name, port in PORTS],
-    "securityContext": {"runAsUser": 10001},
-}
-HOLD = {"name": "hold", "volumeMounts": [{"name": "hold", "mountPath": "/etc/skerry/hold"}]}
-HOLD_VOLUME = {"name": "hold", "configMap": {"name": "broker-hold", "optional": True}}
-STATEFUL_SET = {
-    "apiVersion": "apps/v1",
-    "kind": "StatefulSet",
-    "metadata": {"name": "broker"},
-    "spec": {
-        "serviceName": "broker",
-        "replicas": 3,
-        "selector": {"matchLabels": {"app": "broker"}},
-        "template": {
-            "metadata": {"labels": {"app": "broker"}},
-            "spec": {"initContainers": [HOLD], "containers": [CONTAINER], "volumes": [HOLD_VOLUME]},
-        },
-    },
-}
-ENABLED = {"skerry.dev/enabled": "true", "pod-security.kubernetes.io/enforce": "baseline"}
-
-
-def namespace(**changed: str) -> dict:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "skerry", "labels": ENABLED | changed}}
-
-
-def pod(ordinal: int) -> dict:
-    name = f"broker-{ordinal}"
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": "broker", "statefulset.kubernetes.io/pod-name": name}},
-        "spec": {"containers": [copy.deepcopy(CONTAINER)]},
-        "status": {
-            "phase": "Running",
-            "podIP": f"10.244.0.{10 + ordinal}",
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }
 
 
 def policy(name: str, labelled: dict | None = None) -> dict:
@@ -75,36 +37,7 @@ def policy(name: str, labelled: dict | None = None) -> dict:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
-def document(name: str, *replaced: tuple[str, str]) -> Experiment:
-    text = (EXPERIMENTS / f"{name}.yaml").read_text()
-    for old, new in replaced:
-        assert old in text
-        text = text.replace(old, new)
-    return load_document(text)
-
-
-ISOLATION = document("01-leader-isolation")
 ISOLATION_NEW = document("01-leader-isolation", ("connections: All", "connections: New"))
-CRASH = document("04a-leader-crash")
-DELETION = document("04b-leader-pod-deletion")
-
-
-@pytest.fixture
-def cluster(api):
-    """Three brokers in an enabled namespace, both switches for the injector on."""
-    api.put(namespace(**{"skerry.dev/allow-injector": "true"}))
-    api.put(copy.deepcopy(STATEFUL_SET))
-    for ordinal in range(3):
-        api.put(pod(ordinal))
-    return api
-
-
-async def refused(kube, experiment: Experiment) -> Refusal:
-    answer = await preflight(kube, experiment, SETTINGS)
-    assert isinstance(answer, Refusal), answer
-    assert answer.message.endswith(".")
-    assert not answer.message.endswith("..")
-    return answer
 
 
 @pytest.mark.parametrize("experiment", [ISOLATION, CRASH, DELETION], ids=lambda experiment: experiment.name)
@@ -325,32 +258,6 @@ async def test_namespaces_of_kubernetes_are_never_touched(api, kube):
     assert "belongs to Kubernetes" in (await refused(kube, DELETION)).message
 
 
-async def test_pod_security_is_found_out_by_a_dry_run(cluster, kube):
-    def admit(after: dict) -> None:
-        for container in after["spec"]["ephemeralContainers"]:
-            if container["securityContext"]["capabilities"].get("add"):
-                raise Refused(
-                    403, "Forbidden", 'pods "broker-0" is forbidden: violates PodSecurity "baseline:latest": NET_ADMIN'
-                )
-
-    cluster.on("admit", "pods/ephemeralcontainers", admit)
-    refusal = await refused(kube, ISOLATION)
-    assert refusal.reason == "PodSecurity"
-    assert refusal.message.startswith(
-        "Pod Security of namespace skerry (enforce: baseline) would not let the injector into pod broker-0: "
-    )
-    assert "`pod-security.kubernetes.io/enforce: privileged`" in refusal.message
-    # The kill has no capability, so the same namespace lets it in.
-    assert isinstance(await preflight(kube, CRASH, SETTINGS), Accepted)
-
-
-async def test_another_refusal_of_the_dry_run_is_passed_on(cluster, kube):
-    cluster.refuse("patch", "pods/ephemeralcontainers", 400, "BadRequest", "admission webhook denied the request")
-    refusal = await refused(kube, CRASH)
-    assert refusal.reason == "InjectorRefused"
-    assert "admission webhook denied the request" in refusal.message
-
-
 async def test_the_operator_must_know_the_injectors_image(cluster, kube):
     refusal = await preflight(kube, CRASH, SimpleNamespace(injector_image=""))
     assert isinstance(refusal, Refusal)
@@ -381,63 +288,3 @@ async def test_the_label_is_asked_for_again_at_each_step(cluster, kube):
     refusal = await namespace_refusal(kube)
     assert refusal is not None
     assert refusal.reason == "NamespaceNotEnabled"
-
-
-# --- what would be dropped, and what would not be admitted --------------------------------------------------------
-
-
-def published(schema: dict) -> dict:
-    """As the API server publishes the schema of the CRD that it serves."""
-    kind = {"group": "skerry.dev", "version": "v1alpha1", "kind": "ChaosExperiment"}
-    metadata = {"allOf": [{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}]}
-    served = {"properties": schema["properties"] | {"metadata": metadata}, "x-kubernetes-group-version-kind": [kind]}
-    return {"components": {"schemas": {"a": {}, "b": served}}}
-
-
-async def test_a_crd_that_drops_a_field_is_not_taken_at_its_word(cluster, kube):
-    """The planted bug: an old CRD dropped `connections: New`, and `All` was carried out."""
-    schema = copy.deepcopy(own_schema())
-    faults = schema["properties"]["spec"]["properties"]["faults"]
-    del faults["items"]["properties"]["partition"]["properties"]["connections"]
-    cluster.openapi = published(schema)
-    refusal = await refused(kube, ISOLATION)
-    assert refusal.reason == "CrdOutdated"
-    assert "it does not know `spec.faults[].partition.connections`" in refusal.message
-    assert "apply `crds/chaosexperiments.yaml` of this version" in refusal.message
-    assert cluster.writes == []
-
-
-async def test_a_crd_that_knows_every_field_is_fine_whatever_else_it_says(cluster, kube):
-    schema = copy.deepcopy(own_schema())
-    schema["properties"]["spec"]["properties"]["ofTheFuture"] = {"type": "string"}
-    schema["properties"]["spec"]["description"] = "another"
-    cluster.openapi = published(schema)
-    assert isinstance(await preflight(kube, ISOLATION, SETTINGS), Accepted)
-
-
-@pytest.mark.parametrize(
-    ("experiment", "resource"), [(ISOLATION, "jobs"), (DELETION, "jobs"), (ISOLATION, "networkpolicies")]
-)
-async def test_what_admission_would_refuse_is_found_out_before_anything_is_touched(cluster, kube, experiment, resource):
-    def refuse(manifest: dict) -> None:
-        raise Refused(403, "Forbidden", "exceeded quota: no-more, limited: count=0")
-
-    cluster.on("admit", resource, refuse)
-    refusal = await refused(kube, experiment)
-    assert refusal.reason == "AdmissionRefused"
-    assert f"refused to create {resource}/" in refusal.message
-    assert "exceeded quota: no-more" in refusal.message
-    assert cluster.writes == []
-
-
-async def test_a_policy_that_refuses_the_fuse_alone_is_found_out_too(cluster, kube):
-    """Policies that allow images of some registries only: the fuse must not name one of nobody's."""
-    images: list[str] = []
-
-    def note(job: dict) -> None:
-        images.extend(each["image"] for each in job["spec"]["template"]["spec"]["containers"])
-
-    cluster.on("admit", "jobs", note)
-    assert isinstance(await preflight(kube, ISOLATION, SETTINGS), Accepted)
-    assert len(images) == 2
-    assert cluster.writes == []

@@ -1,47 +1,18 @@
-"""Kills: what is asked of the API server, what counts as the moment of death, and what is no kill of ours."""
+"""A crash: what is asked of the API server, what counts as the moment of death, and what is no kill of ours."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 
 import pytest
 from broker_kit import broker_pod, terminated, until
-from fake_api import FakeApi
-from fault_stage import CRASH, OTHER, Stage, crash_of, deletion_of
+from fault_stage import CRASH, Stage, crash_of, deletion_of
+from kill_stage import deletions
 
-from skerry.engine.world import Heal
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.faults.kill import disproof, last_end
 from skerry.worlds.kubernetes.injector import InjectorEnd
-
-HOLD = "broker-hold"
-
-
-@pytest.fixture
-async def stage(api: FakeApi, kube: Kube) -> AsyncIterator[Stage]:
-    stage = Stage(api, kube)
-    await stage.rise(serving=True)
-    yield stage
-    await stage.fall()
-
-
-def held_until_s(stage: Stage) -> dict[str, float]:
-    hold = stage.api.find("configmaps", HOLD)
-    return {pod: float(text) for pod, text in ((hold or {}).get("data") or {}).items()}
-
-
-def deletions(stage: Stage) -> list[tuple[str, str, int]]:
-    """(pod, uid in the precondition, grace) of every pod deletion that was asked for."""
-    return [
-        (each.name, each.body["preconditions"]["uid"], each.body["gracePeriodSeconds"])
-        for each in stage.api.seen
-        if each.verb == "delete" and each.resource == "pods"
-    ]
-
-
-# --- a crash --------------------------------------------------------------------------------------------------
 
 
 async def test_a_crash_is_a_signal_and_then_the_deletion_of_that_very_pod(stage: Stage) -> None:
@@ -220,9 +191,6 @@ def test_who_ended_it(end: InjectorEnd | None, exit_code: int | None, ours: bool
     assert (disproof(end, done) == "") is ours
 
 
-# --- who can be killed ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("kill", [crash_of(0), deletion_of(0)], ids=["crash", "deletion"])
 @pytest.mark.parametrize(
     ("make", "told"),
@@ -244,198 +212,6 @@ async def test_who_is_dead_or_dying_cannot_be_killed(stage: Stage, kill, make, t
     await until(lambda: [each["metadata"]["uid"] for each in stage.pods.all()][: -2 or None] == ["another"] * bool(pod))
     assert told in await stage.inject(CRASH, kill)
     assert deletions(stage) == []
-
-
-# --- a deletion -----------------------------------------------------------------------------------------------
-
-
-def dies_when_deleted(stage: Stage) -> None:
-    delete = stage.kube.delete
-
-    async def graceful(kind, name, **options):
-        stage.process_dies(int(name[-1]), exit_code=0)
-        return await delete(kind, name, **options)
-
-    stage.kube.delete = graceful
-
-
-@pytest.mark.parametrize(("grace_s", "asked_s"), [(10, 10), (1.2, 2), (0, 1)])
-async def test_a_deletion_has_the_grace_that_was_asked_for(stage: Stage, grace_s: float, asked_s: int) -> None:
-    """At least a second of it: without any, nobody is told when the process ended."""
-    dies_when_deleted(stage)
-    assert await stage.inject(CRASH, deletion_of(1, grace_s=grace_s)) == "DONE"
-    assert deletions(stage) == [("broker-1", "uid-of-broker-1", asked_s)]
-    await until(lambda: stage.notes)
-    assert stage.notes[0].startswith("1: SIGTERM was asked for at 999.")
-    assert f"(grace {asked_s} s)" in stage.notes[0]
-    assert stage.disproofs == []
-
-
-async def test_a_deletion_is_done_when_the_process_is_gone_and_its_last_words_come_later(
-    stage: Stage, kube: Kube
-) -> None:
-    asked: list[str] = []
-
-    async def graceful(kind, name, **options):
-        asked.append(name)
-        return True
-
-    kube.delete = graceful
-    injecting = asyncio.create_task(stage.inject(CRASH, deletion_of(1)))
-    await until(lambda: asked)
-    stage.process_dies(1, exit_code=0)
-    assert await injecting == "DONE"
-    assert stage.notes == []
-    stage.api.remove("pods", "broker-1")
-    await until(lambda: stage.notes)
-    assert "(grace 10 s), its connections were closed at 1000." in stage.notes[0]
-    assert stage.notes[0].endswith("; its container ended with exit code 0 (Error)")
-
-
-async def test_last_words_may_come_later_than_the_news_that_the_pod_is_gone(stage: Stage) -> None:
-    """The planted bug: two lists were quicker than the watch, and how the process ended "was not told"."""
-    stage.servers[1].die()
-    note, held_back = stage.pods._note, []
-
-    def quick_list_slow_watch(event: str, pod: dict) -> None:
-        if "terminated" not in pod["status"]["containerStatuses"][0]["state"]:
-            note(event, pod)
-        elif event == "DELETED":
-            note(event, broker_pod(1))
-        else:
-            held_back.append(pod)
-
-    stage.pods._note = quick_list_slow_watch
-    stage.process_dies(1, exit_code=0)
-    assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
-    await until(lambda: held_back and stage.pods.gone("uid-of-broker-1"))
-    assert stage.notes == []
-    note("MODIFIED", held_back[0])
-    await until(lambda: stage.notes)
-    assert stage.notes[0].endswith("; its container ended with exit code 0 (Error)")
-
-
-async def test_a_deletion_is_not_done_before_the_process_is_gone(stage: Stage) -> None:
-    """The API server forgets a pod that is deleted by force at once, and its process lives on."""
-    injecting = asyncio.create_task(stage.inject(CRASH, deletion_of(1)))
-    await until(lambda: stage.pods.gone("uid-of-broker-1"))
-    heard = len(stage.servers[1].requests)
-    await until(lambda: len(stage.servers[1].requests) > heard + 1)
-    assert not injecting.done()
-    stage.servers[1].die()
-    assert await injecting == "DONE"
-
-
-async def test_a_deletion_that_ends_nobody_is_no_kill(stage: Stage) -> None:
-    told = await stage.inject(CRASH, deletion_of(1, grace_s=0))
-    assert told == "the process of broker-1 was still there 0.5 s after its grace"
-
-
-async def test_without_a_wire_the_end_of_the_pod_counts(stage: Stage) -> None:
-    stage.servers[1].die()
-    dies_when_deleted(stage)
-    assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
-    await until(lambda: stage.notes)
-    assert "its connections" not in stage.notes[0]
-
-
-async def test_last_words_that_never_come_are_not_waited_for_for_ever(stage: Stage) -> None:
-    stage.faults.carriers["kill"]._waits = stage.faults.carriers["kill"]._waits._replace(words_s=0.01)
-    stage.servers[1].die()
-    assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
-    await stage.faults.wait_for_exit_statuses()
-    assert stage.notes[0].endswith("; how its container ended was not told")
-    assert stage.disproofs == []
-
-
-async def test_somebody_else_deleted_it_first(stage: Stage, kube: Kube) -> None:
-    """The planted bug: their deletion passes as ours."""
-    delete = kube.delete
-
-    async def replaced(kind, name, **options):
-        stage.api.remove("pods", name)
-        stage.api.put(broker_pod(1, "newcomer"))
-        return await delete(kind, name, **options)
-
-    kube.delete = replaced
-    told = await stage.inject(CRASH, deletion_of(1))
-    assert told == "pod broker-1 was deleted by somebody else just before"
-    assert stage.api.find("pods", "broker-1")["metadata"]["uid"] == "newcomer"
-
-
-# --- keeping it down ------------------------------------------------------------------------------------------
-
-
-async def test_the_hold_is_there_before_the_signal_and_ends_after_the_death(stage: Stage) -> None:
-    order: list[str] = []
-    stage.api.on("create", "configmaps", lambda hold: order.append(f"hold {sorted(hold['data'])}"))
-    stage.on_injector(lambda pod, container: (order.append(f"injector in {pod}"), stage.killer(pod, container)))
-    before_s = time.time()
-    assert await stage.inject(CRASH, crash_of(0, down_s=20)) == "DONE"
-    assert order == ["hold ['broker-0']", "injector in broker-0"]
-    assert stage.api.writes == [
-        "create jobs/skerry-demo-crash-0-fuse",
-        f"create configmaps/{HOLD}",
-        "patch pods/ephemeralcontainers/broker-0",
-        "delete pods/broker-0",
-        f"patch configmaps/{HOLD}",
-    ]
-    assert before_s + 20 <= held_until_s(stage)["broker-0"] <= time.time() + 20
-    fuse = stage.api.find("jobs", "skerry-demo-crash-0-fuse")
-    assert stage.api.find("configmaps", HOLD)["metadata"]["ownerReferences"][0]["uid"] == fuse["metadata"]["uid"]
-    assert await stage.heal(CRASH, crash_of(0, down_s=20)) == "DONE"
-    assert stage.api.find("configmaps", HOLD) is None, "it went with its fuse"
-    assert stage.left == []
-
-
-async def test_two_kills_at_once_share_the_hold_and_it_lives_as_long_as_the_last(stage: Stage) -> None:
-    stage.on_injector(stage.killer)
-    first, second = crash_of(0, down_s=20), crash_of(1, down_s=30)
-    told = await asyncio.gather(
-        stage.faults.inject(stage.injection(CRASH, first, 20)), stage.faults.inject(stage.injection(OTHER, second, 30))
-    )
-    assert told == [None, None]
-    assert [report.state.value for report in stage.reports].count("done") == 2, stage.reports
-    assert sorted(held_until_s(stage)) == ["broker-0", "broker-1"]
-    assert len(stage.api.find("configmaps", HOLD)["metadata"]["ownerReferences"]) == 2
-    await stage.heal(CRASH, first)
-    assert sorted(held_until_s(stage)) == ["broker-1"]
-    await stage.heal(OTHER, second)
-    assert stage.left == []
-
-
-async def test_a_heal_in_the_middle_of_a_crash_deletes_nobody(stage: Stage) -> None:
-    stage.on_injector(lambda pod, container: None)
-    kill = crash_of(0, down_s=20)
-    injecting = asyncio.create_task(stage.faults.inject(stage.injection(CRASH, kill)))
-    await until(lambda: "patch pods/ephemeralcontainers/broker-0" in stage.api.writes)
-    await stage.faults.heal(Heal(50, CRASH, kill))
-    await injecting
-    assert [(each.id, each.state.value, each.error) for each in stage.reports if each.after_ns >= 0] == [
-        (1, "failed", "it was healed before it was in force"),
-        (50, "done", ""),
-    ] or [(each.id, each.state.value) for each in stage.reports if each.after_ns >= 0] == [(50, "done"), (1, "failed")]
-    assert deletions(stage) == []
-    assert stage.left == []
-
-
-async def test_one_of_two_victims_that_cannot_be_killed_ends_the_other_kill_too(stage: Stage) -> None:
-    """The planted bug: the other pod is deleted after the heal."""
-
-    def one_fails(pod_name: str, container: dict) -> None:
-        if pod_name == "broker-0":
-            stage.injector_ends(pod_name, container, 2, error="cannot signal the process")
-
-    stage.on_injector(one_fails)
-    kill = crash_of(0, 1)
-    assert "cannot signal the process" in await stage.inject(CRASH, kill)
-    await stage.heal(CRASH, kill)
-    stage.servers[1].die()
-    await asyncio.sleep(0.05)
-    assert deletions(stage) == []
-
-
-# --- whose end is ours ----------------------------------------------------------------------------------------
 
 
 async def test_a_broker_is_touched_until_another_pod_of_its_runs(stage: Stage) -> None:
