@@ -17,6 +17,7 @@ from skerry.experiment.target_checks import (
     roles_of_the_target,
     subjects_of_the_target,
     words_of_other_targets,
+    workload_of_the_target,
 )
 from skerry.faults.port import ResolvedFault
 from skerry.faults.registry import FAULTS
@@ -244,6 +245,7 @@ def _starts_ns(experiment: Experiment, fault: Fault) -> list[int]:
 RULES: tuple[Callable[[Experiment], Found], ...] = (
     unique_names,
     words_of_other_targets,
+    workload_of_the_target,
     roles_of_the_target,
     subjects_of_the_target,
     expectations_of_the_target,

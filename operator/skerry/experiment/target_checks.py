@@ -11,9 +11,11 @@ from skerry.experiment.places import Path, all_targets
 from skerry.schema.base import alias_of
 from skerry.schema.selectors import Selector
 from skerry.targets import registry
-from skerry.targets.port import RoleKind, Target
+from skerry.targets.port import DataModel, RoleKind, Target
 
 Found = Iterator[tuple[Path, str]]
+WORKLOAD_OF_A_REGISTER = frozenset({"producers", "rate_per_second"})
+"""Fields of `workload` that say something of a register's clients: each puts and gets, and waits for every answer."""
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
@@ -37,6 +39,19 @@ def words_of_other_targets(experiment: Experiment) -> Found:
                 f"`{alias_of(word)}` is a word of the target `{name}`, and this document is for `{spec.target}`: "
                 "remove it, or change `target`",
             )
+
+
+def workload_of_the_target(experiment: Experiment) -> Found:
+    """What is written and read is said in words that mean something to the target's clients."""
+    target = experiment.target
+    if target.model is not DataModel.REGISTER:
+        return
+    for attribute in sorted(experiment.spec.workload.model_fields_set - WORKLOAD_OF_A_REGISTER):
+        name = alias_of(attribute)
+        yield (
+            ("spec", "workload", name),
+            f"`{name}` has no meaning for the target `{target.name}`, whose clients put and get; remove it",
+        )
 
 
 def roles_of_the_target(experiment: Experiment) -> Found:

@@ -68,6 +68,15 @@ def test_words_of_others_are_refused(fault: str, rule: str, sentence: str) -> No
         document(fault, rule)
 
 
+@pytest.mark.parametrize("word", ["acks: All", "idempotent: false", "consumers: 2", "recordBytes: 256"])
+def test_what_only_a_log_is_written_with_is_refused(word: str) -> None:
+    text = DOCUMENT.replace("FAULT", KILL).replace("RULE", CHANGE)
+    with pytest.raises(DocumentError) as error:
+        load_document(text.replace("  target: etcd\n", f"  target: etcd\n  workload: {{{word}}}\n"), "x.yaml")
+    name = word.partition(":")[0]
+    assert f"`{name}` has no meaning for the target `etcd`, whose clients put and get; remove it" in str(error.value)
+
+
 def test_words_of_etcd_are_refused_for_our_broker() -> None:
     text = DOCUMENT.replace("FAULT", KILL).replace("RULE", CHANGE).replace("target: etcd", "target: skerry")
     with pytest.raises(DocumentError) as error:
