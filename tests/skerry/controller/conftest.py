@@ -6,12 +6,10 @@ import asyncio
 import copy
 import dataclasses
 import heapq
-import importlib.util
 import itertools
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -19,20 +17,16 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))  # the toy cluster of the engine's tests
+
+from toy_world import ToyWorld
 
 from skerry.controller.experiment_run import ExperimentRun
 from skerry.controller.supervisor import Supervisor
 from skerry.controller.tools import Tools
 from skerry.engine.capabilities import Capabilities, all_features
 from skerry.engine.journal import keeps
-from skerry.engine.world import (
-    Action,
-    ActionReport,
-    BrokerView,
-    Finish,
-    HealAll,
-    Observation,
-)
+from skerry.engine.world import Action, ActionReport, BrokerView, Finish, HealAll, Observation
 from skerry.experiment.document import Experiment
 from skerry.history.run import History
 from skerry.report.files import report_json
@@ -70,21 +64,6 @@ spec:
 PORTS = {Plane.CLIENT: 9092, Plane.RAFT: 9093, Plane.REPLICATION: 9094}
 BROKERS = BrokerSet("broker", "lab", "broker", 3, PORTS, 9095, container="broker")
 ABLE = Capabilities("kubernetes", all_features(), frozenset({"skerry"}))
-
-
-def _toy_module() -> ModuleType:
-    """The toy cluster of the engine's tests."""
-    path = Path(__file__).parents[1] / "engine" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("toy_cluster", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look it up
-    spec.loader.exec_module(module)
-    return module
-
-
-ToyWorld: Any = _toy_module().ToyWorld
 
 
 class Clock:
