@@ -96,6 +96,25 @@ def test_an_impossible_header(field, value):
         read(HEADER | {field: value}, FOOTER)
 
 
+@pytest.mark.parametrize("acks", ["all", "2", "", "x" * 10_000])
+def test_a_write_that_asked_for_nothing_that_exists(acks):
+    with pytest.raises(HistoryError, match=r"line 2: a write asked for acks `.{0,20}`; there are All, Leader, None"):
+        read(HEADER, WRITE | {"acks": acks}, FOOTER)
+
+
+def test_empty_lines_are_no_records_and_lines_are_counted_with_them():
+    lines = [json.dumps(record).encode() for record in (HEADER, WRITE, TAIL, FOOTER)]
+    assert len(read_history([b"\n\n".join(lines) + b"\n\n"]).records) == 4
+    with pytest.raises(HistoryError, match="line 5: not a record"):
+        read_history([b"\n\n".join([*lines[:2], b"?", *lines[2:]])])
+
+
+def test_a_last_line_that_breaks_off_whoever_wrote_it():
+    spaced = json.dumps(WRITE).encode()
+    for end in range(1, len(spaced)):
+        assert read_history([json.dumps(HEADER).encode() + b"\n" + spaced[:end]]).cut_off
+
+
 def test_deep_brackets_are_no_record():
     deep = b'{"type":"note","at_ns":1,"text":"x","more":' + b"[" * 100_000 + b"\n"
     with pytest.raises(HistoryError, match="line 2"):

@@ -89,15 +89,21 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 def offsets_text(offsets: list[int]) -> str:
     """``offset 5``, ``offsets 118-120``, ``offsets 3, 7-9 and 12 more``. ``offsets`` are sorted and distinct."""
+    return runs_text([(offset, 1) for offset in offsets])
+
+
+def runs_text(runs: list[tuple[int, int]]) -> str:
+    """The same of runs of offsets, (first, how many), which are sorted; they may touch or overlap."""
     ranges: list[list[int]] = []
-    for offset in offsets:
-        if ranges and offset == ranges[-1][1] + 1:
-            ranges[-1][1] = offset
+    for first, count in runs:
+        if ranges and first <= ranges[-1][1] + 1:
+            ranges[-1][1] = max(ranges[-1][1], first + count - 1)
         else:
-            ranges.append([offset, offset])
+            ranges.append([first, first + count - 1])
+    many = len(ranges) > 1 or any(a != b for a, b in ranges)
     shown = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges[:4])
     hidden = sum(b - a + 1 for a, b in ranges[4:])
-    return f"offset{'s' if len(offsets) > 1 else ''} {shown}" + (f" and {hidden} more" if hidden else "")
+    return f"offset{'s' if many else ''} {shown}" + (f" and {hidden} more" if hidden else "")
 
 
 def value_text(value: int) -> str:

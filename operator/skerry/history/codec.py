@@ -157,6 +157,8 @@ class _Lines:
                     records[position] = self._read(records[position])
         except _NOT_A_RECORD:
             for number, line in enumerate(block.split(b"\n"), self.count + 1):  # again, to say where
+                if not line.strip():  # an empty line is no record, and no fault
+                    continue
                 try:
                     self._decode_line(line)
                 except _NOT_A_RECORD as error:
@@ -189,7 +191,8 @@ class _Lines:
 
 def _breaks_off(line: bytes) -> bool:
     """It begins as every record does, and is no JSON yet. (A cut may fall inside a number or a character.)"""
-    if line[: len(_BEGIN)] != _BEGIN[: len(line)]:
+    begin = b"".join(line[: 4 * len(_BEGIN)].split())[: len(_BEGIN)]  # other programs write spaces between the tokens
+    if begin != _BEGIN[: len(begin)]:
         return False
     try:
         msgspec.json.decode(line)

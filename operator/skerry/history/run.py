@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from skerry.history.clock import clock_trouble
@@ -31,6 +32,10 @@ from skerry.history.records import (
     TopicCreate,
     WorkloadPace,
 )
+
+ACKS = frozenset({"All", "Leader", "None"})
+"""What a write can ask for."""
+_acks = attrgetter("acks")
 
 
 class PartitionKey(NamedTuple):
@@ -146,6 +151,7 @@ class History:
         for record in self.records:
             lists[type(record)].append(record)
         self._place_header(lists[Header], lists[Footer])
+        self._refuse_unknown_acks()
         self._group_partitions()
 
     def _place_header(self, headers: list[Header], footers: list[Footer]) -> None:
@@ -163,6 +169,15 @@ class History:
                 (position,) = self.index_of(footers[0])
                 raise HistoryError(position + 2, "a record after the footer, which ends a run")
             self.footer = footers[0]
+
+    def _refuse_unknown_acks(self) -> None:
+        """What is owed to a write depends on this word; one that nobody knows would be owed nothing."""
+        if set(map(_acks, self.produces)) <= ACKS:
+            return
+        unknown = next(produce for produce in self.produces if produce.acks not in ACKS)
+        (position,) = self.index_of(unknown)
+        known = ", ".join(sorted(ACKS))
+        raise HistoryError(position + 1, f"a write asked for acks `{unknown.acks[:20]}`; there are {known}")
 
     def _group_partitions(self) -> None:
         found: dict[tuple[str, int], PartitionOperations] = {}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from skerry.checker.findings import held, plural, undecided
 from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
+from skerry.checker.models.log.fates import how_many
 from skerry.checker.property import Property
 from skerry.history.records import Outcome
 from skerry.schema.verdict import Finding
@@ -28,29 +29,32 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
     for content in evidence.contents:
         fate = evidence.fate_of(content)
         removed += fate.removed
-        unread += len(fate.unread)
+        unread += how_many(fate.unread)
         for missed in fate.missing:
             if guarantees.owes(missed.ack, Guarantee.DURABLE):
-                lost += 1
+                lost += missed.records
             else:
-                not_owed[guarantees.row_of(missed.ack).name] += 1
-    message = _told(evidence.acknowledged, lost, not_owed, removed) + _sent(evidence)
+                not_owed[guarantees.row_of(missed.ack).name] += missed.records
+    message = _told(evidence.acknowledged, lost, not_owed, removed, unread) + _sent(evidence)
     if unread:
-        message = f"{message}; {plural(unread, 'acknowledged record')} could not be looked for"
         yield undecided(NAME, "FinalReadIncomplete", message)
     else:
         yield held(NAME, message)
 
 
-def _told(acknowledged: int, lost: int, not_owed: Counter[str], removed: int) -> str:
+def _told(acknowledged: int, lost: int, not_owed: Counter[str], removed: int, unread: int) -> str:
     if not acknowledged:
         return "no record was acknowledged"
     missing = lost + not_owed.total()
     if missing:
         text = f"{plural(acknowledged, 'record')} acknowledged, {missing:,} not there"
         text += f": nothing was owed to them ({_rows(not_owed)})" if not lost else f", {lost:,} of them lost"
+    elif unread:
+        text = f"{plural(acknowledged, 'record')} acknowledged"
     else:
         text = f"all {acknowledged:,} acknowledged records are accounted for"
+    if unread:
+        text += f", {unread:,} could not be looked for"
     return text + (f" ({removed:,} by retention)" if removed else "")
 
 

@@ -29,7 +29,8 @@ HOLE = -(1 << 63)
 """An offset that nobody said anything about."""
 _base_offset, _count, _first_value = map(attrgetter, ("base_offset", "count", "first_value"))
 _CHUNK = 1024
-_SLACK_OFFSETS = 1_000_000
+_SLACK_OFFSETS = 1_000
+"""How much further than there are records a log may reach: a column is made for every offset in between."""
 CONFLICTS_EXPLAINED_MAX = 100
 """Looking for the earlier of two sources is a walk over the partition: only the first conflicts are worth it."""
 
@@ -92,6 +93,8 @@ class Content:
         self.implausible: list[Source] = []
         self.final_read_end = -1
         """The length that the final read found; -1: it never reached the end."""
+        self._final_asked_ns = -1
+        """When it last asked for that."""
         self._span()
         self.acked = self._new_column()
         self._place_acks()
@@ -131,6 +134,20 @@ class Content:
             return False
         first, after = self.log_start - self.start, self.final_end - self.start
         return after <= first or (first >= 0 and after <= len(self.final) and HOLE not in self.final[first:after])
+
+    def asked_before(self, write: Produce) -> bool:
+        """The final read had asked for the end of the log before this write was answered: it need not know of it."""
+        return 0 <= self._final_asked_ns < write.completed_ns
+
+    @cached_property
+    def late(self) -> frozenset[int]:
+        """The offsets of such writes: none, where the final read came after the workload, as it should."""
+        return frozenset(
+            offset
+            for ack in self.committed
+            if self.asked_before(ack)
+            for offset in range(ack.base_offset, ack.base_offset + ack.count)
+        )
 
     @property
     def conflicting(self) -> bool:
@@ -208,19 +225,22 @@ class Content:
         if end - start > len(self.committed) + _SLACK_OFFSETS:
             sent = sum(operation.count * max(1, operation.attempts) for operation in self.operations.produces)
             seen = sum(len(fetch.values) for fetch in self.operations.fetched)
+            seen += sum(sum(map(_count, dump.batches)) for dump in self.witnesses)
             limit = self.start + sent + seen + _SLACK_OFFSETS
             ends = [ack.base_offset + ack.count for ack in self.committed]
             ends += [after for _, after in self._other_pieces()]
             self.end = max((after for after in ends if after <= limit), default=self.start)
 
     def _other_pieces(self) -> Iterator[tuple[int, int]]:
-        """(first, one past the last) offset of everything that readers and dumps show."""
+        """(first, one past the last) offset of everything that readers and dumps show. What a replica holds at or above
+        the high watermark is not committed, and says nothing about the log."""
         for fetch in self.operations.fetched:
             if fetch.values:
                 yield fetch.base_offset, fetch.base_offset + len(fetch.values)
         for dump in self.witnesses:
-            if dump.batches:
-                yield dump.batches[0].base_offset, dump.batches[-1].base_offset + dump.batches[-1].count
+            if dump.batches and dump.batches[0].base_offset < dump.high_watermark:
+                after = dump.batches[-1].base_offset + dump.batches[-1].count
+                yield dump.batches[0].base_offset, min(after, dump.high_watermark)
 
     def _new_column(self) -> Column[int]:
         return array("q", [HOLE]) * (self.end - self.start)
@@ -286,6 +306,7 @@ class Content:
         for fetch in final_fetches:
             if fetch.tail:
                 self.final_read_end = max(self.final_read_end, fetch.high_watermark)
+                self._final_asked_ns = max(self._final_asked_ns, fetch.invoked_ns)
         before: ReplicaDump | None = None
         for dump in sorted(self.witnesses, key=lambda dump: (-dump.log_end_offset, dump.broker)):
             if before is None or dump.high_watermark != before.high_watermark or dump.batches != before.batches:

@@ -7,7 +7,7 @@ it holds within one leader epoch, and against every acks=All record of an earlie
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from skerry.checker.findings import broken, held, offsets_text, plural, value_text
@@ -82,27 +82,64 @@ def _weak(content: Content) -> Iterator[_Clash]:
     weak = [ack for ack in content.operations.acked if ack.acks != "All" and not ack.duplicate]
     if not weak:
         return
+    acks = [*content.committed, *weak]
+    # Answered later, perhaps by another leader, a duplicate's epoch is not the record's.
+    originals = [ack for ack in acks if not ack.duplicate]
+    told = [_Piece(ack.leader_epoch, ack.base_offset, ack.count, ack.first_value, ack) for ack in originals]
+    held = [_Piece(b.leader_epoch, b.base_offset, b.count, b.first_value) for d in content.dumps for b in d.batches]
+    yield from _weak_in_one_epoch(content, _contested([*told, *held]))
+    whenever = [_Piece(0, ack.base_offset, ack.count, ack.first_value, ack) for ack in acks]
+    yield from _weak_over_committed(_contested(whenever))
+
+
+class _Piece(NamedTuple):
+    """Records side by side: where, the first value, and who was told so (None: they are on a disk)."""
+
+    epoch: int
+    base_offset: int
+    length: int
+    first_value: int
+    ack: Produce | None = None
+
+
+def _contested(pieces: list[_Piece]) -> list[Produce]:
+    """The acknowledgements of offsets that lie in pieces of one epoch with different values: what follows looks at
+    every record, and there may be millions that nobody disagrees about."""
+    pieces.sort(key=itemgetter(0, 1, 2, 3))
+    contested: list[Produce] = []
+    together: list[_Piece] = []
+    reached, differ = -1, False
+    for piece in pieces:
+        if not together or piece.epoch != together[0].epoch or piece.base_offset >= reached:
+            contested += [one.ack for one in together if one.ack is not None and differ]
+            together, reached, differ = [], piece.base_offset, False
+        elif piece.first_value - piece.base_offset != together[0].first_value - together[0].base_offset:
+            differ = True
+        together.append(piece)
+        reached = max(reached, piece.base_offset + piece.length)
+    return contested + [one.ack for one in together if one.ack is not None and differ]
+
+
+def _weak_in_one_epoch(content: Content, acks: list[Produce]) -> Iterator[_Clash]:
     places: dict[tuple[int, int], tuple[int, Produce]] = {}
-    for ack in (*content.committed, *weak):
-        if ack.duplicate:
-            continue  # answered later, perhaps by another leader: its epoch is not the record's
-        for offset, value in enumerate(range(ack.first_value, ack.first_value + ack.count), ack.base_offset):
+    for ack in sorted(acks, key=_is_weak):
+        for offset, value in enumerate(range(ack.first_value, _after_value(ack)), ack.base_offset):
             earlier = places.setdefault((offset, ack.leader_epoch), (value, ack))
-            if earlier[0] != value and (ack.acks != "All" or earlier[1].acks != "All"):
+            if earlier[0] != value and (_is_weak(ack) or _is_weak(earlier[1])):
                 yield _Clash(offset, earlier[1], earlier[0], ack, value)
-    for dump in content.dumps:
+    for dump in content.dumps if places else ():
         for batch in dump.batches:
             for step in range(batch.count):
                 value, offset = batch.first_value + step, batch.base_offset + step
                 known = places.get((offset, batch.leader_epoch))
-                if known and known[0] != value and known[1].acks != "All":
+                if known and known[0] != value and _is_weak(known[1]):
                     yield _Clash(offset, known[1], known[0], dump, value)
-    yield from _weak_over_committed(content, weak)
 
 
-def _weak_over_committed(content: Content, weak: list[Produce]) -> Iterator[_Clash]:
-    committed = {offset: ack for ack in content.committed for offset in range(ack.base_offset, _after(ack))}
-    for ack in weak:
+def _weak_over_committed(acks: list[Produce]) -> Iterator[_Clash]:
+    strong = (ack for ack in acks if not _is_weak(ack))
+    committed = {offset: ack for ack in strong for offset in range(ack.base_offset, _after(ack))}
+    for ack in filter(_is_weak, acks):
         for offset in range(ack.base_offset, _after(ack)):
             other = committed.get(offset)
             if other is not None and ack.leader_epoch > other.leader_epoch >= 0:
@@ -111,8 +148,16 @@ def _weak_over_committed(content: Content, weak: list[Produce]) -> Iterator[_Cla
                     yield _Clash(offset, other, values[0], ack, values[1])
 
 
+def _is_weak(ack: Produce) -> bool:
+    return ack.acks != "All"
+
+
 def _after(ack: Produce) -> int:
     return ack.base_offset + ack.count
+
+
+def _after_value(ack: Produce) -> int:
+    return ack.first_value + ack.count
 
 
 PROPERTY = Property(NAME, __doc__, check)

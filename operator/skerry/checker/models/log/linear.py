@@ -22,7 +22,7 @@ histories by `tests/skerry/test_linear.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
@@ -65,16 +65,18 @@ def first_violation(
     """
     reads = _reads(content)
     length = max(content.end, reads[-1][0] >> 1 if reads else 0)
-    if 0 <= content.dumped_end < length:
-        return Violation("shrunk", content.dumped_end, None, reads[-1][3] if reads else None)
+    if 0 <= content.dumped_end < length and not content.late:
+        longer = reads[-1][3] if reads and reads[-1][0] >> 1 > content.dumped_end else None
+        return Violation("shrunk", content.dumped_end, None, longer)
     if log_start is None:
         log_start = content.start if content.end > content.start else length
     originals: dict[int, Produce] = {}
     appends = content.by_offset + _unplaced(content, originals)
     if not holes_allowed:
-        for hole, spare in _filled_holes(content, log_start, length):
-            if spare is None:
-                return Violation("hole", hole, None, None)
+        unexplained = _unexplained_hole(content, log_start, length)
+        if unexplained is not None:
+            return Violation("hole", unexplained, None, None)
+        for hole, spare in zip(_holes(content, log_start, length), _spares(content), strict=False):
             appends.append(_single(spare, hole, FOREVER_NS, originals))
     appends.sort(key=_by_offset)
     violation = _walk(appends, reads, clock_error_ns)
@@ -124,18 +126,26 @@ def _single(operation: Produce, offset: int, completed_ns: int, originals: dict[
     return append
 
 
-def _filled_holes(content: Content, log_start: int, length: int) -> Iterator[tuple[int, Produce | None]]:
-    """Each offset that nobody saw, with the earliest invoked record that may be there."""
+def _holes(content: Content, log_start: int, length: int) -> Iterator[int]:
+    """Each offset that nobody saw."""
     settled, start = content.settled, content.start
     inside = (start + index for index, value in enumerate(settled) if value == HOLE) if HOLE in settled else ()
-    spares: Iterator[Produce] | None = None
-    for offset in chain(range(log_start, start), inside, range(max(content.end, log_start), length)):
-        spares = spares or _spares(content)
-        yield offset, next(spares, None)
+    return chain(range(log_start, start), inside, range(max(content.end, log_start), length))
+
+
+def _unexplained_hole(content: Content, log_start: int, length: int) -> int | None:
+    """The first hole that no spare is left for; None: there are enough."""
+    holes = _holes(content, log_start, length)
+    first = next(holes, None)
+    if first is None:
+        return None
+    spares = sum(1 for _ in _spares(content))
+    return first if not spares else next(islice(holes, spares - 1, None), None)
 
 
 def _spares(content: Content) -> Iterator[Produce]:
-    """Records that may be in the log though nobody saw them, one operation per record, earliest invoked first."""
+    """Records that may be in the log though nobody saw them, one operation per record, the earliest invoked first: each
+    may be the record at a hole."""
     present = set(content.settled)
     candidates = [
         operation

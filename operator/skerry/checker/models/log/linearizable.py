@@ -85,7 +85,8 @@ def _explain(content: Content, violation: Violation) -> str:
     if kind == "hole":
         return f"partition {content.key}: offset {offset} exists, and no recorded write can be there"
     if kind == "shrunk":
-        return f"partition {content.key}: a reader saw a longer log than the {offset} records that are there at the end"
+        who = "a reader saw" if later else "acknowledgements tell of"
+        return f"partition {content.key}: {who} a longer log than the {offset} records that are there at the end"
     if kind == "half-batch":
         return (
             f"partition {content.key}: {_name(later)} was told that the log ends at offset {offset}, inside the batch "

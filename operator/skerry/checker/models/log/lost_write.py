@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
-from skerry.checker.findings import broken, held, offsets_text, plural, remark, undecided, value_text
+from skerry.checker.findings import broken, held, plural, remark, runs_text, undecided, value_text
 from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.content import HOLE, Content, dump_value
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.fates import Missed
+from skerry.checker.models.log.fates import Missed, how_many
 from skerry.checker.property import Property
 from skerry.schema.verdict import Finding
 from skerry.targets.guarantees import Guarantee
@@ -49,7 +49,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
             yield _lost(evidence, guarantees, content, owing, acknowledged)
         elif missing:
             row = guarantees.row_of(missing[0].ack).name
-            not_owed.append(f"{plural(len(missing), 'record')} of {content.key} missing, by {row}")
+            not_owed.append(f"{plural(how_many(missing), 'record')} of {content.key} missing, by {row}")
         unread = [missed for missed in fate.unread if missed.ack.acks == "All"]
         if unread:
             good = False
@@ -66,20 +66,27 @@ def _row(guarantees: Guarantees) -> str:
 
 def _places(missed: list[Missed]) -> str:
     """Their offsets; where acknowledgements named none, the first of those records too."""
-    offsets = sorted({each.offset for each in missed if each.offset >= 0})
+    placed = runs_text(sorted((each.offset, each.records) for each in missed if each.offset >= 0))
     nowhere = [each for each in missed if each.offset < 0]
     if not nowhere:
-        return offsets_text(offsets)
-    text = f"{value_text(nowhere[0].value)}, which was acknowledged without an offset"
-    if len(nowhere) > 1:
-        text = f"{plural(len(nowhere), 'record')} that were acknowledged without an offset, {text.split(',')[0]} first"
-    return f"{offsets_text(offsets)} and {text}" if offsets else text
+        return placed
+    first, count = value_text(nowhere[0].value), how_many(nowhere)
+    text = f"{first}, which was acknowledged without an offset"
+    if count > 1:
+        text = f"{plural(count, 'record')} that were acknowledged without an offset, {first} first"
+    return f"{placed} and {text}" if len(nowhere) < len(missed) else text
+
+
+def _offsets(lost: list[Missed]) -> Iterator[int]:
+    """Those that are known, lowest first."""
+    runs = sorted((each.offset, each.records) for each in lost if each.offset >= 0)
+    return (offset for first, count in runs for offset in range(first, first + count))
 
 
 def _lost(
     evidence: Evidence, guarantees: Guarantees, content: Content, lost: list[Missed], acknowledged: int
 ) -> Finding:
-    offset, value, ack = lost[0]
+    offset, value, ack, _ = lost[0]
     index = offset - content.start
     on_disk = [dump.broker for dump in content.dumps if offset >= 0 and dump_value(dump, offset) == value]
     if on_disk:
@@ -89,7 +96,7 @@ def _lost(
     else:
         where = f"; the log ends at {content.final_end}"
     message = (
-        f"{len(lost):,} of {plural(acknowledged, 'acknowledged record')} are gone (partition {content.key}, "
+        f"{how_many(lost):,} of {plural(acknowledged, 'acknowledged record')} are gone (partition {content.key}, "
         f"{_places(lost)}){where}"
     )
     final_reads = [f for f in content.operations.fetched if f.final]
@@ -100,7 +107,7 @@ def _lost(
         "LostWrite",
         message,
         content.key,
-        offsets=sorted({each.offset for each in lost if each.offset >= 0}),
+        offsets=_offsets(lost),
         witness=evidence.witness(ack, proof or next(iter(content.dumps), None)),
         owed=guarantees.row_of(ack).name,
     )
