@@ -48,7 +48,8 @@ class Gateway:
         request_id = self._last_id
         api = str(request.__struct_config__.tag)
         begun = time.monotonic()
-        admitted, answer = self.intake.admit(request_id, request)
+        admission = self.intake.admit(request_id, request)
+        admitted, answer = admission.request, admission.answer
         if answer is None:
             self._waiting[request_id] = _Waiting(respond, api, begun)
         if admitted is not None:

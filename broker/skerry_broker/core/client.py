@@ -80,7 +80,7 @@ class Client:
         self._producers: dict[TopicPartition, PartitionProducer] = {}
         self._producer_keys: list[PartitionProducer] = []
         self._waiting: dict[int, Op] = {}  # operations without an attempt under way, except produces
-        self._timers = Timers()
+        self._timers = Timers({"op": self._ops, "call": self._calls, "retry": self._waiting})
         self._suspects: dict[TopicPartition, int] = {}  # partition -> its believed leader, which does not serve it
         self._search = MetadataSearch(config, self._view, self._timers, self._suspects, first_broker, self.send)
 
@@ -121,11 +121,8 @@ class Client:
             self._attempt_failed(now, op, error, None)
 
     def tick(self, now: int) -> None:
-        while (head := self._timers.head()) is not None and head[0] <= now:
-            self._timers.drop_head()
-            time, _, kind, key = head
-            if self._is_stale(kind, key):
-                continue
+        while (due := self._timers.take_due(now)) is not None:
+            time, kind, key = due
             if kind == "op":
                 self._expire(now, self._ops[key])
             elif kind == "call":
@@ -139,12 +136,7 @@ class Client:
 
     @property
     def next_deadline(self) -> int | None:
-        while (head := self._timers.head()) is not None:
-            time, _, kind, key = head
-            if not self._is_stale(kind, key):
-                return time
-            self._timers.drop_head()
-        return None
+        return self._timers.next_deadline
 
     def take(self) -> list[Call | CancelCall | Completed]:
         """What to do since the last call, in order."""
@@ -154,15 +146,6 @@ class Client:
     @property
     def in_progress(self) -> int:
         return sum(op_id >= 0 for op_id in self._ops)
-
-    def _is_stale(self, kind: str, key: int) -> bool:
-        if kind == "call":
-            return key not in self._calls
-        if kind == "op":
-            return key not in self._ops
-        if kind == "retry":
-            return key not in self._waiting
-        return False
 
     # --- attempts ---------------------------------------------------------------------------------------------
 

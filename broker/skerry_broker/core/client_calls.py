@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Container, Mapping
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
@@ -154,9 +155,11 @@ class Op:
 
 
 class Timers:
-    """A heap of (time, key); a key that has been answered otherwise is skipped."""
+    """A heap of (time, number, kind, key). One whose key is no more among the ``alive`` of its kind has been settled
+    otherwise, and is dropped when it comes to the head; of other kinds every timer counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, alive: Mapping[str, Container[int]]) -> None:
+        self._alive = alive
         self._heap: list[tuple[int, int, str, int]] = []
         self._count = 0
 
@@ -164,12 +167,24 @@ class Timers:
         self._count += 1
         heapq.heappush(self._heap, (time, self._count, kind, key))
 
-    def head(self) -> tuple[int, int, str, int] | None:
-        """(time, number, kind, key) of the first."""
-        return self._heap[0] if self._heap else None
+    @property
+    def next_deadline(self) -> int | None:
+        """The time of the first that counts."""
+        heap, alive = self._heap, self._alive
+        while heap:
+            time, _, kind, key = heap[0]
+            if kind not in alive or key in alive[kind]:
+                return time
+            heapq.heappop(heap)
+        return None
 
-    def drop_head(self) -> None:
-        heapq.heappop(self._heap)
+    def take_due(self, now: int) -> tuple[int, str, int] | None:
+        """(time, kind, key) of the first that counts, when it is due; it is no more."""
+        due = self.next_deadline
+        if due is None or due > now:
+            return None
+        time, _, kind, key = heapq.heappop(self._heap)
+        return time, kind, key
 
 
 NAMES_LEADER = frozenset({ErrorCode.NOT_LEADER, ErrorCode.LEADERSHIP_LOST})

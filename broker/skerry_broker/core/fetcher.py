@@ -258,7 +258,7 @@ class FetchWaits:
     @staticmethod
     def _bytes_each(message: ReplicaFetch) -> int:
         """The core does not know how large a read will be: an even share for each partition, so that none starves."""
-        return max(message.bytes_max // max(len(message.partitions), 1), 1)
+        return message.bytes_max // (len(message.partitions) or 1) or 1
 
 
 def _unknown(asked: FetchPartition) -> FetchedPartition:

@@ -66,7 +66,16 @@ class ReplicaPorts(NamedTuple):
 class Follower:
     """A follower as its leader knows it, in this leader epoch only."""
 
-    __slots__ = ("broker_epoch", "broker_id", "caught_up_at", "claimed_end", "log_end", "mark_at", "mark_end")
+    __slots__ = (
+        "broker_epoch",
+        "broker_id",
+        "caught_up_at",
+        "claimed_end",
+        "counted_end",
+        "log_end",
+        "mark_at",
+        "mark_end",
+    )
 
     def __init__(self, broker_id: int, caught_up_at: int) -> None:
         self.broker_id = broker_id
@@ -79,13 +88,19 @@ class Follower:
         self.broker_epoch = broker_epoch
         self.log_end = -1  # proven equal to the leader's log up to here, by a fetch that did not diverge
         self.claimed_end = -1  # durable, as it says
+        self.counted_end = -1
+        """Durable *and* proven equal to the leader's log, the lesser of the two; -1 while unknown. Asked for far more
+        often than it changes (`reaches`)."""
         self.mark_at = NEVER_CAUGHT_UP
         self.mark_end = -1
 
-    @property
-    def counted_end(self) -> int:
-        """Durable *and* proven equal to the leader's log; -1 while unknown."""
-        return self.claimed_end if self.claimed_end < self.log_end else self.log_end
+    def reaches(self, log_end: int, claimed_end: int) -> None:
+        """It has told how far it is. Within an epoch its log can only grow: what says less came late."""
+        if log_end > self.log_end:
+            self.log_end = log_end
+        if claimed_end > self.claimed_end:
+            self.claimed_end = claimed_end
+        self.counted_end = min(self.log_end, self.claimed_end)
 
 
 class InSync:

@@ -49,7 +49,7 @@ class IntakeLimits(NamedTuple):
     fetch_bytes_max: int = 1 << 20
 
 
-class Admission(NamedTuple):
+class Admission(msgspec.Struct, frozen=True, gc=False):
     """``request`` goes to the node; None when it was refused. ``answer`` goes to the client at once; None while the
     node has to answer. Both are set with ``acks: None``: the client is told only that its request was received."""
 

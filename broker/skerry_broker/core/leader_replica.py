@@ -247,11 +247,7 @@ class LeaderReplica:
             return wrong
         if broker_epoch != follower.broker_epoch:
             follower.forget(broker_epoch)
-        # Within an epoch a follower whose log has agreed once can only grow: an older fetch came late.
-        if request.fetch_offset > follower.log_end:
-            follower.log_end = request.fetch_offset
-        if request.durable_end > follower.claimed_end:
-            follower.claimed_end = request.durable_end
+        follower.reaches(request.fetch_offset, request.durable_end)
         self.in_sync.reported(now, follower)
         self._advance(now)
         return None
@@ -260,6 +256,8 @@ class LeaderReplica:
         log = self._log
         if request.fetch_offset < log.start_offset:
             return self.answer(ErrorCode.OFFSET_OUT_OF_RANGE)
+        if request.last_fetched_epoch == log.epochs.latest and request.fetch_offset <= log.end_offset:
+            return None  # as nearly always: its last record is of the newest epoch, which ends no earlier here
         if request.last_fetched_epoch >= 0:
             end = log.epochs.end_offset_for(request.last_fetched_epoch, log.end_offset)
             if end is None:
@@ -282,7 +280,7 @@ class LeaderReplica:
         if follower is None or leader_epoch != self.epoch or broker_epoch != follower.broker_epoch:
             return
         if durable_end > follower.claimed_end:
-            follower.claimed_end = durable_end
+            follower.reaches(follower.log_end, durable_end)
             self.in_sync.reported(now, follower)
             self._advance(now)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum
-from typing import NamedTuple
+
+import msgspec
 
 from skerry_broker.core.types import NO_PRODUCER, Batch, ProducerBatch, ProducerState
 
@@ -36,14 +37,14 @@ class Verdict(Enum):
     OLD_EPOCH = "old epoch"
 
 
-class Judgement(NamedTuple):
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     verdict: Verdict
     base_offset: int = -1
     """Where the original of a duplicate is; -1: it is no duplicate."""
     reason: str = ""
 
 
-class _Kept(NamedTuple):
+class _Kept(msgspec.Struct, frozen=True, gc=False):
     epoch: int
     base_sequence: int
     last_sequence: int

@@ -10,7 +10,7 @@ import traceback
 import msgspec
 
 from skerry.checker import PROPERTIES, check
-from skerry.checker.common import processes
+from skerry.checker.common import faults, processes
 from skerry.engine.actions import Prepare
 from skerry.engine.observation import ReportState
 from skerry.history import History
@@ -48,8 +48,9 @@ REQUEST_TIMEOUT_MS = 3000
 RECORD_BYTES = 100
 """Without meaning here: batches are opaque."""
 EVENTS_MAX = 3_000_000
-CHECKED = [rule for rule in PROPERTIES if rule is not processes.PROPERTY]
-"""The faults of a plan stand in no history, so a process that they restart would look like somebody else's deed."""
+CHECKED = [rule for rule in PROPERTIES if rule not in (processes.PROPERTY, faults.PROPERTY)]
+"""The faults of a plan stand in no history but for what takes data away, and that without what an engine would measure
+of it: a process that they restart would look like somebody else's deed, and no fault like one that was verified."""
 
 
 class SeedResult(msgspec.Struct):

@@ -45,7 +45,8 @@ class ClientRequests:
     def call(self, call: ClientCall) -> None:
         self._last_id += 1
         request_id = self._last_id
-        admitted, answer = self._intake.admit(request_id, call.request)
+        admission = self._intake.admit(request_id, call.request)
+        admitted, answer = admission.request, admission.answer
         if admitted is not None and answer is None:
             self._keys[request_id] = call.key
             self._ids[call.key] = request_id

@@ -62,9 +62,10 @@ class LogFile:
     def batch_at(self, offset: int) -> Batch | None:
         """The batch that holds ``offset``."""
         position = bisect_right(self.bases, offset) - 1
-        if position < 0 or self.batches[position].next_offset <= offset:
+        if position < 0:
             return None
-        return self.batches[position]
+        batch = self.batches[position]
+        return batch if offset < batch.base_offset + batch.record_count else None
 
     def read(self, read: LogRead) -> tuple[Batch, ...]:
         """Whole batches, as `LogRead` says."""

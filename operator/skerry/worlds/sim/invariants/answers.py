@@ -45,9 +45,9 @@ class AnswerRules:
             request = host.requests.get(effect.request_id)
             if isinstance(request, ProduceRequest):
                 self._produced(host, request, response)
-        elif isinstance(response, ListOffsetsResponse | FetchResponse):
+        elif isinstance(response, (ListOffsetsResponse, FetchResponse)):  # `|` makes a union every time
             request = host.requests.get(effect.request_id)
-            if isinstance(request, ListOffsetsRequest | FetchRequest):
+            if isinstance(request, (ListOffsetsRequest, FetchRequest)):
                 self._end_told(host, TopicPartition(request.topic, request.partition), response)
 
     def _produced(self, host: NodeHost, request: ProduceRequest, response: ProduceResponse) -> None:

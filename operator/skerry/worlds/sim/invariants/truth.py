@@ -88,9 +88,10 @@ class PartitionTruth:
 
     def batch_at(self, offset: int) -> Batch | None:
         position = bisect_right(self.bases, offset) - 1
-        if position < 0 or self.batches[position].next_offset <= offset:
+        if position < 0:
             return None
-        return self.batches[position]
+        batch = self.batches[position]
+        return batch if offset < batch.base_offset + batch.record_count else None
 
 
 class Truth:
