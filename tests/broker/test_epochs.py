@@ -16,7 +16,9 @@ def cache(entries: list[tuple[int, int]] = CACHE) -> EpochCache:
 
 
 def pairs(epochs: EpochCache) -> list[tuple[int, int]]:
-    return [tuple(entry) for entry in epochs.entries]  # type: ignore[misc]
+    found: list[tuple[int, int]] = [tuple(entry) for entry in epochs.entries]  # type: ignore[misc]
+    assert epochs.latest == (found[-1][0] if found else -1), "kept beside the entries, and never other than the last"
+    return found
 
 
 @pytest.mark.parametrize(

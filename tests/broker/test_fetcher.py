@@ -134,11 +134,11 @@ def test_a_late_fetch_is_sent_again_with_more_time_for_less() -> None:
     first = pair.fetch()
     pair.produce()
     (late,) = pair.serve(first)
-    assert pair.fetcher.next_deadline == 800 * MS
+    assert pair.fetcher.next_deadline() == 800 * MS
     pair.now = 800 * MS
     second = pair.fetch()
     assert (second.request_id, second.bytes_max) == (first.request_id + 1, first.bytes_max // 2)
-    assert pair.fetcher.next_deadline == (800 + 500 + 600) * MS
+    assert pair.fetcher.next_deadline() == (800 + 500 + 600) * MS
     # On a link too slow for the time allowed, the late answer is the only one that ever comes: it counts, once.
     pair.fetcher.answered(pair.now, late)
     assert pair.replicas[2][P].log.end_offset == 1
@@ -167,7 +167,7 @@ def test_a_refusal_backs_off() -> None:
     refusal = FetchedPartition(P, 1, ErrorCode.UNKNOWN_LEADER_EPOCH, 0, 0, 0)
     pair.fetcher.answered(0, ReplicaFetched(fetch.request_id, (refusal,)))
     assert pair.sent(ReplicaFetch) == []
-    assert pair.fetcher.next_deadline == 25 * MS
+    assert pair.fetcher.next_deadline() == 25 * MS
     pair.now = 25 * MS
     assert len(pair.sent(ReplicaFetch)) == 1
 
@@ -184,7 +184,7 @@ def test_unfollowed_is_not_asked_for() -> None:
     pair = Pair()
     pair.fetch()
     pair.fetcher.unfollow(0, P)
-    assert pair.fetcher.next_deadline == NEVER
+    assert pair.fetcher.next_deadline() == NEVER
     assert pair.fetcher.unreachable_ms(10_000 * MS) == 0
     pair.now = 10_000 * MS
     assert pair.sent(ReplicaFetch) == []

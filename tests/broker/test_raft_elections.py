@@ -87,7 +87,7 @@ def test_5_2_a_vote_that_is_not_on_disk_is_given_twice_and_that_is_caught(monkey
 
     def forget_the_vote(self: RaftState, term: int, voted_for: Voter | None) -> None:
         save(self, term, voted_for)
-        write_id = self.out._effects.pop().write_id  # type: ignore[union-attr]  # save() has just put it there
+        write_id = self.out.effects.pop().write_id  # type: ignore[union-attr]  # save() has just put it there
         self.out.put(SaveRaft(write_id, HardState(term, None)))
 
     monkeypatch.setattr(RaftState, "save_hard_state", forget_the_vote)

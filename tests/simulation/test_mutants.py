@@ -160,7 +160,7 @@ def reads_beyond_the_high_watermark(patch: Patch) -> None:
 
     def serve(self: Any, request_id: int, request: Any) -> None:
         rule(self, request_id, request)
-        effect = self._out._effects.pop()
+        effect = self._out.effects.pop()
         read = LogRead(effect.read.partition, effect.read.start_offset, self._log.end_offset, effect.read.bytes_max)
         self._out.put(ServeClient(effect.request_id, effect.response, read))
 

@@ -136,7 +136,7 @@ class Client:
 
     @property
     def next_deadline(self) -> int | None:
-        return self._timers.next_deadline
+        return self._timers.next_deadline()
 
     def take(self) -> list[Call | CancelCall | Completed]:
         """What to do since the last call, in order."""

@@ -167,7 +167,6 @@ class Timers:
         self._count += 1
         heapq.heappush(self._heap, (time, self._count, kind, key))
 
-    @property
     def next_deadline(self) -> int | None:
         """The time of the first that counts."""
         heap, alive = self._heap, self._alive
@@ -180,7 +179,7 @@ class Timers:
 
     def take_due(self, now: int) -> tuple[int, str, int] | None:
         """(time, kind, key) of the first that counts, when it is due; it is no more."""
-        due = self.next_deadline
+        due = self.next_deadline()
         if due is None or due > now:
             return None
         time, _, kind, key = heapq.heappop(self._heap)

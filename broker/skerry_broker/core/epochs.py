@@ -17,20 +17,18 @@ class EpochCache:
     """Entries strictly increase in epoch *and* in start offset. The last one may start at the log's end: a leader
     enters its epoch before it has data, so that it can answer for it (KAFKA-7415)."""
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "latest")
 
     def __init__(self, entries: Iterable[EpochStart] = ()) -> None:
         self._entries: list[EpochStart] = []
+        self.latest = NO_EPOCH
+        """The epoch of the last entry."""
         for entry in entries:
             self.assign(entry.epoch, entry.start_offset)
 
     @property
     def entries(self) -> tuple[EpochStart, ...]:
         return tuple(self._entries)
-
-    @property
-    def latest(self) -> int:
-        return self._entries[-1].epoch if self._entries else NO_EPOCH
 
     def assign(self, epoch: int, start_offset: int) -> bool:
         """The log at and after ``start_offset`` belongs to ``epoch``; False when that was known.
@@ -42,14 +40,16 @@ class EpochCache:
             return False
         while entries and entries[-1].start_offset >= start_offset:
             entries.pop()  # an epoch that never wrote a record
-        if entries and entries[-1].epoch == epoch:
+        self._settle_latest()
+        if self.latest == epoch and entries:
             return False  # the abandoned epoch stood between two stretches of this one (KAFKA-7415)
-        if entries and entries[-1].epoch > epoch:
+        if entries and self.latest > epoch:
             raise ValueError(
                 f"epoch {epoch} cannot start at offset {start_offset}: epoch {entries[-1].epoch} already starts at "
                 f"{entries[-1].start_offset}; truncate the log before appending an older epoch"
             )
         entries.append(EpochStart(epoch, start_offset))
+        self.latest = epoch
         return True
 
     def last_record_epoch(self, log_start: int, log_end: int) -> int:
@@ -81,6 +81,7 @@ class EpochCache:
         entries = self._entries
         while entries and entries[-1].start_offset >= end_offset:
             entries.pop()
+        self._settle_latest()
 
     def truncate_start(self, start_offset: int) -> None:
         """Forget epochs that end at or before ``start_offset``; the one that holds it now starts there."""
@@ -92,3 +93,7 @@ class EpochCache:
 
     def clear(self) -> None:
         self._entries.clear()
+        self.latest = NO_EPOCH
+
+    def _settle_latest(self) -> None:
+        self.latest = self._entries[-1].epoch if self._entries else NO_EPOCH

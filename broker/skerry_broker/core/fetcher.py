@@ -161,7 +161,6 @@ class FollowerFetcher:
         """
         return max(now - self._silent_from, 0) // _MS
 
-    @property
     def next_deadline(self) -> int:
         """When `poll` has something to do of itself; `NEVER` while nothing is followed."""
         if not self._followed:
@@ -200,7 +199,7 @@ class FetchWaits:
         if self._parked.pop(follower, None) is not None:
             self._settle_deadline()
         answers: list[tuple[FetchedPartition, LogRead | None] | None] = []
-        bytes_each = self._bytes_each(message)
+        bytes_each = _bytes_each(message)
         for asked in message.partitions:
             replica = self._replicas.get(asked.partition)
             if replica is None:
@@ -246,7 +245,7 @@ class FetchWaits:
     ) -> None:
         fetched: list[FetchedPartition] = []
         reads: list[LogRead | None] = []
-        bytes_each = self._bytes_each(message)
+        bytes_each = _bytes_each(message)
         for asked, answer in zip(message.partitions, answers, strict=True):
             if answer is None:
                 replica = self._replicas.get(asked.partition)
@@ -255,10 +254,10 @@ class FetchWaits:
             reads.append(answer[1])
         self._out.put(ServePeer(follower, ReplicaFetched(message.request_id, tuple(fetched)), tuple(reads)))
 
-    @staticmethod
-    def _bytes_each(message: ReplicaFetch) -> int:
-        """The core does not know how large a read will be: an even share for each partition, so that none starves."""
-        return message.bytes_max // (len(message.partitions) or 1) or 1
+
+def _bytes_each(message: ReplicaFetch) -> int:
+    """The core does not know how large a read will be: an even share for each partition, so that none starves."""
+    return max(message.bytes_max // max(len(message.partitions), 1), 1)
 
 
 def _unknown(asked: FetchPartition) -> FetchedPartition:

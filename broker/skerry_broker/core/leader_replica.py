@@ -309,7 +309,6 @@ class LeaderReplica:
             self.in_sync.tick(now)
             self._advance(now)  # a replica that was about to join may have stopped following
 
-    @property
     def next_deadline(self) -> int:
         in_sync = self.in_sync
         soonest = in_sync.retry_at if in_sync.retry_at < in_sync.lag_deadline else in_sync.lag_deadline

@@ -182,18 +182,20 @@ class Node:
         """
         if self._stopped:
             return []
+        out = self._out
         try:
             self._handlers[type(event)](now, event)
             if not self._stopped:
                 self._settle(now)
-            if self._out.write_id > self._disk.last_id:
-                self._disk.wrote(now, self._out.write_id)
+            if out.write_id > self._disk.last_id:
+                self._disk.wrote(now, out.write_id)
         except BaseException:
             # Half a step was made: this memory is not to be trusted, and nothing of it may leave (KAFKA-12460).
             self._stopped = True
-            self._out.take()
+            out.take()
             raise
-        return self._out.take()
+        effects, out.effects = out.effects, []  # `take`, without a call for every step
+        return effects
 
     # --- events ---------------------------------------------------------------------------------------------
 

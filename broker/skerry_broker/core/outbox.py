@@ -17,7 +17,8 @@ class Outbox:
 
     def __init__(self, broker_id: int = NO_BROKER) -> None:
         self._broker_id = broker_id
-        self._effects: list[Effect] = []
+        self.effects: list[Effect] = []
+        """In the order of deciding; waiting for `take`."""
         self.to_self: list[PeerMessage] = []
         """Waiting for `take_to_self`."""
         self.write_id = 0
@@ -30,17 +31,17 @@ class Outbox:
         return self.write_id
 
     def put(self, effect: Effect) -> None:
-        self._effects.append(effect)
+        self.effects.append(effect)
 
     def send(self, destination: int, message: PeerMessage) -> None:
         """What a node sends to itself (it is its own controller, say) never leaves it: `take_to_self`."""
         if destination == self._broker_id:
             self.to_self.append(message)
         else:
-            self._effects.append(Send(destination, message))
+            self.effects.append(Send(destination, message))
 
     def put_reply(self, request_id: int, response: ClientResponse) -> None:
-        self._effects.append(Reply(request_id, response))
+        self.effects.append(Reply(request_id, response))
 
     def take_to_self(self) -> list[PeerMessage]:
         """The messages from this node to itself since the last call, in order."""
@@ -48,9 +49,9 @@ class Outbox:
         return messages
 
     def fact(self, name: str, *labels: str, value: float = 1.0) -> None:
-        self._effects.append(Fact(name, labels, value))
+        self.effects.append(Fact(name, labels, value))
 
     def take(self) -> list[Effect]:
         """The effects since the last call, in order."""
-        effects, self._effects = self._effects, []
+        effects, self.effects = self.effects, []
         return effects

@@ -252,7 +252,7 @@ class Partitions:
             for leader, fetcher in self._fetchers.items():
                 if overdue or leader in dirty:
                     fetcher.poll(now, broker_epoch)
-                deadline = fetcher.next_deadline
+                deadline = fetcher.next_deadline()
                 if deadline < quiet_until:
                     quiet_until = deadline
             dirty.clear()

@@ -155,7 +155,7 @@ class ProducerTable:
                 batch.base_sequence,
                 sequence_after(batch.base_sequence, batch.record_count - 1),
                 batch.base_offset,
-                batch.next_offset,
+                batch.base_offset + batch.record_count,
             )
         )
         while len(kept) > WINDOW and kept[WINDOW].next_offset <= high_watermark:

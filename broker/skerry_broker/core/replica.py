@@ -255,7 +255,7 @@ class PartitionReplica:
     def next_deadline(self) -> int:
         """When ``tick`` is due, in ns; `NEVER` when nothing is."""
         deadline = NEVER if self.offline else self.log.checkpoint_due
-        if self.leading is not None and (soonest := self.leading.next_deadline) < deadline:
+        if self.leading is not None and (soonest := self.leading.next_deadline()) < deadline:
             return soonest
         return deadline
 

@@ -101,7 +101,7 @@ class ReplicaLog:
             if batch.leader_epoch != self.epochs.latest:
                 self.epochs.assign(batch.leader_epoch, end)
             self.producers.append(batch, self.high_watermark)
-            end = batch.next_offset
+            end += batch.record_count
         self.end_offset = end
         self._wrote(AppendLog(self._out.next_write_id(), self.partition, batches))
 

@@ -7,6 +7,7 @@ bytes, and read again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from skerry.history.records import Outcome
 from skerry.workload.log.operations import (
@@ -105,7 +106,7 @@ def read_back(done: Completed, offset: int, values_of: ValuesOf) -> ReadBack:
     if not isinstance(answer, FetchResponse) or done.outcome is not ClientOutcome.OK:
         return ReadBack(_OUTCOMES[done.outcome], error=error_of(done))
     try:
-        values = tuple(value for batch in answer.batches for value in values_of(batch))
+        values = tuple(chain.from_iterable(map(values_of, answer.batches)))
     except (CorruptBatch, ValueError) as corrupt:
         return ReadBack(Outcome.UNKNOWN, error=f"CorruptBatch: {corrupt}")
     return ReadBack(

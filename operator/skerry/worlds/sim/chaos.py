@@ -14,6 +14,7 @@ from skerry.checker.common import faults, processes
 from skerry.engine.actions import Prepare
 from skerry.engine.observation import ReportState
 from skerry.history import History
+from skerry.history.collector import collector_paused
 from skerry.history.records import HISTORY_VERSION, Footer, Header, HistoryRecord, PhaseEvent
 from skerry.observe.asks import Cadence
 from skerry.schema.verdict import Finding, Verdict
@@ -110,6 +111,7 @@ class SeedRun:
         self.recording = Recording(self.cluster, load_of(plan), cadence=CADENCE)
         self.faults = Faults(self.cluster, self.invariants.truth, self.recording, TOPIC)
 
+    @collector_paused()
     def run(self) -> SeedResult:
         recording, cluster = self.recording, self.cluster
         recording.add(

@@ -147,7 +147,7 @@ class Disk:
                 log.epochs.append(EpochStart(last_epoch, end))
             log.bases.append(end)
             log.batches.append(batch)
-            end = batch.next_offset
+            end += batch.record_count
         log.lost = False
         self._unsynced.append(Append(effect.write_id, effect.partition, log, effect.batches, epochs_before))
 
@@ -243,10 +243,11 @@ class Disk:
             if isinstance(write, LogWrite):
                 log = write.log
                 log.durable_end = write.end_after
-                log.truncations -= isinstance(write, Truncate)
                 if log.truncations:
-                    capped.add(write.key)
-            elif isinstance(write, RaftWrite | Snapshot):
+                    log.truncations -= isinstance(write, Truncate)
+                    if log.truncations:
+                        capped.add(write.key)
+            elif isinstance(write, (RaftWrite, Snapshot)):
                 raft = self.raft
                 if isinstance(write, RaftWrite):
                     raft.durable_index = write.end_after

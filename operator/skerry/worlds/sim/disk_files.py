@@ -57,7 +57,10 @@ class LogFile:
 
     @property
     def end_offset(self) -> int:
-        return self.batches[-1].next_offset if self.batches else self.start_offset
+        if not self.batches:
+            return self.start_offset
+        last = self.batches[-1]
+        return last.base_offset + last.record_count
 
     def batch_at(self, offset: int) -> Batch | None:
         """The batch that holds ``offset``."""
@@ -75,7 +78,7 @@ class LogFile:
         left = read.bytes_max
         for position in range(first, after):
             batch = self.batches[position]
-            next_offset = batch.next_offset
+            next_offset = batch.base_offset + batch.record_count
             if next_offset > read.end_offset:
                 break
             if next_offset <= read.start_offset:

@@ -238,12 +238,13 @@ class NodeHost:
             if node.commit_index != self._decided_index:
                 more = node.commit_index > self._decided_index and watcher.decided(self)
                 self._decided_index = node.commit_index
-            look, handlers = watcher.effect, self._handlers
-            for effect in effects:
-                look(self, event, effect)
-                handlers[type(effect)](effect)
-                if self.node is None:
-                    return
+            if effects:
+                look, handlers = watcher.effect, self._handlers
+                for effect in effects:
+                    look(self, event, effect)
+                    handlers[type(effect)](effect)
+                    if self.node is None:
+                        return
         except ContractBroken as error:
             watcher.broken(self, "disk-contract", str(error))
             self.halt()
@@ -323,14 +324,10 @@ class NodeHost:
     # --- effects --------------------------------------------------------------------------------------------
 
     def _send(self, effect: Send) -> None:
-        self._send_message(effect.destination, effect.message)
-
-    def _send_message(self, destination: int, message: PeerMessage) -> None:
-        if self._codec is not None:
-            message = self._codec(message)
+        message = effect.message if self._codec is None else self._codec(effect.message)
         plane = _PLANES.get(type(message), _RAFT)
-        if not self._network.send(self.broker_id, destination, plane, FromPeer(self.voter, message)):
-            self.was_refused(destination, plane)
+        if not self._network.send(self.broker_id, effect.destination, plane, FromPeer(self.voter, message)):
+            self.was_refused(effect.destination, plane)
 
     def was_refused(self, destination: int, plane: Plane) -> None:
         """A connection was reset or refused: the process learns it in a moment, once."""
@@ -356,7 +353,7 @@ class NodeHost:
         self._network.send(self.broker_id, CLIENTS, _CLIENT, answer)
 
     def _serve_peer(self, effect: ServePeer) -> None:
-        self._send_message(effect.destination, peer_fetch(self.disk, effect))
+        self._send(Send(effect.destination, peer_fetch(self.disk, effect)))
 
     def _fact(self, effect: Fact) -> None:
         key = (effect.name, effect.labels)

@@ -29,19 +29,18 @@ def client_offsets(disk: Disk, effect: ServeOffsets) -> ListOffsetsResponse:
 
 def peer_fetch(disk: Disk, effect: ServePeer) -> ReplicaFetched:
     message = effect.message
-    filled = tuple(
-        part
-        if read is None
-        else FetchedPartition(
-            part.partition,
-            part.leader_epoch,
-            part.error,
-            part.high_watermark,
-            part.log_start_offset,
-            part.log_end_offset,
-            part.diverging,
-            disk.read(read),
-        )
-        for part, read in zip(message.partitions, effect.reads, strict=True)
-    )
-    return ReplicaFetched(message.request_id, filled)
+    filled = []
+    for part, read in zip(message.partitions, effect.reads, strict=True):
+        if read is not None:
+            part = FetchedPartition(
+                part.partition,
+                part.leader_epoch,
+                part.error,
+                part.high_watermark,
+                part.log_start_offset,
+                part.log_end_offset,
+                part.diverging,
+                disk.read(read),
+            )
+        filled.append(part)
+    return ReplicaFetched(message.request_id, tuple(filled))

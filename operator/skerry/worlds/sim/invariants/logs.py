@@ -183,14 +183,14 @@ class LogRules:
                 )
                 return
             self._truth.commit_record(state, batch, host.broker_id)
-            offset = batch.next_offset
+            offset += batch.record_count
         state.high_watermark = offset
         for member in state.isr:
             self._check_member(state, member, "high-watermark-beyond-isr")
 
     def _check_member(self, state: PartitionTruth, member: int, rule: str) -> None:
         """An in-sync replica holds everything that is committed."""
-        if not self._truth.holds(member) or not state.batches:
+        if not state.batches or not self._truth.holds(member):
             return
         host = self._truth.host(member)
         log = host.disk.logs.get(state.partition) if host is not None else None
