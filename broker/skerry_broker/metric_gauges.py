@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import ClassVar
 
 from prometheus_client.core import GaugeMetricFamily
@@ -16,15 +16,18 @@ SECOND_NS = 1e9
 
 
 class _Families:
-    """One family per gauge of the catalogue, made when its first sample comes."""
+    """One family per gauge of the catalogue, made when its first sample comes. Those not ``wanted`` are not made."""
 
     _table: ClassVar = {metric.name: metric for metric in CATALOGUE if metric.source is Source.STATE}
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Container[str] | None) -> None:
+        self._wanted = wanted
         self._families: dict[str, GaugeMetricFamily] = {}
 
     def put(self, name: str, value: float, *labels: object) -> None:
         """Raises KeyError for a name that is not in the catalogue."""
+        if self._wanted is not None and name not in self._wanted:
+            return
         family = self._families.get(name)
         if family is None:
             metric = self._table[name]
@@ -35,9 +38,12 @@ class _Families:
         return self._families.values()
 
 
-def gauges(status: NodeStatus, checks: Iterable[PeerCheck], requests_in_flight: int) -> Iterable[GaugeMetricFamily]:
-    """Every gauge that this broker may show now. A series that belongs to a role is absent without the role."""
-    families = _Families()
+def gauges(
+    status: NodeStatus, checks: Iterable[PeerCheck], requests_in_flight: int, wanted: Container[str] | None = None
+) -> Iterable[GaugeMetricFamily]:
+    """Every gauge that this broker may show now, or those of them that are ``wanted``. A series that belongs to a role
+    is absent without the role."""
+    families = _Families(wanted)
     _node(families, status)
     if status.controller == status.broker_id:
         _cluster(families, status)

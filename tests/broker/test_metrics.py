@@ -57,6 +57,13 @@ def samples(node: NodeStatus, checks: tuple[PeerCheck, ...] = ()) -> dict[str, f
     return found
 
 
+def test_of_all_gauges_only_those_that_are_wanted_can_be_made() -> None:
+    every = {family.name: family.samples for family in gauges(NODE, (), 2)}
+    for wanted in ({"broker_raft_term"}, set(list(every)[::3]), {"broker_fenced_produce_rejections_total"}, set()):
+        some = {family.name: family.samples for family in gauges(NODE, (), 2, wanted)}
+        assert some == {name: series for name, series in every.items() if name in wanted}
+
+
 def test_names_are_in_base_units_and_unique() -> None:
     names = [metric.name for metric in CATALOGUE]
     assert len(set(names)) == len(names)

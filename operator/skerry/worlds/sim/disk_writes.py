@@ -28,7 +28,8 @@ class Write:
         self.key = key
 
     def undo(self) -> None:
-        raise NotImplementedError
+        """Each kind has its own."""
+        raise TypeError(f"{type(self).__name__} cannot be undone")
 
     def tear(self, rng: random.Random) -> None:
         """After ``undo``: leave what a torn write leaves. Nothing, for writes that are atomic."""

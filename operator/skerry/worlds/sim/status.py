@@ -57,9 +57,8 @@ def metrics_of(host: NodeHost, now_ns: int, names: frozenset[str]) -> list[tuple
     if host.node is None or host.paused:
         return []
     found = []
-    for family in gauges(host.node.status(host.clock.local(now_ns)), (), len(host.requests)):
-        if family.name in names:
-            found += [(sample.name, dict(sample.labels), float(sample.value)) for sample in family.samples]
+    for family in gauges(host.node.status(host.clock.local(now_ns)), (), len(host.requests), names):
+        found += [(sample.name, dict(sample.labels), float(sample.value)) for sample in family.samples]
     for (name, values), total in host.facts.items():
         if name in names:
             found.append((name, dict(zip(_LABELS.get(name, ()), values, strict=False)), total))
