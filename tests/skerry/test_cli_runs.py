@@ -91,11 +91,20 @@ def test_a_suite_is_one_table_one_junit_file_and_the_worst_exit_code(simulate, t
     assert [(words[1], words[2]) for words in table] == [
         ("Pass", "leader-crash"), ("Inconclusive", "clients-cut"), ("Fail", "too-strict"),
     ]  # fmt: skip
-    assert lines[-1] == f"JUnit of all 3 runs: {tmp_path}/out/junit.xml"
+    assert lines[-2:] == [
+        f"JUnit of all 3 runs: {tmp_path}/out/junit.xml",
+        "Exit code 1, of the worst verdict: Fail of too-strict (TooSlow).",
+    ]
     suites = ElementTree.parse(tmp_path / "out" / "junit.xml").getroot().findall("testsuite")
     assert [suite.get("name") for suite in suites] == [
         "leader-crash (sim, seed 7)", "clients-cut (sim, seed 7)", "too-strict (sim, seed 7)",
     ]  # fmt: skip
+
+
+def test_a_suite_with_a_document_that_this_world_cannot_run_is_no_pass_and_says_which(simulate, capsys):
+    assert simulate(CRASH, UNSUPPORTED) == 2
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "Exit code 2, of the worst verdict: Inconclusive of clients-cut (UnsupportedFault)."
 
 
 def test_runs_count_their_seeds_up(simulate, tmp_path, capsys):

@@ -19,7 +19,7 @@ from skerry.experiment import Experiment
 from skerry.report.files import write_report, write_suite
 from skerry.report.live import LiveView
 from skerry.report.model import RunReport, make_report
-from skerry.report.terminal import print_report, print_suite
+from skerry.report.terminal import print_exit_code, print_report, print_suite
 from skerry.schema.verdict import worst
 
 DRAWN_SEED_MAX = 2**31
@@ -44,22 +44,29 @@ def run_suite(options: Options, console: Console) -> int:
     Whatever ends it early (Ctrl-C, a full disk), the runs that are over are still in the table and in the JUnit file.
     """
     documents = read_suite(options.target)
+    suite = options.runs > 1 or options.target.is_dir()
     reports: list[RunReport] = []
     try:
         try:
-            for document in documents:
-                first_seed = _seed(options, document.experiment)
-                for number in range(options.runs):
-                    report = _run_one(options, document, first_seed + number, console)
-                    reports.append(report)
-                    if report.reason == ABORTED:
-                        return worst(each.verdict for each in reports).exit_code
+            _run_all(options, documents, console, reports)
         finally:
-            if reports and (options.runs > 1 or options.target.is_dir()):
+            if reports and suite:
                 _print_suite(options.out, reports, console)
     except OSError as error:
         raise output_error(error, options.out) or error from None
+    if suite:
+        print_exit_code(console, reports)
     return worst(report.verdict for report in reports).exit_code
+
+
+def _run_all(options: Options, documents: list[Document], console: Console, reports: list[RunReport]) -> None:
+    """Until one is aborted. ``reports`` takes each as soon as it is there."""
+    for document in documents:
+        first_seed = _seed(options, document.experiment)
+        for number in range(options.runs):
+            reports.append(_run_one(options, document, first_seed + number, console))
+            if reports[-1].reason == ABORTED:
+                return
 
 
 def _print_suite(out: Path, reports: list[RunReport], console: Console) -> None:

@@ -12,7 +12,7 @@ from rich.text import Text
 from skerry.report.causes import Cause, causes_of, name_of
 from skerry.report.console import visible
 from skerry.report.model import RunReport
-from skerry.schema.verdict import Finding, FindingKind, Verdict
+from skerry.schema.verdict import Finding, FindingKind, Verdict, worst
 
 STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 MARK = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
@@ -20,6 +20,7 @@ WIDE = 100
 """Columns from which on the kind of an expectation has a column of its own, beside its name."""
 SHOWN_MAX = 20
 FAULTS_SHOWN_MAX = 4
+NAMED_MAX = 5
 
 
 def print_report(console: Console, report: RunReport, files: Sequence[Path]) -> None:
@@ -109,3 +110,15 @@ def print_suite(console: Console, reports: Sequence[RunReport]) -> None:
     counts = [(verdict, sum(report.verdict is verdict for report in reports)) for verdict in Verdict]
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
     _line(console, f"{len(reports)} runs: {told}.")
+
+
+def print_exit_code(console: Console, reports: Sequence[RunReport]) -> None:
+    """Which runs make the exit code of a suite what it is; nothing where all is well."""
+    verdict = worst(report.verdict for report in reports)
+    if verdict is Verdict.PASS:
+        return
+    blamed = [f"{each.experiment} ({each.reason})" for each in reports if each.verdict is verdict]
+    names = list(dict.fromkeys(blamed))
+    more = f", and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    code = f"Exit code {verdict.exit_code}, of the worst verdict"
+    _line(console, f"{code}: {verdict} of {', '.join(names[:NAMED_MAX])}{more}.", STYLE[verdict])

@@ -14,7 +14,7 @@ from skerry.history import History
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, FindingSeen, Header, Note, PhaseEvent
 from skerry.report.live import LiveView
 from skerry.report.model import make_report
-from skerry.report.terminal import print_report, print_suite
+from skerry.report.terminal import print_exit_code, print_report, print_suite
 from skerry.report.timeline import Timeline, broker_mark, partition_summary, spark
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
@@ -142,6 +142,23 @@ def test_a_suite_is_one_table():
         "? Inconclusive  cut         local     7      0.0  Inconclusive",
         "2 runs: 1 Pass, 1 Inconclusive.",
     ]
+
+
+def test_the_exit_code_of_a_suite_names_the_runs_that_make_it_so():
+    def last(*reports):
+        console = Console(width=80, file=io.StringIO(), force_terminal=False)
+        print_exit_code(console, reports)
+        return console.file.getvalue()
+
+    good = make_report(None, HISTORY, [expectation("a")], "")
+    unsure = [
+        msgspec.structs.replace(good, verdict=Verdict.INCONCLUSIVE, reason="NotVerified", experiment=f"e{n}")
+        for n in range(7)
+    ]
+    bad = msgspec.structs.replace(good, verdict=Verdict.FAIL, reason="TooLate", experiment="strict")
+    assert last(good, good) == ""
+    assert last(good, *unsure, bad, bad) == "Exit code 1, of the worst verdict: Fail of strict (TooLate).\n"
+    assert last(good, *unsure).endswith("e3 (NotVerified), e4 (NotVerified), and 2 more.\n")
 
 
 # --- while it goes on -----------------------------------------------------------------------------------------------
