@@ -58,9 +58,9 @@ def test_the_good_one_is_good():
         (
             "seed: 7",
             "zzz: red",
-            "x.yaml:10: spec.zzz: unknown field; known here: `hypothesis`, `target`, `cluster`, `topic`, "
-            "`workload`, `prepare`, `seed`, `timeout`, `retain`, `dryRun`, `prometheusUrl`, `allow`, `faults`, "
-            "`expect`, `etcd`",
+            "x.yaml:10: spec.zzz: unknown field; known here: `hypothesis`, `target`, `cluster`, "
+            "`workload`, `seed`, `timeout`, `retain`, `dryRun`, `prometheusUrl`, `allow`, `faults`, `expect`, "
+            "`etcd`, `topic`, `prepare`",
         ),
         (
             "[Raft, Rep",

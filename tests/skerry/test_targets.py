@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from skerry.engine.capabilities import Capabilities, all_features, capabilities_for
@@ -9,6 +11,7 @@ from skerry.engine.observation import Observation
 from skerry.experiment import DocumentError, load_document
 from skerry.faults import network_partition, wipe
 from skerry.faults.registry import FAULTS
+from skerry.schema.log import PREPARE
 from skerry.schema.vocabulary import Plane
 from skerry.targets import registry
 from skerry.targets.port import DataModel, RoleKind, addresses_on_loopback
@@ -34,6 +37,24 @@ def test_a_document_that_names_none_is_for_our_broker() -> None:
     assert experiment.target is registry.target("skerry")
     assert experiment.target.model is DataModel.LOG
     assert experiment.part is None
+
+
+def test_a_target_declares_its_fields_of_the_document() -> None:
+    assert {name: list(registry.target(name).declared) for name in registry.BUILT_IN} == {
+        "skerry": ["topic", "prepare"],
+        "etcd": ["etcd"],
+    }
+    said = load_document(document("topic: {name: other, partitions: 2}"), "test").spec
+    assert (said.topic.name, said.topic.partitions, said.prepare) == ("other", 2, None)
+
+
+def test_two_targets_cannot_mean_different_things_by_one_field(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = dataclasses.replace(registry.target("etcd"), words={"topic": PREPARE})
+    known = {"etcd": other, "skerry": registry.target("skerry")}
+    monkeypatch.setattr(registry, "target", known.__getitem__)
+    monkeypatch.setattr(registry, "names", lambda: tuple(known))
+    with pytest.raises(TypeError, match="two targets mean different things by the field `topic`"):
+        registry.words.__wrapped__()
 
 
 def test_an_unknown_target_is_refused_with_those_that_there_are() -> None:

@@ -35,8 +35,7 @@ def read_resource(resource: JsonObject) -> Experiment:
 
 def document_text(experiment: Experiment) -> str:
     """The document as YAML, for the header of the history: reading it gives the same experiment."""
-    own = experiment.target.all_words
-    others = {word for name in registry.names() for word in registry.target(name).all_words} - own
+    others = set(registry.words()) - set(experiment.target.declared)
     document = experiment.model_dump(
         mode="json", by_alias=True, exclude_none=True, exclude={"status": True, "spec": others}
     )

@@ -12,6 +12,7 @@ from skerry.expectations.bodies import ExpectationBody
 from skerry.expectations.judged import Judged
 from skerry.faults.port import Feature
 from skerry.schema.base import JsonObject, Model
+from skerry.schema.cel import SpecRule
 from skerry.targets.port import DataModel
 
 METRICS = Feature("metric expectations")
@@ -21,14 +22,6 @@ PROMQL = Feature("promql expectations")
 Judge = Callable[[Any, Any], Iterable[Judged]]
 """(body, the facts of the run as its model knows them) -> one judgement for each occurrence of the fault, or for each
 partition."""
-
-
-class SpecRule(NamedTuple):
-    """What the API server checks of an expectation and the spec that it stands in."""
-
-    condition: str
-    """CEL over the body ``{0}`` and the spec ``self``; ``{brokers}`` and ``{replicas}`` are how many there are."""
-    message: str
 
 
 class Column(NamedTuple):
@@ -76,6 +69,7 @@ class ExpectationType:
     rules: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
     """Name of a model -> what the API server checks wherever one stands."""
     in_spec: tuple[SpecRule, ...] = ()
+    """What it checks of the body ``{0}`` and the spec."""
     documented: tuple[tuple[str, type[Model]], ...] = ()
     """Further models of its own for the reference page, with their titles."""
 

@@ -15,9 +15,10 @@ from pydantic import Field, Strict
 from skerry.expectations.bodies import COMPARISON_RULES, Comparison
 from skerry.expectations.facts import RunFacts
 from skerry.expectations.judged import Judged, failed, passed, unknown
-from skerry.expectations.port import PROMQL, ExpectationType, SpecRule
+from skerry.expectations.port import PROMQL, ExpectationType
 from skerry.expectations.series import matching
 from skerry.faults.port import Path
+from skerry.schema.cel import SpecRule
 from skerry.targets.port import DataModel
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict, model_validator
 
 from skerry.expectations.bodies import Windowed
-from skerry.expectations.port import SpecRule
 from skerry.faults.port import Path
 from skerry.schema.base import JsonObject, Model
-from skerry.schema.cel import rule
+from skerry.schema.cel import SpecRule, rule
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Spec

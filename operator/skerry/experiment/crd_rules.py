@@ -3,8 +3,8 @@
 One table from model to rules; `schema` attaches them wherever the model occurs. The messages use the words of the
 models. A rule is never stricter than the models.
 
-The rules use optional types (`self.?topic`), hence Kubernetes 1.29 or newer. Every list, map and text that they walk is
-bounded: the API server adds up the worst case and refuses a CRD that is too dear.
+The rules use optional types (`self.?cluster`), hence Kubernetes 1.29 or newer. Every list, map and text that they walk
+is bounded: the API server adds up the worst case and refuses a CRD that is too dear.
 """
 
 from __future__ import annotations
@@ -79,12 +79,6 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
             "`idempotent: true` needs `acks: All`; change one of them (idempotent is true unless it is said)",
         ),
     ),
-    "Placement": (
-        rule(
-            "!has(self.leaders) || self.leaders.all(p, self.leaders.exists_one(q, q.partition == p.partition))",
-            "`leaders` names a partition that already has a leader; name each once",
-        ),
-    ),
     "Repeat": (
         exactly_one("how long it repeats", ("times", "until")),
         rule(
@@ -112,6 +106,7 @@ RULES: dict[str, tuple[JsonObject, ...]] = {
         exactly_one("the side", ("fault", "ordinal")),
         rule("!has(self.group) || has(self.fault)", "`group` needs `fault`: the group of which fault is meant?"),
     ),
+    **{name: rules for word in registry.words().values() for name, rules in word.rules.items()},
     "Fault": _FAULT,
     **{name: rules for fault in FAULTS.values() for name, rules in fault.rules.items()},
     "Expectation": (exactly_one("the rule", tuple(EXPECTATIONS)),),

@@ -6,28 +6,41 @@ stricter than they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from skerry.expectations.bodies import FAULT_ATTRIBUTES
 from skerry.expectations.registry import EXPECTATIONS
-from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation, Fault, Placement, Topic
+from skerry.experiment.document import TIMEOUT_DEFAULT_NS, Cluster, Expectation, Fault
 from skerry.faults.registry import FAULTS
 from skerry.schema.base import JsonObject, Model, alias_of, format_duration
 from skerry.schema.cel import Test, everywhere, number_below, or_default, rule, rule_of_each, words
 from skerry.schema.selectors import Selector, Side
 from skerry.schema.vocabulary import Role
 from skerry.targets import registry
-from skerry.targets.port import RoleKind
+from skerry.targets.port import RoleKind, Target
+
+_WORDS = registry.words()
+
+
+def _count(said: Callable[[Target], str]) -> tuple[str, str]:
+    """(how many there are, the field) by the attribute with which a target says so; both empty: none does."""
+    for name in registry.names():
+        word, _, attribute = said(registry.target(name)).partition(".")
+        if word:
+            cel = or_default(_WORDS[word].model, attribute, f"self.?{alias_of(word)}")
+            return cel, f"{alias_of(word)}.{alias_of(attribute)}"
+    return "", ""
+
 
 _GROUPS = {kind: fault.groups for kind, fault in FAULTS.items() if fault.groups}
 _BROKERS = or_default(Cluster, "brokers", "self.?cluster")
-_PARTITIONS = or_default(Topic, "partitions", "self.?topic")
-_REPLICAS = or_default(Topic, "replication_factor", "self.?topic")
+_PARTITIONS, _PARTITIONS_FIELD = _count(lambda target: target.partitions)
+_REPLICAS, _REPLICAS_FIELD = _count(lambda target: target.replicas)
+_COUNTS = {"brokers": _BROKERS, "partitions": _PARTITIONS, "replicas": _REPLICAS}
 _FOLLOWERS = sorted(
     registry.roles_that(lambda target, role: target.of_partition(role) and not target.roles[role].single)
 )
 _NON_CONTROLLERS = sorted(registry.roles_that(lambda target, role: target.roles[role] is RoleKind.NON_CONTROLLER))
-_MIN_ISR = or_default(Topic, "min_in_sync_replicas", "self.?topic")
 
 
 def _names_a_fault(model: type[Model], variable: str) -> str:
@@ -88,9 +101,9 @@ _END_NS = f"{_START_NS.format('f')} + {_AGAIN_NS} + {JITTER_NS.format('f')} + {L
 _TIMEOUT_NS = f"int(duration(self.?timeout.orValue('{format_duration(TIMEOUT_DEFAULT_NS)}')))"
 
 _NO_BROKER = "there is no broker with this `ordinal`: ordinals are 0 to `cluster.brokers` - 1"
-_NO_PARTITION = "there is no partition with this number: partitions are 0 to `topic.partitions` - 1"
+_NO_PARTITION = f"there is no partition with this number: partitions are 0 to `{_PARTITIONS_FIELD}` - 1"
 _NOT_FOUND = (
-    "so many brokers with this role cannot be found: at most `replicationFactor` - 1 follow, "
+    f"so many brokers with this role cannot be found: at most `{_REPLICAS_FIELD}` - 1 follow, "
     "and one of `cluster.brokers` is the controller"
 )
 
@@ -103,8 +116,19 @@ def _of_expectations(test: Test, message: str) -> JsonObject:
     return rule_of_each("expect", "e", everywhere(Expectation, "e", test), message)
 
 
-def _of_placement(test: Test, message: str) -> JsonObject:
-    return rule(f"!has(self.prepare) || {everywhere(Placement, 'self.prepare', test)}", message, "prepare")
+def _of_words() -> Iterator[JsonObject]:
+    """What the words that targets declare say of themselves and the spec, and the numbers in them."""
+    for attribute, word in _WORDS.items():
+        name = alias_of(attribute)
+        for condition, message in word.in_spec:
+            yield rule(condition.format(**_COUNTS), message, name)
+        for limited, limit, message in (
+            ("ordinal", _BROKERS, _NO_BROKER),
+            ("partition", _PARTITIONS, _NO_PARTITION),
+        ):
+            inside = everywhere(word.model, f"self.{name}", number_below(limited, limit))
+            if inside:
+                yield rule(f"!has(self.{name}) || {inside}", message, name)
 
 
 def _own_rules() -> Iterator[JsonObject]:
@@ -112,7 +136,7 @@ def _own_rules() -> Iterator[JsonObject]:
     conditions: dict[str, list[str]] = {}
     for word, each in EXPECTATIONS.items():
         for condition, message in each.in_spec:
-            body = condition.format(f"e.{word}", brokers=_BROKERS, replicas=_REPLICAS)
+            body = condition.format(f"e.{word}", **_COUNTS)
             conditions.setdefault(message, []).append(f"!has(e.{word}) || {body}")
     for message, found in conditions.items():
         yield rule_of_each("expect", "e", found[0] if len(found) == 1 else f"({') && ('.join(found)})", message)
@@ -120,18 +144,7 @@ def _own_rules() -> Iterator[JsonObject]:
 
 SPEC_RULES = (
     rule("self == oldSelf", "the spec is immutable: an experiment is a record; create a new one"),
-    rule(
-        f"{_REPLICAS} <= {_BROKERS}",
-        "the replicas do not fit on the brokers; lower `replicationFactor` or raise `cluster.brokers`",
-        "topic",
-    ),
-    rule(
-        f"{_MIN_ISR} <= {_REPLICAS}",
-        "`minInSyncReplicas` is more than `replicationFactor`: no write could ever be acknowledged; lower it",
-        "topic",
-    ),
-    _of_placement(number_below("ordinal", _BROKERS), _NO_BROKER),
-    _of_placement(number_below("partition", _PARTITIONS), _NO_PARTITION),
+    *_of_words(),
     _of_faults(number_below("ordinal", _BROKERS), _NO_BROKER),
     _of_faults(number_below("partition", _PARTITIONS), _NO_PARTITION),
     _of_faults(_can_be_found, _NOT_FOUND),

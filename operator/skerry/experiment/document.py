@@ -16,15 +16,16 @@ from skerry.schema.base import (
     FaultName,
     Flag,
     Model,
-    Ordinal,
-    PartitionIndex,
     PositiveDuration,
     Text,
     exactly_one,
 )
 from skerry.schema.vocabulary import Acks, Allowance, TimingPreset
 from skerry.targets import registry
-from skerry.targets.port import DataModel, Target
+from skerry.targets.port import Target
+
+if TYPE_CHECKING:
+    from skerry.schema.log import Placement, Topic
 
 API_VERSION = "skerry.dev/v1alpha1"
 KIND = "ChaosExperiment"
@@ -49,19 +50,6 @@ class Cluster(Model):
     expectations."""
 
 
-class Topic(Model):
-    """The topic that the workload writes to; created if it is absent."""
-
-    name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=199)] = "orders"
-    """The topic's name, in the brokers. In a `promql` query `$topic` stands for the topic that the run wrote to."""
-    partitions: Annotated[int, Strict(), Field(ge=1, le=999)] = 3
-    """How many; they are numbered from 0."""
-    replication_factor: Annotated[int, Strict(), Field(ge=1, le=99)] = 3
-    """How many brokers hold each partition; no more than there are brokers."""
-    min_in_sync_replicas: Annotated[int, Strict(), Field(ge=1, le=99)] = 2
-    """How many in-sync replicas a write with `acks: All` needs; no more than `replicationFactor`."""
-
-
 class Workload(Model):
     """What is written and read while the faults happen."""
 
@@ -83,30 +71,6 @@ class Workload(Model):
         if self.idempotent and self.acks is not Acks.ALL:
             raise ValueError(f"`idempotent: true` needs `acks: All`, and acks is {self.acks}; change one of them")
         return self
-
-
-class Place(Model):
-    """A broker, by its ordinal."""
-
-    ordinal: Ordinal
-    """The broker's number, 0 is the first."""
-
-
-class LeaderPlace(Model):
-    """Which broker is to lead a partition."""
-
-    partition: PartitionIndex
-    """A partition of the topic; each at most once."""
-    ordinal: Ordinal
-    """The broker that is to lead it, by its number."""
-
-
-class Placement(Model):
-    """Where controller and leaders are to be before the first fault."""
-
-    controller: Place | None = None
-    leaders: Annotated[tuple[LeaderPlace, ...], Field(max_length=64)] = ()
-    """Which broker is to lead which partition. Partitions that are not named stay where they are."""
 
 
 class Repeat(Model):
@@ -252,10 +216,7 @@ class _Spec(Model):
     target: Annotated[str, Strict(), Field(max_length=30), AfterValidator(_known_target)] = registry.DEFAULT
     """The system under test: the name of a target. Default `skerry`, the broker of this project."""
     cluster: Cluster = Cluster()
-    topic: Topic = Topic()
     workload: Workload = Workload()
-    prepare: Placement | None = None
-    """Optional placement before the faults."""
     seed: Annotated[int, Strict(), Field(ge=0, le=2**53 - 1)] | None = None
     """The seed of everything random in the run. Default: chosen by the runner and printed."""
     timeout_ns: PositiveDuration = TIMEOUT_DEFAULT_NS
@@ -274,27 +235,26 @@ class _Spec(Model):
     expect: Annotated[tuple[Expectation, ...], Field(max_length=32)] = ()
     """What must be true. Names are unique. What is owed to every acknowledged write is checked without being asked."""
 
-    @model_validator(mode="after")
-    def _one_group(self) -> _Spec:
-        """To everybody who speaks of topics, a system without them is one partition on all nodes, named after it."""
-        if registry.target(self.target).model is not DataModel.LOG and "topic" not in self.model_fields_set:
-            brokers = self.cluster.brokers
-            group = {"replication_factor": brokers, "min_in_sync_replicas": brokers // 2 + 1}
-            topic = Topic().model_copy(update={"name": self.target, "partitions": 1, **group})
-            self.__dict__["topic"] = topic  # not a field that was set: the document does not say it
-        return self
-
 
 if TYPE_CHECKING:
-    Spec = _Spec
+
+    class Spec(_Spec):
+        """With the words that targets declare, as far as they are read elsewhere than in the target."""
+
+        topic: Topic
+        prepare: Placement | None
 else:
-    _parts = {name: found.part for name in registry.names() if (found := registry.target(name)).part is not None}
     Spec = create_model(
         "Spec",
         __base__=_Spec,
         __module__=__name__,
         __doc__="What is broken, what runs meanwhile, and what must be true.",
-        **{name: (part | None, Field(None, description=part.__doc__)) for name, part in _parts.items()},
+        **{
+            attribute: (word.model, word.model())
+            if word.always
+            else (word.model | None, Field(None, description=word.meaning or word.model.__doc__))
+            for attribute, word in registry.words().items()
+        },
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 from skerry.experiment.document import Experiment
-from skerry.schema.base import alias_of
+from skerry.schema.base import Model, alias_of
 from skerry.schema.selectors import Selector
 from skerry.targets.port import RoleKind
 
@@ -19,11 +20,8 @@ def named(experiment: Experiment, attribute: str) -> Iterator[tuple[Path, int]]:
         value = getattr(target, attribute)
         if value is not None:
             yield (*path, attribute), value
-    if spec.prepare is not None:
-        if attribute == "ordinal" and spec.prepare.controller is not None:
-            yield ("spec", "prepare", "controller", "ordinal"), spec.prepare.controller.ordinal
-        for index, leader in enumerate(spec.prepare.leaders):
-            yield ("spec", "prepare", "leaders", index, attribute), getattr(leader, attribute)
+    for word in experiment.target.declared:
+        yield from _numbers(getattr(spec, word), attribute, ("spec", alias_of(word)))
     for index, expectation in enumerate(spec.expect):
         here: Path = ("spec", "expect", index, expectation.rule)
         for field, side in expectation.body.sides():
@@ -33,6 +31,28 @@ def named(experiment: Experiment, attribute: str) -> Iterator[tuple[Path, int]]:
             partition = getattr(expectation.body, "partition", None)
             if partition is not None:
                 yield (*here, "partition"), partition
+
+
+def _numbers(value: object, attribute: str, path: Path) -> Iterator[tuple[Path, int]]:
+    """Every field of this name inside."""
+    if isinstance(value, tuple):
+        for index, each in enumerate(value):
+            yield from _numbers(each, attribute, (*path, index))
+    elif isinstance(value, Model):
+        for name, info in type(value).model_fields.items():
+            here = (*path, info.alias or alias_of(name))
+            found = getattr(value, name)
+            if name == attribute and isinstance(found, int):
+                yield here, found
+            yield from _numbers(found, attribute, here)
+
+
+def partitions_of(experiment: Experiment) -> tuple[int, str]:
+    """(how many partitions there are, the field that says so); 1 and nothing of a system that is one group."""
+    said = experiment.target.partitions.split(".") if experiment.target.partitioned else []
+    count = reduce(getattr, said, experiment.spec) if said else 1
+    assert isinstance(count, int)
+    return count, ".".join(map(alias_of, said))
 
 
 def all_targets(experiment: Experiment) -> Iterator[tuple[Path, Selector]]:
@@ -46,7 +66,7 @@ def all_targets(experiment: Experiment) -> Iterator[tuple[Path, Selector]]:
 
 def at_most(target: Selector, experiment: Experiment) -> int:
     """How many brokers can have this role."""
-    brokers, replicas = experiment.spec.cluster.brokers, experiment.spec.topic.replication_factor
+    brokers, replicas = experiment.spec.cluster.brokers, experiment.target.owes.replicas(experiment.spec)
     match experiment.target.roles.get(target.role or ""):
         case RoleKind.FOLLOWER | RoleKind.IN_SYNC_FOLLOWER:
             return replicas - 1

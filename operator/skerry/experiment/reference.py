@@ -19,11 +19,8 @@ from skerry.experiment.document import (
     Cluster,
     Expectation,
     Fault,
-    LeaderPlace,
-    Placement,
     Repeat,
     Spec,
-    Topic,
     Workload,
 )
 from skerry.experiment.schema import json_schema
@@ -57,14 +54,12 @@ def reference_text() -> str:
 def _sections() -> Iterator[str]:
     schema = json_schema()["$defs"]
     yield from _section("spec", Spec, schema, 2)
-    for title, model in (
-        ("cluster", Cluster),
-        ("topic", Topic),
-        ("workload", Workload),
-        ("prepare", Placement),
-        ("prepare.leaders[]", LeaderPlace),
-    ):
-        yield from _section(title, model, schema, 3)
+    yield from _section("cluster", Cluster, schema, 3)
+    yield from _section("workload", Workload, schema, 3)
+    for word, each in registry.words().items():
+        yield from _section(alias_of(word), each.model, schema, 3)
+        for title, model in each.documented:
+            yield from _section(title, model, schema, 3)
     yield from _section("faults[]", Fault, schema, 2)
     yield from _section("repeat", Repeat, schema, 3)
     for name, fault in FAULTS.items():

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from skerry.experiment.document import API_VERSION, KIND, Experiment
 from skerry.experiment.target_checks import did_you_mean
 from skerry.schema.base import alias_of
+from skerry.targets import registry
 
 Path = tuple[str | int, ...]
 
@@ -30,10 +31,10 @@ _TYPES = {
 }
 
 _PATTERNS = {
-    "topic.name": "letters, digits and `. _ -`, beginning with a letter, a digit or `_`",
     "name": "lower-case letters, digits and `-`, beginning and ending with a letter or digit",
     "prometheusUrl": "an address that begins with http:// or https://",
     "statefulSet": "the name of a StatefulSet: lower-case letters, digits, `-` and `.`",
+    **{f"{alias_of(w)}.{name}": said for w, each in registry.words().items() for name, said in each.patterns.items()},
 }
 
 

@@ -30,10 +30,10 @@ def did_you_mean(word: str, known: list[str]) -> str:
 def words_of_other_targets(experiment: Experiment) -> Found:
     """A field that means something to one target only is not written for another."""
     spec = experiment.spec
-    own = experiment.target.all_words
+    own = experiment.target.declared.keys()
     for name in registry.names():
         other = registry.target(name)
-        for word in sorted((other.all_words - own) & spec.model_fields_set):
+        for word in sorted((other.declared.keys() - own) & spec.model_fields_set):
             yield (
                 ("spec", alias_of(word)),
                 f"`{alias_of(word)}` is a word of the target `{name}`, and this document is for `{spec.target}`: "
@@ -52,6 +52,14 @@ def workload_of_the_target(experiment: Experiment) -> Found:
             ("spec", "workload", name),
             f"`{name}` has no meaning for the target `{target.name}`, whose clients put and get; remove it",
         )
+
+
+def words_of_the_target(experiment: Experiment) -> Found:
+    """What each word of the target says of itself."""
+    for attribute in experiment.target.declared:
+        problems = getattr(getattr(experiment.spec, attribute), "problems", None)
+        for path, sentence in problems(experiment.spec) if problems is not None else ():
+            yield ("spec", alias_of(attribute), *path), sentence
 
 
 def roles_of_the_target(experiment: Experiment) -> Found:

@@ -9,11 +9,21 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from skerry.schema.base import JsonObject, Model, alias_of
 
 NO_TIME = "duration('0s')"
+
+
+class SpecRule(NamedTuple):
+    """What the API server checks of a part of the document and the spec that it stands in."""
+
+    condition: str
+    """CEL over the spec ``self``; ``{brokers}``, ``{partitions}`` and ``{replicas}`` are how many there are."""
+    message: str
+
+
 Test = Callable[[type[Model], str], str]
 """(model, variable that holds it) -> a condition in CEL, or "" where there is nothing to test."""
 

@@ -13,7 +13,7 @@ the protocols below need not be said either: who inherits from them has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from skerry.experiment.document import Experiment, Spec
     from skerry.faults.port import Effect
     from skerry.history.records import ElectionSeen, ReplicaDump, StatusSample
-    from skerry.schema.base import Model
+    from skerry.schema.base import JsonObject, Model
+    from skerry.schema.cel import SpecRule
     from skerry.targets.pod_shape import PodShape
     from skerry.workload.operations import ClientSpec
 
@@ -303,6 +304,24 @@ class Own(NamedTuple):
     """(document as it is run, a PromQL query as it is written there) -> what Prometheus is asked."""
 
 
+@dataclass(frozen=True)
+class Word:
+    """A field of `spec` that a target declares. Its model may have ``problems(spec)``, as bodies of expectations do."""
+
+    model: type[Model]
+    meaning: str = ""
+    """What the schema says of the field; empty: what the model says of itself."""
+    always: bool = False
+    """Where a document does not say it, it is there with its defaults."""
+    rules: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
+    """Name of a model -> what the API server checks wherever one stands."""
+    in_spec: tuple[SpecRule, ...] = ()
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    """Its field -> what a text there must be, as words."""
+    documented: tuple[tuple[str, type[Model]], ...] = ()
+    """Further models of its own for the reference page, with their titles."""
+
+
 Addresses = Mapping[int, Mapping[str, str]]
 """Ordinal -> plane -> host:port."""
 
@@ -325,10 +344,13 @@ class Target:
     """Opens nothing yet."""
     owes: GuaranteeTable
     """To a write, by how it was asked for."""
-    partitioned: bool = False
-    """Its leaders and followers are those of one partition, and a document says which; else all nodes are one group."""
-    words: frozenset[str] = frozenset()
-    """Fields of `spec` (as attributes) that mean something to this target and to no other."""
+    partitions: str = ""
+    """The attribute of the document that says how many partitions there are, `topic.partitions`, where leaders and
+    followers are those of one; empty: all nodes are one group."""
+    replicas: str = ""
+    """The same of how many nodes hold one partition."""
+    words: Mapping[str, Word] = field(default_factory=dict)
+    """Fields of `spec` (as attributes) that mean something to a target that declares them, and to no other."""
     part: type[Model] | None = None
     """Its own part of the document, the field of `spec` with the target's name."""
     launch: Callable[[], Launch] | None = None
@@ -346,9 +368,14 @@ class Target:
     stamps: Stamps | None = None
 
     @property
-    def all_words(self) -> frozenset[str]:
+    def declared(self) -> Mapping[str, Word]:
         """Its fields of `spec`, its own part included."""
-        return self.words | ({self.name} if self.part is not None else frozenset())
+        return self.words if self.part is None else {**self.words, self.name: Word(self.part)}
+
+    @property
+    def partitioned(self) -> bool:
+        """Leaders and followers are those of one partition, and a document says which."""
+        return bool(self.partitions)
 
     def of_partition(self, role: str) -> bool:
         """Whether the role is held for one partition, and a document must say for which."""

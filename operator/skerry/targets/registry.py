@@ -6,13 +6,13 @@ module and the object, as in the lines below. Each is imported when it is first 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from skerry.targets.port import AnyRules, Target
+from skerry.targets.port import AnyRules, Target, Word
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Spec
@@ -62,6 +62,18 @@ def roles_that(test: Callable[[Target, str], bool]) -> tuple[str, ...]:
     """The words of roles for which ``test`` holds in every target that has them."""
     known = [target(name) for name in names()]
     return tuple(word for word in roles() if all(test(each, word) for each in known if word in each.roles))
+
+
+@cache
+def words() -> Mapping[str, Word]:
+    """The fields of `spec` that targets declare, by their attributes. Raises TypeError: two mean different things."""
+    found: dict[str, Word] = {}
+    for name in names():
+        for attribute, word in target(name).declared.items():
+            if found.setdefault(attribute, word).model is not word.model:
+                both = f"{found[attribute].model} and {word.model}"
+                raise TypeError(f"two targets mean different things by the field `{attribute}`: {both}")
+    return found
 
 
 def rules_of(spec: Spec) -> AnyRules:

@@ -42,8 +42,10 @@ def test_its_own_part_has_a_default() -> None:
 
 
 def test_it_is_one_group_to_whoever_speaks_of_partitions() -> None:
-    topic = document().spec.topic
-    assert (topic.name, topic.partitions, topic.replication_factor, topic.min_in_sync_replicas) == ("etcd", 1, 3, 2)
+    experiment = document()
+    assert not experiment.target.partitioned
+    assert len(experiment.target.rules(experiment.spec).units) == 1
+    assert experiment.target.owes.replicas(experiment.spec) == experiment.spec.cluster.brokers
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from pydantic import Field, Strict, model_validator
 from skerry.expectations.bodies import ExpectationBody
 from skerry.expectations.judged import Judged, failed, seconds, span, unknown, within
 from skerry.expectations.log.facts import LogFacts
-from skerry.expectations.port import ExpectationType, SpecRule
+from skerry.expectations.port import ExpectationType
 from skerry.faults.port import Path
 from skerry.history.records import BrokerSample, FaultEvent, FaultStep, StatusSample
 from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration, exactly_one
+from skerry.schema.cel import SpecRule
 from skerry.schema.cel import exactly_one as one_of
 from skerry.targets.port import DataModel
 

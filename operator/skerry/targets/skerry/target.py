@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skerry.schema.log import PREPARE, TOPIC
 from skerry.schema.vocabulary import Plane, Role
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, Own, PlanePort, RoleKind, Stamps, System, Target
 from skerry.targets.skerry.guarantees import OWES
@@ -66,8 +67,9 @@ TARGET = Target(
     rules=_rules,
     connect=_connect,
     owes=OWES,
-    partitioned=True,
-    words=frozenset({"topic", "prepare"}),
+    partitions="topic.partitions",
+    replicas="topic.replication_factor",
+    words={"topic": TOPIC, "prepare": PREPARE},
     launch=_launch,
     pods=_pods,
     own=_own,
