@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
 from skerry.experiment import DocumentError, Experiment, load_document
+from skerry.experiment.target_checks import workload_of_others
 from skerry.schema.base import JsonObject
 from skerry.targets import registry
 
@@ -35,9 +38,12 @@ def read_resource(resource: JsonObject) -> Experiment:
 
 def document_text(experiment: Experiment) -> str:
     """The document as YAML, for the header of the history: reading it gives the same experiment."""
-    others = set(registry.words()) - set(experiment.target.declared)
+    target = experiment.target
+    left_out: dict[str, Any] = dict.fromkeys(registry.words().keys() - target.declared.keys(), True)
+    if meaningless := workload_of_others(target):
+        left_out["workload"] = meaningless
     document = experiment.model_dump(
-        mode="json", by_alias=True, exclude_none=True, exclude={"status": True, "spec": others}
+        mode="json", by_alias=True, exclude_none=True, exclude={"status": True, "spec": left_out}
     )
     return yaml.dump(document, Dumper=_NoAliases, sort_keys=False, width=120, allow_unicode=False)
 

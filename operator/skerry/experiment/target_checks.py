@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from skerry.expectations.registry import EXPECTATIONS, judges_of
-from skerry.experiment.document import Experiment
+from skerry.experiment.document import Experiment, Workload
 from skerry.experiment.places import Path, all_targets
 from skerry.schema.base import alias_of
 from skerry.schema.selectors import Selector
@@ -41,12 +41,17 @@ def words_of_other_targets(experiment: Experiment) -> Found:
             )
 
 
+def workload_of_others(target: Target) -> frozenset[str]:
+    """The attributes of the workload that mean nothing to the target's clients."""
+    if target.model is not DataModel.REGISTER:
+        return frozenset()
+    return frozenset(Workload.model_fields) - WORKLOAD_OF_A_REGISTER
+
+
 def workload_of_the_target(experiment: Experiment) -> Found:
     """What is written and read is said in words that mean something to the target's clients."""
     target = experiment.target
-    if target.model is not DataModel.REGISTER:
-        return
-    for attribute in sorted(experiment.spec.workload.model_fields_set - WORKLOAD_OF_A_REGISTER):
+    for attribute in sorted(experiment.spec.workload.model_fields_set & workload_of_others(target)):
         name = alias_of(attribute)
         yield (
             ("spec", "workload", name),
