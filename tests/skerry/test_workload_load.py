@@ -70,13 +70,13 @@ class LogCluster:
             self._due = [(at_ns, answer) for at_ns, answer in self._due if at_ns > self.now_ns]
             for operation in self.workload.step(self.now_ns, due):
                 self.begun.append(operation)
-                result = self._answer(operation.request)
+                result = self.answer(operation.request)
                 if result is not None:
                     at_ns = self.now_ns + self.latency_ns
                     self._due.append((at_ns, Answer(operation.id, at_ns, result)))
             self.now_ns += MS
 
-    def _answer(self, request: Any) -> Any:
+    def answer(self, request: Any) -> Any:
         if type(request) in self.answers:
             return self.answers[type(request)]
         match request:
@@ -139,7 +139,7 @@ def test_an_answer_that_comes_twice_is_a_bug_of_the_driver() -> None:
     cluster = LogCluster()
     cluster.perform(StartWorkload(1))
     (first, *_) = cluster.workload.step(0)
-    answer = Answer(first.id, 1, cluster._answer(first.request))
+    answer = Answer(first.id, 1, cluster.answer(first.request))
     cluster.workload.step(1, (answer,))
     with pytest.raises(KeyError):
         cluster.workload.step(2, (answer,))
@@ -373,7 +373,7 @@ def test_a_reader_goes_on_where_the_log_begins() -> None:
             return Dumped()
         return served.pop(0) if served else ReadBack(Outcome.OK, request.offset, (), 5, 3, 0, 1)
 
-    cluster._answer = answer  # type: ignore[method-assign]
+    cluster.answer = answer  # type: ignore[method-assign]
     cluster.perform(Drain(1))
     cluster.run(100)
     assert [(each.offset, each.session, each.values) for each in cluster.of(Fetch)] == [

@@ -33,7 +33,7 @@ DOCUMENTS = [
 def madness(world, draw):
     """Anything may change at any time, and any action may fail, or never be heard of again."""
     world.ignores = {kind for kind in ("Cut", "Kill", "Pause") if draw.random() < 0.2}
-    report = world._report
+    report = world.tell
 
     def unreliable(action, state, error=""):
         luck = draw.random()
@@ -42,7 +42,7 @@ def madness(world, draw):
         elif luck < 0.85:
             report(action, ReportState.FAILED, "bad luck")
 
-    world._report = unreliable
+    world.tell = unreliable
     observe = world.observe
 
     def shaken():

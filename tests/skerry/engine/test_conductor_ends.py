@@ -130,7 +130,7 @@ def test_a_cut_is_lost_with_its_carrier(conductor, toy):
 
 def test_what_is_not_healed_says_what_was_measured_last(conductor, toy):
     world = toy()
-    world._heal = lambda occurrence: None  # reported done, and it stays
+    world.heal = lambda occurrence: None  # reported done, and it stays
     world.run(conductor())
     (said,) = {finding.message for finding in world.finish.findings if finding.reason == "NotHealed"}
     assert said.startswith("`cut` was not healed: it is not measured to be gone (")

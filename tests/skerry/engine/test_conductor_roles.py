@@ -12,7 +12,7 @@ def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conduc
     """Half a second passes between decision and action, and the leader moves in it."""
     world = toy()
     conduct = conductor()
-    real = world._inject
+    real = world.inject
 
     def late(action):
         # The world begins only after a move that its own samples show.
@@ -22,9 +22,9 @@ def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conduc
             return
         real(action)
 
-    world._inject = late
+    world.inject = late
     world.pending = None
-    report = world._report
+    report = world.tell
 
     def delayed(action, state, error=""):
         if isinstance(action, Inject) and world.pending is action:
@@ -35,7 +35,7 @@ def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conduc
             return
         report(action, state, error)
 
-    world._report = delayed
+    world.tell = delayed
     world.run(conduct)
     assert [inject.fault.groups[0] for inject in world.of(Inject)] == [(0,), (2,)]
     assert world.steps == [
@@ -55,7 +55,7 @@ def test_a_role_that_moved_before_the_fault_took_effect_is_resolved_again(conduc
 def test_a_role_that_moved_after_the_report_and_before_the_effect_is_resolved_again(conductor, toy):
     """What was reported as done is felt half a second later, as a policy is, and the leader has moved by then."""
     world = toy()
-    inject, observe = world._inject, world.observe
+    inject, observe = world.inject, world.observe
     stored = []
 
     def store(action):
@@ -75,7 +75,7 @@ def test_a_role_that_moved_after_the_report_and_before_the_effect_is_resolved_ag
             plans.pop(at_ns)()
         return observe()
 
-    world._inject, world.observe = store, observe_then
+    world.inject, world.observe = store, observe_then
     world.run(conductor())
     assert [action.fault.groups[0] for action in stored] == [(0,), (2,)], world.finish.message
     assert world.finish.verdict is Verdict.PASS
@@ -84,7 +84,7 @@ def test_a_role_that_moved_after_the_report_and_before_the_effect_is_resolved_ag
 def test_a_second_attempt_that_the_guard_refuses_says_that_the_role_had_moved(conductor, toy):
     """The cluster is not whole yet after the first one: `allow` is not what has to change."""
     world = toy(report_delay_ns=S)
-    inject, report = world._inject, world._report
+    inject, report = world.inject, world.tell
 
     def moves(action):
         inject(action)
@@ -96,7 +96,7 @@ def test_a_second_attempt_that_the_guard_refuses_says_that_the_role_had_moved(co
         report(action, state, error)
         world.now_ns -= S // 2 if isinstance(action, Inject) else 0
 
-    world._inject, world._report = moves, late
+    world.inject, world.tell = moves, late
     world.run(conductor())
     assert world.finish.reason == "GuardRefused"
     assert world.finish.message.startswith(

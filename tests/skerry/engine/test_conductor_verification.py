@@ -25,9 +25,9 @@ def test_a_heal_that_another_fault_hides_is_waited_for(conductor, toy):
     found = {}
     for lies in (False, True):
         world = toy()
-        heal = world._heal
+        heal = world.heal
         if lies:
-            world._heal = lambda occurrence, heal=heal: heal(occurrence) if occurrence.fault != "cut" else None
+            world.heal = lambda occurrence, heal=heal: heal(occurrence) if occurrence.fault != "cut" else None
         world.run(conductor(hidden))
         found[lies] = {each.reason for each in world.finish.findings if each.verdict is not Verdict.PASS}
         thawed = world.steps.index("freeze#0 healed")

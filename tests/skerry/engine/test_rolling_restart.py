@@ -21,7 +21,7 @@ def rolling(conductor, toy):
     conduct = conductor(ROLLING)
     world.run(conduct, until=lambda: bool(world.of(Inject)))
     (inject,) = world.of(Inject)
-    world._report(inject, ReportState.STARTED)
+    world.tell(inject, ReportState.STARTED)
     return conduct, world, inject
 
 
@@ -35,7 +35,7 @@ def test_it_is_verified_when_the_last_broker_had_its_turn(rolling):
     for node in world.nodes:
         world.run(conduct, seconds=10)
         come_back(node)
-    world._report(inject, ReportState.DONE)
+    world.tell(inject, ReportState.DONE)
     world.run(conduct)
     assert [step for step in world.steps if "verified" in step] == ["roll#0 verified"]
     assert world.steps[-1] == "roll#0 healed"
@@ -91,6 +91,6 @@ def test_one_that_was_reported_as_done_has_no_turn_left(rolling):
     """The planted bug: a world that restarts one of three and says that it has restarted all."""
     conduct, world, inject = rolling
     come_back(world.nodes[0])
-    world._report(inject, ReportState.DONE)
+    world.tell(inject, ReportState.DONE)
     world.run(conduct)
     assert "NotHealed" in {finding.reason for finding in world.finish.findings}

@@ -121,15 +121,15 @@ class ToyWorld:
     def perform(self, action: Action) -> None:
         self.actions.append((self.now_ns, action))
         if isinstance(action, self.fails):
-            self._report(action, ReportState.FAILED, "the toy refuses")
+            self.tell(action, ReportState.FAILED, "the toy refuses")
             return
         if isinstance(action, Inject):
-            self._inject(action)
+            self.inject(action)
         elif isinstance(action, Heal):
-            self._heal(action.occurrence)
+            self.heal(action.occurrence)
         elif isinstance(action, HealAll):
             for occurrence in list(self.standing):
-                self._heal(occurrence)
+                self.heal(occurrence)
         elif isinstance(action, StartWorkload):
             self.started = True
         elif isinstance(action, CheckLinks):
@@ -138,7 +138,7 @@ class ToyWorld:
         elif isinstance(action, Check) and Check not in self.silent:
             self.checked = True
         if not isinstance(action, self.silent):
-            self._report(action, ReportState.DONE)
+            self.tell(action, ReportState.DONE)
 
     def run(self, conductor: Conductor, seconds: int = 600, until: Callable[[], bool] = lambda: False) -> None:
         end_ns = self.now_ns + seconds * S
@@ -174,11 +174,11 @@ class ToyWorld:
 
     # --- the toy ----------------------------------------------------------------------------------------
 
-    def _report(self, action: Action, state: ReportState, error: str = "") -> None:
+    def tell(self, action: Action, state: ReportState, error: str = "") -> None:
         at_ns = self.now_ns + self.report_delay_ns
         self.reports.append((at_ns, ActionReport(action.id, state, self.now_ns, at_ns, 10**18 + self.now_ns, error)))
 
-    def _inject(self, action: Inject) -> None:
+    def inject(self, action: Inject) -> None:
         fault = action.fault
         if type(fault).__name__ in self.ignores:
             return
@@ -199,7 +199,7 @@ class ToyWorld:
                 self.leaders[partition] = next(o for o in range(self.brokers) if o != ordinal and self.nodes[o].alive)
                 self.epochs[partition] += 1
 
-    def _heal(self, occurrence: OccurrenceId) -> None:
+    def heal(self, occurrence: OccurrenceId) -> None:
         fault = self.standing.pop(occurrence, None)
         if isinstance(fault, Kill | Wipe):
             for ordinal in fault.ordinals:

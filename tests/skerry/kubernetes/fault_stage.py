@@ -93,7 +93,7 @@ class Stage:
         await self.pods.start()
         self.faults = self.another("demo")
 
-    def another(self, name: str, injector_s: float = 5.0) -> Faults:
+    def another(self, name: str, injector_s: float = 5.0, words_s: float = 60) -> Faults:
         """The faults of an experiment of that name: the next operator's, or somebody else's."""
         experiment = copy.deepcopy(EXPERIMENT)
         experiment["metadata"] |= {"name": name, "uid": f"uid-of-{name}"}
@@ -107,7 +107,7 @@ class Stage:
             self.reports.append,
             lambda text, broker: self.notes.append(f"{broker}: {text}"),
             self.disproofs.append,
-            Waits(injector_s, gone_s=0.5, words_s=60, look_s=0.01),
+            Waits(injector_s, gone_s=0.5, words_s=words_s, look_s=0.01),
         )
 
     async def fall(self) -> None:

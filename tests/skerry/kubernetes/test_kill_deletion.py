@@ -58,7 +58,7 @@ async def test_a_deletion_is_done_when_the_process_is_gone_and_its_last_words_co
 async def test_last_words_may_come_later_than_the_news_that_the_pod_is_gone(stage: Stage) -> None:
     """The planted bug: two lists were quicker than the watch, and how the process ended "was not told"."""
     stage.servers[1].die()
-    note, held_back = stage.pods._note, []
+    note, held_back = stage.pods.note, []
 
     def quick_list_slow_watch(event: str, pod: dict) -> None:
         if "terminated" not in pod["status"]["containerStatuses"][0]["state"]:
@@ -68,7 +68,7 @@ async def test_last_words_may_come_later_than_the_news_that_the_pod_is_gone(stag
         else:
             held_back.append(pod)
 
-    stage.pods._note = quick_list_slow_watch
+    stage.pods.note = quick_list_slow_watch
     stage.process_dies(1, exit_code=0)
     assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
     await until(lambda: held_back and stage.pods.gone("uid-of-broker-1"))
@@ -103,7 +103,7 @@ async def test_without_a_wire_the_end_of_the_pod_counts(stage: Stage) -> None:
 
 
 async def test_last_words_that_never_come_are_not_waited_for_for_ever(stage: Stage) -> None:
-    stage.faults.carriers["kill"]._waits = stage.faults.carriers["kill"]._waits._replace(words_s=0.01)
+    stage.faults = stage.another("demo", words_s=0.01)
     stage.servers[1].die()
     assert await stage.inject(CRASH, deletion_of(1)) == "DONE"
     await stage.faults.wait_for_exit_statuses()

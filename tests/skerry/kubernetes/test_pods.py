@@ -23,8 +23,8 @@ async def start(api: FakeApi, kube: Kube) -> AsyncIterator:
         api.put(broker_pod(ordinal))
     made: list[Pods] = []
 
-    async def begin(look_every_s: float) -> Pods:
-        made.append(Pods(kube, BROKERS, look_every_s=look_every_s, again_s=QUICK_S))
+    async def begin(look_every_s: float, again_s: float = QUICK_S) -> Pods:
+        made.append(Pods(kube, BROKERS, look_every_s=look_every_s, again_s=again_s))
         await made[-1].start()
         await until(lambda: ("watch", "pods") in [(each.verb, each.resource) for each in api.seen])
         return made[-1]
@@ -59,8 +59,8 @@ async def test_a_picture_is_as_old_as_the_question_for_it(api: FakeApi, kube: Ku
     asked: list[int] = []
     pods = Pods(kube, BROKERS, now_ns=lambda: asked.append(next(moments)) or asked[-1])
     api.on("list", "pods", lambda listed: next(moments))  # the answer takes its time
-    await pods._look()
-    await pods._look()
+    await pods.look()
+    await pods.look()
     assert pods.looked_ns == asked[-1] == 30
 
 
@@ -86,8 +86,7 @@ async def test_the_watch_tells_of_a_change_without_a_look(api: FakeApi, start) -
 
 async def test_a_pod_may_have_a_long_story(api: FakeApi, start) -> None:
     """Ephemeral containers can never be removed: after many runs a pod is larger than what is read at once."""
-    pods = await start(NEVER_S)
-    pods._again_s = NEVER_S  # a watch that breaks of it stays closed
+    pods = await start(NEVER_S, again_s=NEVER_S)  # a watch that breaks of it stays closed
     api.put(broker_pod(1, "uid-of-broker-1", ip="10.0.0.99", annotations={"story": "x" * 500_000}))
     assert await pods.until(lambda: pods.ip(1) == "10.0.0.99", 2)
 
@@ -164,7 +163,7 @@ async def test_a_watch_that_is_too_old_begins_where_the_last_list_ended(api: Fak
     api.put(broker_pod(0, ip="10.0.0.99"))
     assert await pods.until(lambda: pods.ip(0) == "10.0.0.99", 5)
     api.expire_versions()
-    await pods._look()
+    await pods.look()
     api.end_watches()
     await until(lambda: [each.verb for each in api.seen].count("watch") == 3)
     api.put(broker_pod(2, ip="10.0.0.98"))
@@ -197,13 +196,13 @@ async def test_a_list_that_was_overtaken_by_the_watch_does_not_bring_the_past_ba
         """The answer is made; before it arrives the watch tells of what happened since."""
         if not overtaken:
             overtaken.append("once")
-            pods._note("DELETED", broker_pod(0))
-            pods._note("DELETED", broker_pod(1))
-            pods._note("ADDED", broker_pod(1, "newcomer", resourceVersion="900"))
-            pods._note("MODIFIED", broker_pod(2, ip="10.0.0.99", resourceVersion="901"))
+            pods.note("DELETED", broker_pod(0))
+            pods.note("DELETED", broker_pod(1))
+            pods.note("ADDED", broker_pod(1, "newcomer", resourceVersion="900"))
+            pods.note("MODIFIED", broker_pod(2, ip="10.0.0.99", resourceVersion="901"))
 
     api.on("list", "pods", answer_late)
-    await pods._look()
+    await pods.look()
     assert overtaken
     assert pods.latest(0) is None
     assert pods.latest(1)["metadata"]["uid"] == "newcomer"
@@ -214,18 +213,18 @@ async def test_a_list_that_is_quicker_than_the_watch_does_not_cut_off_last_words
     """The planted bug: it is gone, says the list, and how it ended, says the watch a moment later, is not heard."""
     api.put(broker_pod(0))
     pods = Pods(kube, BROKERS)
-    await pods._look()
+    await pods.look()
     looked_ns = pods.looked_ns
     api.remove("pods", "broker-0")
-    await pods._look()
+    await pods.look()
     assert not pods.gone("uid-of-broker-0"), "the watch is given a moment"
     assert pods.looked_ns == looked_ns, "meanwhile the picture grows old"
-    pods._note("MODIFIED", broker_pod(0, state=terminated(137)))
-    await pods._look()
+    pods.note("MODIFIED", broker_pod(0, state=terminated(137)))
+    await pods.look()
     assert pods.gone("uid-of-broker-0")
     assert pods.latest(0) is None
     assert pods.looked_ns > looked_ns
-    pods._note("MODIFIED", broker_pod(0, state=terminated(1)))
+    pods.note("MODIFIED", broker_pod(0, state=terminated(1)))
     assert pods.latest(0) is None
     assert exit_status(pods, "uid-of-broker-0")["exitCode"] == 1, "however late they come"
 
@@ -233,9 +232,9 @@ async def test_a_list_that_is_quicker_than_the_watch_does_not_cut_off_last_words
 async def test_who_lives_is_remembered_however_many_died(api: FakeApi, start) -> None:
     pods = await start(NEVER_S)
     for number in range(2 * REMEMBERED_MAX):
-        pods._note("MODIFIED", broker_pod(1, f"restarted-{number}"))
+        pods.note("MODIFIED", broker_pod(1, f"restarted-{number}"))
         if number % 8 == 0:
-            await pods._look()
+            await pods.look()
     assert pods.by_uid("uid-of-broker-0") is not None
 
 
@@ -244,12 +243,12 @@ async def test_of_a_hundred_brokers_none_is_forgotten(api: FakeApi, kube: Kube) 
     for ordinal in many.ordinals:
         api.put(broker_pod(ordinal))
     pods = Pods(kube, many, look_every_s=NEVER_S, again_s=QUICK_S)
-    await pods._look()
-    await pods._look()
+    await pods.look()
+    await pods.look()
     assert [pods.by_uid(f"uid-of-broker-{ordinal}") is not None for ordinal in many.ordinals] == [True] * 100
     assert not any(pods.gone(f"uid-of-broker-{ordinal}") for ordinal in many.ordinals)
     for number in range(2 * REMEMBERED_MAX):
-        pods._note("DELETED", broker_pod(7, f"late-{number}"))
+        pods.note("DELETED", broker_pod(7, f"late-{number}"))
     assert len(pods._by_uid) == 100 + REMEMBERED_MAX, "the dead are forgotten, the oldest first"
 
 
@@ -260,7 +259,7 @@ async def test_a_looker_that_died_is_no_quiet_cluster(start) -> None:
     def broken(event: str, pod: dict) -> None:
         raise RuntimeError("a bug")
 
-    pods._note = broken
+    pods.note = broken
     pods._dirty.set()
     await until(lambda: any(task.done() for task in pods._tasks))
     with pytest.raises(RuntimeError, match="a bug"):

@@ -217,4 +217,4 @@ async def test_nobody_is_there() -> None:
 
 
 def test_an_address_of_the_sixth_version_is_bracketed() -> None:
-    assert WorkloadPod("fd00::7", 8080, TOKEN)._url == "http://[fd00::7]:8080"
+    assert WorkloadPod("fd00::7", 8080, TOKEN).url == "http://[fd00::7]:8080"

@@ -89,7 +89,7 @@ class Pods:
 
     async def start(self) -> None:
         """Raises KubeError when the pods cannot be listed."""
-        await self._look()
+        await self.look()
         self._tasks = [asyncio.create_task(self._keep_watching()), asyncio.create_task(self._keep_looking())]
 
     async def stop(self) -> None:
@@ -117,7 +117,7 @@ class Pods:
                 async for event, pod in self._kube.watch(PODS, self._brokers.selector, since):
                     since = _version(pod)
                     async with self._changed:
-                        self._note(event, pod)
+                        self.note(event, pod)
                         self._changed.notify_all()
                     self._dirty.set()
             except (KubeError, ValueError) as error:  # or a line that broke off
@@ -133,14 +133,15 @@ class Pods:
                     await self._dirty.wait()
             self._dirty.clear()
             try:
-                await self._look()
+                await self.look()
             except KubeError as error:
                 log.warning("the brokers' pods cannot be listed: %s", error)
                 await asyncio.sleep(self._again_s)
             await asyncio.sleep(min(LOOK_PAUSE_S, self._look_every_s))
 
-    async def _look(self) -> None:
-        """A list holds at least what was there when it was asked for. What the watch says meanwhile is newer."""
+    async def look(self) -> None:
+        """Ask for the list of them. It holds at least what was there when it was asked for; what the watch says
+        meanwhile is newer."""
         asked_ns = self._now_ns()
         before = {uid: _version(pod) for uid, pod in self._by_uid.items() if uid not in self._gone}
         pods, self._listed_at = await self._kube.listed(PODS, self._brokers.selector)
@@ -149,10 +150,10 @@ class Pods:
             for uid, pod in found.items():
                 known = self._by_uid.get(uid)
                 if known is None or _version(known) == before.get(uid):
-                    self._note("MODIFIED", pod)
+                    self.note("MODIFIED", pod)
             missing = before.keys() - found.keys() - self._gone
             for uid in missing & self._missed:
-                self._note("DELETED", self._by_uid[uid])
+                self.note("DELETED", self._by_uid[uid])
             if missing <= self._missed:
                 self.looked_ns = asked_ns
             else:  # the watch may be about to say so, and with its last words: once more, soon
@@ -160,7 +161,8 @@ class Pods:
             self._missed = missing
             self._changed.notify_all()
 
-    def _note(self, event: str, pod: JsonObject) -> None:
+    def note(self, event: str, pod: JsonObject) -> None:
+        """What the watch says of a pod: ADDED, MODIFIED or DELETED, with its newest object."""
         ordinal = self._brokers.ordinal(str(pod["metadata"]["name"]))
         if ordinal is None:
             return

@@ -187,7 +187,7 @@ class WorkloadPod:
 
     def __init__(self, host: str, port: int, token: str) -> None:
         """``host``: the pod's IP address, or what else reaches it."""
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._headers = {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
 
@@ -227,7 +227,7 @@ class WorkloadPod:
         assert self._session is not None
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._session.request(method, self._url + path, data=body or None, timeout=timeout) as response:
+            async with self._session.request(method, self.url + path, data=body or None, timeout=timeout) as response:
                 content = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
