@@ -1,5 +1,5 @@
-"""How fast the simulator is: events per second with all invariants on, virtual seconds per wall second, and whole seeds
-per second of CPU time (the one figure that a busy machine changes little).
+"""How fast the simulator is: events with all invariants on, virtual seconds, and whole seeds, each per second of CPU
+time, which a busy machine changes less than the time on the wall.
 
 Run alone it prints its rows; `bench/run.py` imports ``rows``.
 """
@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import process_time
 from typing import Any
 
 try:
@@ -50,14 +50,14 @@ def loaded_plan(seed: int, records_per_second: int) -> Plan:
 
 
 def measure_cluster(seed: int, records_per_second: int) -> tuple[float, float]:
-    """(events per second, virtual seconds per wall second) of a loaded cluster, all invariants on."""
+    """(events, virtual seconds) per second of CPU time of a loaded cluster, all invariants on."""
     run = SeedRun(loaded_plan(seed, records_per_second), Node)
     run._form()
     run.cluster.run_for(1_000_000_000)
     events = run.cluster.scheduler.events
-    began = perf_counter()
+    began = process_time()
     run.cluster.run_for(VIRTUAL_SECONDS * 1_000_000_000)
-    took = perf_counter() - began
+    took = process_time() - began
     if run.violations:
         raise RuntimeError(f"seed {seed}: {run.violations[0]}")
     return (run.cluster.scheduler.events - events) / took, VIRTUAL_SECONDS / took
@@ -83,9 +83,9 @@ def measure_scheduler(count: int = 300_000) -> float:
 
     for _ in range(100):
         again(count // 100)
-    began = perf_counter()
+    began = process_time()
     scheduler.run(count * 10)
-    return scheduler.events / (perf_counter() - began)
+    return scheduler.events / (process_time() - began)
 
 
 def row(name: str, unit: str, values: list[float], goal: int) -> dict[str, Any]:
