@@ -38,6 +38,15 @@ def aborted_after(starts: int, how: str, directory: Path) -> tuple[SimulatedRun,
     return world.run(Conductor(experiment, 7, CAPABILITIES)), [host.starts for host in world.cluster.hosts]
 
 
+def test_the_end_of_a_long_drift_is_not_taken_for_the_faults_own(tmp_path: Path) -> None:
+    """Whether a drift has ended shows late: later than the margin after which a fault ends by itself."""
+    drift = "faults:\n  - {name: drift, duration: 15s, clock: {target: {ordinal: 0}, driftPpm: 50000}}\n"
+    text = DOCUMENT[: DOCUMENT.index("faults:")] + drift
+    experiment = load_document(text)
+    result = SimWorld(experiment, text, 7, tmp_path, "test").run(Conductor(experiment, 7, CAPABILITIES))
+    assert (result.finish.verdict, result.finish.reason) == (Verdict.PASS, "Passed")
+
+
 @pytest.mark.parametrize("how", ["Graceful", "Kill"])
 def test_a_rolling_restart_that_is_broken_off_begins_no_other_broker(how: str, tmp_path: Path) -> None:
     result, starts = aborted_after(1, how, tmp_path)

@@ -156,7 +156,7 @@ class FaultInstance:
         self._event(context, FaultStep.RESOLVED, now_ns, now_ns, f"{resolution.why}; {admitted.prediction}")
         self._event(context, FaultStep.INJECTING, now_ns, now_ns)
         self._injected_ns = now_ns
-        slack_ns = self.fault.settling_ns + self.fault.shows_after_ns + self._bounds.deadline_margin_ns
+        slack_ns = self.fault.slack_ns(fault.lasts_ns) + self._bounds.deadline_margin_ns
         self._deadline_ns = now_ns + fault.lasts_ns + slack_ns
         self._inject_id = context.send(
             Inject(context.new_id(), self.occurrence.id, self.fault, fault.lasts_ns, self._deadline_ns)

@@ -11,16 +11,18 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from skerry.expectations.alive import stretches
-from skerry.expectations.bodies import WINDOW_RULES
+from skerry.expectations.bodies import NOTHING_TO_BREAK_IT, WINDOW_RULES, over_before
 from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
+from skerry.faults.port import Path
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel
 
 if TYPE_CHECKING:
     from skerry.expectations.log.facts import LogFacts
+    from skerry.experiment.document import Spec
 
 
 class Available(WindowedWhen):
@@ -30,6 +32,10 @@ class Available(WindowedWhen):
     """Also the time allowed to come (back) to it. Default 5s."""
     partition: PartitionIndex | None = None
     """Default: every partition."""
+
+    def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
+        yield from super().problems(spec)
+        yield from over_before(spec, self.during, self.within_ns, "within", NOTHING_TO_BREAK_IT)
 
 
 def judge(body: Available, run: LogFacts) -> Iterator[Judged]:

@@ -11,16 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from skerry.expectations.bodies import WINDOW_RULES, Windowed
+from skerry.expectations.bodies import NOTHING_TO_BREAK_IT, WINDOW_RULES, Windowed, over_before
 from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.register import max_write_gap as of_registers
+from skerry.faults.port import Path
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel
 
 if TYPE_CHECKING:
     from skerry.expectations.log.facts import LogFacts
+    from skerry.experiment.document import Spec
 
 
 class MaxWriteGap(Windowed):
@@ -30,6 +32,9 @@ class MaxWriteGap(Windowed):
     """The longest that is right."""
     partition: PartitionIndex | None = None
     """Default: every partition."""
+
+    def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
+        yield from over_before(spec, self.during, self.at_most_ns, "atMost", NOTHING_TO_BREAK_IT)
 
 
 def judge(body: MaxWriteGap, run: LogFacts) -> Iterator[Judged]:

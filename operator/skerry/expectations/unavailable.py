@@ -11,17 +11,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skerry.expectations.alive import stretches
-from skerry.expectations.bodies import WINDOW_RULES
+from skerry.expectations.bodies import NOTHING_TO_ASK, WINDOW_RULES, over_before
 from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
+from skerry.faults.port import Path
 from skerry.history.records import Outcome
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.targets.port import DataModel
 
 if TYPE_CHECKING:
     from skerry.expectations.log.facts import LogFacts
+    from skerry.experiment.document import Spec
 
 
 class Unavailable(WindowedWhen):
@@ -31,6 +33,10 @@ class Unavailable(WindowedWhen):
     """The time until it must have stopped. Default 5s."""
     partition: PartitionIndex | None = None
     """Default: every partition."""
+
+    def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
+        yield from super().problems(spec)
+        yield from over_before(spec, self.during, self.within_ns, "within", NOTHING_TO_ASK)
 
 
 def judge(body: Unavailable, run: LogFacts) -> Iterator[Judged]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from skerry.expectations.bodies import ExpectationBody, Probed
+from skerry.expectations.bodies import NOTHING_TO_ASK, ExpectationBody, Probed, over_before
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.sides import brokers_text, sides_in_time
+from skerry.faults.port import Path
 from skerry.history.records import Outcome
 from skerry.schema.base import PartitionIndex, PositiveDuration
 from skerry.schema.selectors import Side
@@ -21,6 +22,7 @@ from skerry.targets.port import DataModel
 
 if TYPE_CHECKING:
     from skerry.expectations.log.facts import LogFacts
+    from skerry.experiment.document import Spec
 
 
 class WritesRefused(ExpectationBody):
@@ -35,6 +37,9 @@ class WritesRefused(ExpectationBody):
     """What the probes ask for. Default: as the workload."""
     partition: PartitionIndex | None = None
     """Default: every partition."""
+
+    def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
+        yield from over_before(spec, self.by.fault, self.within_ns, "within", NOTHING_TO_ASK)
 
 
 def judge(body: WritesRefused, run: LogFacts) -> Iterator[Judged]:

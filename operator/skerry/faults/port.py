@@ -135,6 +135,15 @@ class ResolvedFault(msgspec.Struct, frozen=True):
         """How long it takes at least until it can be seen (an fsync that takes long must have taken long)."""
         return 0
 
+    def gone_shows_after_ns(self, lasted_ns: int) -> int:
+        """How long it takes until its end can be seen, once it has lasted so long."""
+        return 0
+
+    def slack_ns(self, lasts_ns: int) -> int:
+        """How much later than asked for it may be seen to begin and to end: its own end lies behind that, or it would be
+        taken for its heal."""
+        return self.settling_ns + self.shows_after_ns + self.gone_shows_after_ns(lasts_ns)
+
     @property
     def holds(self) -> frozenset[Hold]:
         """What it holds while it lasts; no two faults may hold the same."""

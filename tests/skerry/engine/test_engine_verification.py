@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from skerry.engine.interval import IntervalJudge
 from skerry.engine.observation import BrokerView, LinkKind, LinkView, Observation, ProcessState
@@ -246,6 +247,20 @@ def test_a_slow_network_is_gone_when_less_than_half_of_it_is_left(latency_ms, rt
     fault = Slow(TWO_WAY, (RAFT,), latency_ms * MS)
     earlier = Before({}, dict.fromkeys(((a, b, RAFT) for a, b in TWO_WAY), MS))
     assert healed(fault, SINCE, seen(links=slow_links(rtt_ns=rtt_ms * MS)), earlier).proven is gone
+
+
+@pytest.mark.parametrize(
+    ("moved_ms", "detail"),
+    [
+        (1020, "broker 0: the clock is off as asked"),
+        (1000, "the clock of broker 0 moved by 1000 ms, and 1020 ms were asked for"),  # by the jump alone
+        (20, "the clock of broker 0 moved by 20 ms, and 1020 ms were asked for"),
+    ],
+)
+def test_a_large_jump_hides_no_missing_drift(moved_ms, detail):
+    fault = ClockShift((0,), jump_ns=S, drift_ppm=20_000)
+    view = broker(at=LATER, clock_offset_ns=moved_ms * MS)
+    assert verify(fault, SINCE, seen(view), replace(OLD, at_ns=SINCE)).detail == detail
 
 
 @pytest.mark.parametrize(

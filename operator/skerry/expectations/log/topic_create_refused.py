@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from skerry.expectations.bodies import ExpectationBody, Probed
+from skerry.expectations.bodies import NOTHING_TO_ASK, ExpectationBody, Probed, over_before
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
 from skerry.expectations.log.facts import LogFacts
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.sides import brokers_text, sides_in_time
+from skerry.faults.port import Path
 from skerry.history.records import Outcome
 from skerry.schema.base import PositiveDuration
 from skerry.schema.selectors import Side
 from skerry.targets.port import DataModel
+
+if TYPE_CHECKING:
+    from skerry.experiment.document import Spec
 
 
 class TopicCreateRefused(ExpectationBody):
@@ -24,6 +28,9 @@ class TopicCreateRefused(ExpectationBody):
     by: Side
     within_ns: PositiveDuration = 1_500_000_000
     """Default 1500ms."""
+
+    def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
+        yield from over_before(spec, self.by.fault, self.within_ns, "within", NOTHING_TO_ASK)
 
 
 def judge(body: TopicCreateRefused, run: LogFacts) -> Iterator[Judged]:

@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.faults.broker_proofs import answers, each_broker, said_of
-from skerry.faults.clock.fault import ClockShift
+from skerry.faults.clock.fault import MS, RESOLUTION_NS, ClockShift
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
 from skerry.faults.readings import NEVER_NS, Reading, of_broker, of_others
 from skerry.faults.samples import BrokerView, Samples
-
-MS = 1_000_000
-RESOLUTION_NS = 2 * MS
-"""A drift shows when it has come to this."""
-STOPPED_WITHIN_NS = 30_000 * MS
-"""Whether a drift has ended is looked at for no longer than this."""
 
 
 def read(
@@ -42,15 +36,20 @@ def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Befo
     if old.clock_offset_ns is None:
         return reading
     moved_ns = view.clock_offset_ns - old.clock_offset_ns
-    asked_ns = fault.jump_ns + max(0, view.sampled_ns - earlier.at_ns) * fault.drift_ppm // 1_000_000
-    if fault.drift_ppm and abs(asked_ns) < RESOLUTION_NS:
-        return reading
-    if 80 <= moved_ns * 100 // asked_ns <= 125:
+    since_ns = max(0, view.sampled_ns - earlier.at_ns)
+    drifted_ns = since_ns * fault.drift_ppm // 1_000_000
+    if fault.drift_ppm and abs(drifted_ns) < RESOLUTION_NS:
+        said = f"the clock of broker {ordinal} was to drift by less than {RESOLUTION_NS // MS} ms, which does not show"
+        return reading._replace(whole=said)
+    # A jump and a drift are each what is left when the other is taken away: a large one must not hide a small one.
+    asked = [(fault.jump_ns, drifted_ns), (drifted_ns, fault.jump_ns)]
+    shares = [(moved_ns - other_ns) * 100 // part_ns for part_ns, other_ns in asked if part_ns]
+    if all(80 <= share <= 125 for share in shares):
         # A drift has come to at least 80 % of what it would be had it begun at once: so late may it have begun.
-        since_ns = (view.sampled_ns - earlier.at_ns) // 4 if fault.drift_ppm else view.sampled_ns - earlier.at_ns
-        return reading._replace(taken_ns=earlier.at_ns + since_ns)
+        return reading._replace(taken_ns=earlier.at_ns + (since_ns // 4 if fault.drift_ppm else since_ns))
+    asked_ns = fault.jump_ns + drifted_ns
     said = f"the clock of broker {ordinal} moved by {moved_ns // MS} ms, and {asked_ns // MS} ms were asked for"
-    return reading._replace(whole=said, well_ns=view.sampled_ns if moved_ns * 100 // asked_ns < 80 else NEVER_NS)
+    return reading._replace(whole=said, well_ns=view.sampled_ns if min(shares) < 80 else NEVER_NS)
 
 
 def healed(fault: ClockShift, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
@@ -77,11 +76,9 @@ def _still_off(fault: ClockShift, since_ns: int, view: BrokerView, earlier: Befo
 
 
 def _still_drifts(fault: ClockShift, since_ns: int, view: BrokerView, earlier: Before) -> str:
-    """It would go on to add twice what can be measured, and what it may lack because it began late, which is a fifth
-    of all it should have come to."""
+    """It would have gone on meanwhile, and come to more than it may have."""
     lasted_ns, healed_for_ns = since_ns - earlier.at_ns, view.sampled_ns - since_ns
-    shows_ns = max(2 * RESOLUTION_NS * 1_000_000 // abs(fault.drift_ppm), lasted_ns * 2 // 5)
-    if healed_for_ns < min(shows_ns, STOPPED_WITHIN_NS):
+    if healed_for_ns < fault.gone_shows_after_ns(lasted_ns):
         return f"whether the clock of broker {view.ordinal} still drifts does not show yet"
     moved_ns = _moved_ns(view, earlier)
     if moved_ns is None:
