@@ -9,7 +9,7 @@ from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
 from skerry.checker.property import run_property
 from skerry.history import History
-from skerry.history.records import FaultEvent, FaultStep, FindingSeen, Footer, Header
+from skerry.history.records import FaultEvent, FaultStep, FindingSeen, Footer, Header, PhaseEvent
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 from skerry.targets.skerry.guarantees import OWES
 
@@ -79,3 +79,11 @@ def test_what_the_run_said_itself_is_not_said_again():
     assert judged(*unverified, FindingSeen(5 * S, said)).verdict is Verdict.PASS
     other = Finding(FindingKind.RUN, "verified", Verdict.INCONCLUSIVE, "no", reason="NotVerified", fault="another")
     assert judged(*unverified, FindingSeen(5 * S, other)).verdict is Verdict.INCONCLUSIVE
+
+
+def test_nobody_drains_a_workload_while_a_fault_lasts():
+    recorded = tuple(steps("injecting effective verified healing healed"))
+    assert judged(*recorded, PhaseEvent("Draining", 9 * S)).verdict is Verdict.PASS
+    finding = judged(*recorded, PhaseEvent("Draining", 6 * S))
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "FaultContradicts")
+    assert "healed at 8.00 s, when the workload had been drained since 6.00 s" in finding.message

@@ -96,12 +96,12 @@ class RunFacts:
         end = self.workload_end_ns
         if after_heal_of is not None:
             healed = [o.healed for o in self.occurrences.get(after_heal_of, ())]
-            if not healed or healed[-1] is None:
+            if not healed or healed[-1] is None or healed[-1].before_ns > end:
                 return []
             name = f"after the heal of `{after_heal_of}`"
             return [Window(healed[-1].before_ns, end, name, min(healed[-1].after_ns, end), end)]
         first = min((o.effective for o in self.all_occurrences if o.effective), key=_before, default=None)
-        if first is None:
+        if first is None or first.before_ns > end:
             return []
         return [Window(first.before_ns, end, "from the first fault on", min(first.after_ns, end), end)]
 

@@ -140,8 +140,8 @@ class ResolvedFault(msgspec.Struct, frozen=True):
         return 0
 
     def slack_ns(self, lasts_ns: int) -> int:
-        """How much later than asked for it may be seen to begin and to end: its own end lies behind that, or it would be
-        taken for its heal."""
+        """How much later than asked for it may be seen to begin and to end. Its own end lies behind that, or it would
+        be taken for its heal."""
         return self.settling_ns + self.shows_after_ns + self.gone_shows_after_ns(lasts_ns)
 
     @property

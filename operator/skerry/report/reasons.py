@@ -173,6 +173,11 @@ THE_RECORDING = (
         "use the `skerry` that recorded it, or a later one",
     ),
     _reason(
+        "MixedModels",
+        "a recording is of clients of one model; what those of another did in it, nobody has judged",
+        "report it, with the history, unless somebody edited the recording",
+    ),
+    _reason(
         "NothingAcknowledged",
         "no write was acknowledged in the whole run",
         "look at the writes' errors in the history: a run that wrote nothing proves nothing",

@@ -176,3 +176,15 @@ def test_the_plan_sees_faults_overlap_and_says_what_the_guard_refuses(experiment
 def test_the_plan_says_what_the_world_lacks(experiment):
     plan = make_plan(experiment(), 7, Capabilities("kubernetes", all_features() - {PARTITION}, frozenset({"skerry"})))
     assert plan.lacking == ("The kubernetes world cannot do `partition`.",)
+
+
+def test_a_leader_is_prepared_where_the_partition_is(experiment):
+    """Three of five brokers hold it: which, the order of partitions says, and not the leader that is wanted."""
+    five = "  cluster: {brokers: 5}\n  prepare: {leaders: [{partition: 1, ordinal: WHO}]}\n"
+    pause = "  faults:\n  - {name: a, duration: 1s, pause: {target: {ordinal: 0}}}\n"
+    rules = rules_of(experiment(five.replace("WHO", "3") + pause).spec)
+    assert rules.assumed().partitions[1].replicas == (1, 2, 3)
+    assert rules.misplaced(rules.assumed()) == ""
+    rules = rules_of(experiment(five.replace("WHO", "4") + pause).spec)
+    seen = ClusterView(5, {1: PartitionView(1, 0, (1, 2, 3), (1, 2, 3), 0)}, 0, 0, 0)
+    assert rules.misplaced(seen) == "orders-1 is on brokers 1, 2, 3, and `prepare` wants broker 4 to lead it"

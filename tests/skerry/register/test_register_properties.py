@@ -13,7 +13,7 @@ from skerry.checker.models.register import PROPERTIES
 from skerry.checker.models.register.evidence import Evidence
 from skerry.checker.property import run_property
 from skerry.history import History
-from skerry.history.records import Footer, Header, RegisterOperation
+from skerry.history.records import Footer, Header, Outcome, Produce, RegisterOperation
 from skerry.schema.verdict import Finding, Verdict
 from skerry.targets.etcd.guarantees import OWES
 from skerry.targets.guarantees import GuaranteeTable, Row
@@ -201,3 +201,17 @@ def test_values_are_told_by_process() -> None:
     (finding,) = judged("unwritten-value", BROKEN["a value out of nowhere"][1])
     assert finding.message == "key k: a get at revision 3 returned record 7 of process 1; nobody put it"
     assert v(7) >> 40 == 1
+
+
+def test_a_put_that_was_answered_after_the_final_read_had_begun_was_not_looked_for() -> None:
+    early = [put(1, 2, 0, 1), get(1, 2, 2, 3, final=True), put(2, 3, 4, 5)]
+    (finding,) = judged("accounting", early)
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "FinalReadIncomplete")
+    assert "1 acknowledged put could not be looked for" in finding.message
+
+
+def test_what_clients_of_another_model_did_is_judged_by_nobody() -> None:
+    produce = Produce(7, "t", 0, 0, 1, Outcome.OK, "All", 1, 1, base_offset=0)
+    history = History([HEADER, put(1, 2, 0, 1), get(1, 2, 2, 3, final=True), produce, Footer(10**9)])
+    (finding,) = run_property(BY_NAME["recording"], Evidence(history), Guarantees(OWES))
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "MixedModels")

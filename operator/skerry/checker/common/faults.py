@@ -19,6 +19,8 @@ from skerry.history.records import FaultStep
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 NAME = "faults"
+DRAINING = "Draining"
+"""The phase that begins when every fault is over."""
 
 Doubt = tuple[str, str]
 """(reason, sentence)"""
@@ -67,6 +69,10 @@ def _doubt_to_the_end(occurrence: Occurrence, history: History) -> Doubt | None:
         return "FaultLost", lost(occurrence)
     if occurrence.healed is None:
         return "NotHealed", f"{occurrence} was never seen to be healed"
+    drained_ns = next((phase.at_ns for phase in history.phases if phase.phase == DRAINING), None)
+    if drained_ns is not None and drained_ns + history.clock_error_ns < occurrence.healed.before_ns:
+        when = f"healed at {occurrence.healed.before_ns / 1e9:.2f} s, when the workload had been drained since"
+        return "FaultContradicts", f"{occurrence} cannot have happened like this: {when} {drained_ns / 1e9:.2f} s"
     return None
 
 

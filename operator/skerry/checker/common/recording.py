@@ -1,8 +1,8 @@
 """The recording itself is good enough to judge by.
 
-It has a header and a footer, was not cut off or aborted, holds at least one acknowledged write and no write twice, and
-the final read reached the end of everything that was written to. Otherwise the run is Inconclusive, whatever else
-holds.
+It has a header and a footer, was not cut off or aborted, holds operations of one model, at least one acknowledged write
+and no write twice, and the final read reached the end of everything that was written to. Otherwise the run is
+Inconclusive, whatever else holds.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def _problems(evidence: RunEvidence) -> Iterator[tuple[str, str]]:
         yield "HistoryCutOff", "the history has no footer: the run did not end in order"
     elif history.footer.aborted:
         yield "Aborted", f"the run was aborted: {history.footer.reason or 'no reason was given'}"
+    if history.registers and (history.produces or history.fetches):
+        yield "MixedModels", "the recording holds operations of two models, and only those of one are judged"
     if not evidence.acknowledged:
         yield "NothingAcknowledged", "no write was acknowledged, so nothing was promised that could be checked"
     yield from evidence.doubts()

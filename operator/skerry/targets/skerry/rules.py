@@ -28,9 +28,9 @@ class SkerryRules:
         return cluster_view_of(observation, self._brokers, self._topic.name, oldest_ns)
 
     def assumed(self, observation: Observation | None = None) -> ClusterView:
-        """Leaders and controller where `prepare` puts them, else partition p led by broker p modulo brokers and the
-        present controller, or 0; replicas on the brokers that follow. The leaders of today are those of other topics:
-        each run has its own."""
+        """Partition p on broker p modulo brokers and those that follow, and led by the first of them; leaders and
+        controller where `prepare` puts them, else the present controller, or 0. The leaders of today are those of other
+        topics: each run has its own."""
         brokers, prepare = self._brokers, self._spec.prepare
         seen = ClusterView(brokers, {}, 0, 0, 0) if observation is None else self.roles(observation)
         leaders = {partition: partition % brokers for partition in range(self._topic.partitions)}
@@ -40,7 +40,7 @@ class SkerryRules:
             controller = prepare.controller.ordinal if prepare.controller else controller
         partitions = {}
         for partition, leader in leaders.items():
-            replicas = tuple(sorted((leader + step) % brokers for step in range(self._topic.replication_factor)))
+            replicas = tuple(sorted((partition + step) % brokers for step in range(self._topic.replication_factor)))
             partitions[partition] = PartitionView(leader, 0, replicas, replicas, 0)
         return ClusterView(brokers, partitions, controller, seen.term, seen.sampled_ns)
 
@@ -81,6 +81,9 @@ class SkerryRules:
             leader = -1 if found is None else found.leader
             if leader != place.ordinal:
                 name = f"{self._topic.name}-{place.partition}"
+                if found is not None and leader >= 0 and place.ordinal not in found.replicas:
+                    held = ", ".join(map(str, found.replicas))
+                    return f"{name} is on brokers {held}, and `prepare` wants broker {place.ordinal} to lead it"
                 return f"{name} is led by broker {leader}, and `prepare` wants broker {place.ordinal}"
         return ""
 

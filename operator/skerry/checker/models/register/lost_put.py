@@ -54,6 +54,12 @@ def missing(key: Key, final: RegisterOperation) -> list[RegisterOperation]:
     return [put for put in newer if put.completed_ns <= final.invoked_ns]
 
 
+def unread(key: Key, final: RegisterOperation) -> list[RegisterOperation]:
+    """Acknowledged when the final read had begun, and above what it found: it need not know of them."""
+    newer = (put for put in key.acknowledged if put.revision > final.revision)
+    return [put for put in newer if put.completed_ns > final.invoked_ns]
+
+
 def _lost(key: Key, gone: list[RegisterOperation], final: RegisterOperation) -> str:
     found = "the key is not there" if final.value < 0 else f"the final read found revision {final.revision}"
     return (
