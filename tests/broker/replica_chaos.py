@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
-from replica_transcripts import ReplicaCluster
+from replica_cluster import ReplicaCluster
 
 from skerry_broker.core.peer_messages import AlterPartition, FetchedPartition, FetchPartition
 from skerry_broker.core.types import Acks, FlushMode
