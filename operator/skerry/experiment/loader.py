@@ -34,7 +34,8 @@ _PLAIN_TAGS = frozenset(
 
 _PLAIN_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _PLAIN_BOOLEAN = re.compile("[Tt]rue|[Ff]alse|TRUE|FALSE")
-_INT, _BOOL = "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool"
+DIGITS_MAX = 100
+_INT, _BOOL, _TEXT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
 
 Path = tuple[str | int, ...]
 
@@ -162,11 +163,18 @@ class _Loader:
         `1:30` is 90 or text, `yes` is true or text."""
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != _TEXT:
+                    what = f"has the key `{key.value}`, which not every reader of YAML takes for text; correct it"
+                    yield Problem(self.source, _line(key), path_text(path), f"{what}, or put it in quotes")
                 yield from self._ambiguous_values(value, (*path, str(key.value)))
         elif isinstance(node, yaml.SequenceNode):
             for index, child in enumerate(node.value):
                 yield from self._ambiguous_values(child, (*path, index))
         elif isinstance(node, yaml.ScalarNode):
+            if node.tag == _INT and len(node.value) > DIGITS_MAX:
+                what = f"is a number of {len(node.value)} digits, and no number of an experiment is that long"
+                yield Problem(self.source, _line(node), path_text(path), what)
+                return
             if node.tag == _INT and not _PLAIN_NUMBER.fullmatch(node.value):
                 what = "is another number to other readers of YAML; write it in decimal, without leading zeros"
             elif node.tag == _BOOL and not _PLAIN_BOOLEAN.fullmatch(node.value):
