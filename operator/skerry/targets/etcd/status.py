@@ -16,7 +16,6 @@ from skerry.targets.etcd.gateway import AnswerHeader
 STATUS_PATH = "/v3/maintenance/status"
 METRICS_PATH = "/metrics"
 START_METRIC = "process_start_time_seconds"
-GENERATION_METRICS = frozenset({START_METRIC})
 
 
 class Role(StrEnum):
