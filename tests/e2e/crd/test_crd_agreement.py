@@ -65,7 +65,7 @@ def large(body: Document) -> Document:
     """As many faults, expectations and placements as there may be."""
     side = {"fault": "a-name-of-thirty-characters-15", "group": 0}
     expectations = [
-        {"name": f"{'x' * 70}{number}", "writesRefused": {"by": side, "within": "5s", "partition": 998}}
+        {"name": f"{'x' * 70}{number}", "writesRefused": {"by": side, "within": "500ms", "partition": 998}}
         for number in range(32)
     ]
     return {
