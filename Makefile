@@ -1,5 +1,8 @@
 # `make` prints what there is; every target creates what it needs.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Distributions build Python with profile-guided optimisation; one that was compiled by hand mostly lacks it, and takes a
+# third longer for everything.
+PYTHON ?= $(or $(shell for each in /usr/bin/python3.11 python3.11 python3; do \
+  "$$each" -c "import ensurepip" 2>/dev/null && command -v "$$each" && break; done),python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
