@@ -22,6 +22,7 @@ LANES = {"conformance": "conformance"}
 """Folder -> lane of its tests with real processes; all other folders share the lane `processes`."""
 
 
+@pytest.hookimpl(tryfirst=True)  # a worker tells the lanes by the names of the tests, which it makes of these marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("local"):
