@@ -9,6 +9,7 @@ import pytest
 
 from skerry.worlds.local.ports import BLOCK, claim_ports, ephemeral_range
 
+pytestmark = pytest.mark.xdist_group("ports")  # they choose alike, and would take each other's
 SEED = 1
 
 

@@ -48,6 +48,9 @@ def claim_ports(count: int, rng: random.Random) -> ClaimedPorts:
         if first + BLOCK <= low or first > high
     ]
     rng.shuffle(blocks)
+    too_many = OSError(f"no {count} free ports on 127.0.0.1 between {LOWEST} and 65535: stop what listens there")
+    if count > len(blocks) * (BLOCK - 1):  # said before all are claimed: a run that begins meanwhile would find none
+        raise too_many
     found: list[int] = []
     claims: list[socket.socket] = []
     for first, *others in blocks:
@@ -60,7 +63,7 @@ def claim_ports(count: int, rng: random.Random) -> ClaimedPorts:
     claimed = ClaimedPorts(found[:count], claims)
     if len(claimed) < count:
         claimed.close()
-        raise OSError(f"no {count} free ports on 127.0.0.1 between {LOWEST} and 65535: stop what listens there")
+        raise too_many
     return claimed
 
 
