@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from skerry.expectations.alive import stretches
 from skerry.expectations.bodies import NOTHING_TO_BREAK_IT, WINDOW_RULES, over_before
 from skerry.expectations.facts import Window
-from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
+from skerry.expectations.gaps import Gap
+from skerry.expectations.judged import Judged, longest_wait, on_widest, seconds, unknown
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
 from skerry.faults.port import Path
@@ -50,23 +51,12 @@ def judge(body: Available, run: LogFacts) -> Iterator[Judged]:
 
 
 def _one(run: LogFacts, stretch: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
-    def judged(from_ns: int, to_ns: int) -> Judged:
-        waits = run.waits[partition]
-        shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}
-        if not waits.tried(from_ns, to_ns):
-            what = "nobody wrote and asked for an acknowledgement"
-            return unknown("NotTried", f"partition {partition}: {what} {stretch.name}", **shown)
-        gap = waits.longest(from_ns, to_ns)
-        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
-        message = (
-            f"partition {partition}: longest time without an acknowledgement between {seconds(from_ns)} and "
-            f"{seconds(to_ns)} {seconds(gap.length_ns)}"
-        )
-        if gap.length_ns <= limit:
-            return passed(message, **shown)
-        return failed("Unavailable", message, **shown | {"window": (gap.from_ns, gap.to_ns)})
+    def said(gap: Gap, from_ns: int, to_ns: int) -> str:
+        inside = f"between {seconds(from_ns)} and {seconds(to_ns)}"
+        return f"partition {partition}: longest time without an acknowledgement {inside} {seconds(gap.length_ns)}"
 
-    return judged
+    untried = f"partition {partition}: nobody wrote and asked for an acknowledgement {stretch.name}"
+    return longest_wait(run.waits[partition], limit, "Unavailable", untried, said, partition)
 
 
 EXPECTATION = ExpectationType(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from skerry.expectations.facts import Window
+from skerry.expectations.gaps import Gap, Waits
 from skerry.history.records import HistoryRecord
 from skerry.schema.verdict import Verdict
 
@@ -77,6 +78,28 @@ def on_widest(window: Window, limit_ns: int, one: Callable[[int, int], Judged]) 
         return wide
     message = f"{wide.message}; {_too_wide(window.unsure_ns, BRACKET_PART * allowed_ns)}"
     return replace(wide, verdict=Verdict.INCONCLUSIVE, reason="BracketTooWide", message=message)
+
+
+def longest_wait(
+    waits: Waits, limit_ns: int, reason: str, untried: str, said: Callable[[Gap, int, int], str], partition: int = -1
+) -> Callable[[int, int], Judged]:
+    """Judges a window, for `on_widest`, by the longest wait for an acknowledgement inside it.
+
+    ``reason``: why one that is longer than the limit is a Fail. ``untried``: the sentence where nobody waited;
+    ``said(gap, from, to)``: the one about the wait."""
+
+    def judged(from_ns: int, to_ns: int) -> Judged:
+        shown = {"limit": seconds(limit_ns), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}
+        if not waits.tried(from_ns, to_ns):
+            return unknown("NotTried", untried, **shown)
+        gap = waits.longest(from_ns, to_ns)
+        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
+        message = said(gap, from_ns, to_ns)
+        if gap.length_ns <= limit_ns:
+            return passed(message, **shown)
+        return failed(reason, message, **shown | {"window": (gap.from_ns, gap.to_ns)})
+
+    return judged
 
 
 def _too_wide(bracket_ns: int, limit_ns: int) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from skerry.expectations.bodies import NOTHING_TO_BREAK_IT, WINDOW_RULES, Windowed, over_before
 from skerry.expectations.facts import Window
-from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
+from skerry.expectations.gaps import Gap
+from skerry.expectations.judged import Judged, longest_wait, on_widest, seconds
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.register import max_write_gap as of_registers
 from skerry.faults.port import Path
@@ -45,23 +46,12 @@ def judge(body: MaxWriteGap, run: LogFacts) -> Iterator[Judged]:
 
 
 def _one(run: LogFacts, window: Window, partition: int, limit: int) -> Callable[[int, int], Judged]:
-    def judged(from_ns: int, to_ns: int) -> Judged:
-        waits = run.waits[partition]
-        shown = {"limit": seconds(limit), "window": (from_ns, to_ns), "upper_bound": True, "partition": partition}
-        if not waits.tried(from_ns, to_ns):
-            what = "nobody wrote and asked for an acknowledgement"
-            return unknown("NotTried", f"partition {partition}: {what} {window.name}", **shown)
-        gap = waits.longest(from_ns, to_ns)
-        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
-        message = (
-            f"partition {partition}: longest time without an acknowledgement {window.name} {seconds(gap.length_ns)}, "
-            f"from {seconds(gap.from_ns)} on"
-        )
-        if gap.length_ns <= limit:
-            return passed(message, **shown)
-        return failed("GapTooLong", message, **shown | {"window": (gap.from_ns, gap.to_ns)})
+    def said(gap: Gap, from_ns: int, to_ns: int) -> str:
+        longest = f"longest time without an acknowledgement {window.name} {seconds(gap.length_ns)}"
+        return f"partition {partition}: {longest}, from {seconds(gap.from_ns)} on"
 
-    return judged
+    untried = f"partition {partition}: nobody wrote and asked for an acknowledgement {window.name}"
+    return longest_wait(run.waits[partition], limit, "GapTooLong", untried, said, partition)
 
 
 EXPECTATION = ExpectationType(

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from skerry.expectations.facts import RunFacts, Window
-from skerry.expectations.gaps import Waits
-from skerry.expectations.judged import Judged, failed, on_widest, passed, seconds, unknown
+from skerry.expectations.gaps import Gap, Waits
+from skerry.expectations.judged import Judged, longest_wait, on_widest, seconds
 from skerry.history.records import RegisterAction
 
 if TYPE_CHECKING:
@@ -27,18 +27,8 @@ def judge(body: MaxWriteGap, run: RunFacts) -> Iterator[Judged]:
 
 
 def _one(waits: Waits, window: Window, limit_ns: int) -> Callable[[int, int], Judged]:
-    def judged(from_ns: int, to_ns: int) -> Judged:
-        shown = {"limit": seconds(limit_ns), "window": (from_ns, to_ns), "upper_bound": True}
-        if not waits.tried(from_ns, to_ns):
-            return unknown("NotTried", f"nobody put anything {window.name}", **shown)
-        gap = waits.longest(from_ns, to_ns)
-        shown |= {"measured": seconds(gap.length_ns), "weight": gap.length_ns}
-        message = (
-            f"longest time without an acknowledged put {window.name} {seconds(gap.length_ns)}, from "
-            f"{seconds(gap.from_ns)} on"
-        )
-        if gap.length_ns <= limit_ns:
-            return passed(message, **shown)
-        return failed("GapTooLong", message, **shown | {"window": (gap.from_ns, gap.to_ns)})
+    def said(gap: Gap, from_ns: int, to_ns: int) -> str:
+        longest = f"longest time without an acknowledged put {window.name} {seconds(gap.length_ns)}"
+        return f"{longest}, from {seconds(gap.from_ns)} on"
 
-    return judged
+    return longest_wait(waits, limit_ns, "GapTooLong", f"nobody put anything {window.name}", said)
