@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -10,11 +11,33 @@ import subprocess
 import sys
 import time
 import weakref
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
 
 from skerry.worlds.local.ports import claim_ports
 
 PLANES = ("client", "raft", "replication", "admin")
+
+T = TypeVar("T")
+
+
+async def eventually(attempt: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 40) -> T:
+    """The first answer that is not None. A broker that does not answer yet is asked again; nothing else is retried."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    last: object = None
+    while loop.time() < deadline:
+        try:
+            answer = await attempt()
+        except (aiohttp.ClientError, OSError) as error:
+            answer, last = None, error
+        if answer is not None:
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{what}: not within {timeout_s} s ({last})")
 
 
 class Processes:

@@ -22,7 +22,7 @@ def campaign(cluster: RaftCluster, broker_id: int) -> Node:
     for _ in range(20):
         if node.raft.role == "Follower":  # at first, and after it has learned of a higher term
             later(cluster)
-            node.raft._ask_for_pre_votes(cluster.now)
+            node.raft.ask_for_pre_votes(cluster.now)
             cluster.absorb(node)
         for other in cluster.alive():
             if other.disk.queue and not other.raft.is_leader:

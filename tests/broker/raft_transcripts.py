@@ -170,7 +170,7 @@ class Interpreter:
     def do_campaign(self, broker_id: str) -> None:
         node = self.node(broker_id)
         before = list(self.cluster.packets)
-        node.raft._ask_for_pre_votes(self.cluster.now)
+        node.raft.ask_for_pre_votes(self.cluster.now)
         self.cluster.absorb(node)
         self.changes()
         self.sent_since(before)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
 import msgspec
 import pytest
-from broker_processes import Processes
+from broker_processes import Processes, eventually
 
 from skerry_broker.batch import Record, decode_records, encode_batch
 from skerry_broker.client import Client
@@ -20,23 +18,7 @@ from skerry_broker.status_report import StatusReport
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(90)]
 
-T = TypeVar("T")
 VALUE = bytes(1000)
-
-
-async def eventually(attempt: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 40) -> T:
-    """The first answer that is not None; a broker that does not answer is asked again."""
-    deadline = time.monotonic() + timeout_s
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            answer = await attempt()
-        except (aiohttp.ClientError, OSError) as error:
-            answer, last = None, error
-        if answer is not None:
-            return answer
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what}: not within {timeout_s} s ({last})")
 
 
 class Cluster:

@@ -61,7 +61,7 @@ def two_candidates_and_a_crash(cluster: RaftCluster) -> None:
     s1, s2, s3 = cluster.nodes.values()
     cluster.cut |= {(1, 2), (2, 1)}
     for candidate in (s1, s2):
-        candidate.raft._campaign(cluster.now)
+        candidate.raft.campaign(cluster.now)
         cluster.absorb(candidate)
     cluster.flush(s1)
     cluster.deliver(cluster.packets.pop())
@@ -111,13 +111,13 @@ def test_5_2_votes_of_an_abandoned_candidacy_do_not_count_for_the_next_question(
     cluster = RaftCluster(5)
     node = cluster.nodes[1]
     later(cluster)
-    node.raft._ask_for_pre_votes(cluster.now)
+    node.raft.ask_for_pre_votes(cluster.now)
     for peer in (2, 3):
         node.raft.step(cluster.now, cluster.nodes[peer].me, VoteReply(2, True, True))
     cluster.absorb(node)
     cluster.flush(node)
     assert node.raft.role == "Candidate"
-    node.raft._ask_for_pre_votes(cluster.now)
+    node.raft.ask_for_pre_votes(cluster.now)
     node.raft.step(cluster.now, cluster.nodes[2].me, VoteReply(3, True, True))
     node.raft.step(cluster.now, cluster.nodes[3].me, VoteReply(2, True, False))
     assert node.raft.role == "PreCandidate"

@@ -34,7 +34,7 @@ CUTS = [
 def led_by(broker_id: int, size: int = 3) -> RaftCluster:
     cluster = RaftCluster(size)
     cluster.now = 5000 * MS
-    cluster.nodes[broker_id].raft._campaign(cluster.now)
+    cluster.nodes[broker_id].raft.campaign(cluster.now)
     cluster.absorb(cluster.nodes[broker_id])
     cluster.advance(300)
     assert cluster.nodes[broker_id].raft.leader_ready
@@ -182,7 +182,7 @@ def test_without_the_lease_one_lost_link_deposes_a_leader(monkeypatch: pytest.Mo
 
 
 def test_without_the_pre_vote_an_isolated_replica_comes_back_with_an_election(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RaftRoles, "_ask_for_pre_votes", lambda self, now: self._campaign(now))
+    monkeypatch.setattr(RaftRoles, "ask_for_pre_votes", lambda self, now: self.campaign(now))
     with pytest.raises(AssertionError):
         test_an_isolated_replica_comes_back_without_an_election()
 

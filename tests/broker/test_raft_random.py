@@ -126,7 +126,7 @@ class Chaos:
         """Skip the pre-vote: it protects liveness, safety must not need it."""
         node = self.node()
         if node is not None and node.raft.role in ("Follower", "PreCandidate"):
-            node.raft._campaign(self.cluster.now, by_transfer=True)
+            node.raft.campaign(self.cluster.now, by_transfer=True)
             self.cluster.absorb(node)
 
     def suspect(self) -> None:

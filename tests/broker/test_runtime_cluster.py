@@ -6,14 +6,13 @@ import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
 import msgspec
 import pytest
-from broker_processes import PLANES, Processes
+from broker_processes import PLANES, Processes, eventually
 
 from skerry_broker.batch import Record, decode_records, encode_batch
 from skerry_broker.client import Client, ClientError, DefiniteError
@@ -23,24 +22,6 @@ from skerry_broker.core.types import Acks, Batch
 from skerry_broker.status_report import PeerCheckReport, StatusReport
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(120)]
-
-T = TypeVar("T")
-
-
-async def eventually(attempt: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 40) -> T:
-    """The first answer that is not None. A broker that does not answer yet is asked again; nothing else is retried."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    last: object = None
-    while loop.time() < deadline:
-        try:
-            answer = await attempt()
-        except (aiohttp.ClientError, OSError) as error:
-            answer, last = None, error
-        if answer is not None:
-            return answer
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what}: not within {timeout_s} s ({last})")
 
 
 class Cluster:

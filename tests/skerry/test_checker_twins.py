@@ -7,7 +7,7 @@ import random
 
 from skerry.checker.guarantees import Guarantees
 from skerry.checker.models.log.evidence import Evidence
-from skerry.checker.models.log.high_watermark import _first_fall
+from skerry.checker.models.log.high_watermark import first_fall
 from skerry.checker.models.log.stale_epoch import check as stale_epochs
 from skerry.expectations.gaps import Waits
 from skerry.experiment import Verdict
@@ -25,7 +25,7 @@ def test_the_high_watermark_falls_where_some_pair_falls():
             told.append((invoked + rng.randint(0, 5), invoked, rng.randint(0, 4), None))
         error = rng.choice([0, 0, 1, 3])
         pairs = [(a, b) for a in told for b in told if a[0] + error < b[1] and a[2] > b[2]]
-        found = _first_fall(list(told), error)
+        found = first_fall(list(told), error)
         assert (found is not None) == bool(pairs), told
         if found is not None:
             falls += 1

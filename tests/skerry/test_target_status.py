@@ -7,7 +7,7 @@ import pytest
 from skerry.engine.world import LinkKind
 from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry.admin import parse_metrics
-from skerry.targets.skerry.status import _kept, new_links
+from skerry.targets.skerry.status import kept_link, new_links
 from skerry_broker.core.types import Plane as BrokerPlane
 from skerry_broker.status_report import KeptConnection, PeerCheck, PeerCheckReport, Probe, Received
 
@@ -31,7 +31,7 @@ def check(silent_ms: int, heard_ms: int | None) -> PeerCheck:
     ],
 )
 def test_a_kept_connection(silent_ms: int, heard_ms: int | None, ok: bool, hears: int) -> None:
-    link = _kept(1, check(silent_ms, heard_ms), sampled_ns=7)
+    link = kept_link(1, check(silent_ms, heard_ms), sampled_ns=7)
     assert (link.source, link.target, link.plane, link.kind) == (1, 2, Plane.RAFT, LinkKind.KEPT)
     assert (link.ok, link.received_one_way, link.sampled_ns) == (ok, hears, 7)
 

@@ -109,7 +109,7 @@ class RaftRoles:
             if self.role is Role.CANDIDATE and not self._state.term_is_durable:
                 self._election_at = now + self._timeout_ns  # a slow disk: another term would not make it faster
             else:
-                self._ask_for_pre_votes(now)
+                self.ask_for_pre_votes(now)
 
     def step(self, now: int, source: Voter, message: PeerMessage) -> None:
         """One consensus or formation message (VoteRequest .. JoinRequest) from ``source``."""
@@ -253,7 +253,7 @@ class RaftRoles:
             and following.leader == source
             and self.role in (Role.FOLLOWER, Role.PRE_CANDIDATE)
         ):
-            self._campaign(now, by_transfer=True)
+            self.campaign(now, by_transfer=True)
 
     # --- messages of followers --------------------------------------------------------------------------
 
@@ -269,7 +269,7 @@ class RaftRoles:
 
     # --- elections --------------------------------------------------------------------------------------
 
-    def _ask_for_pre_votes(self, now: int) -> None:
+    def ask_for_pre_votes(self, now: int) -> None:
         """Would a majority elect this replica? Nobody's term changes (Raft thesis 9.6)."""
         state = self._state
         suspected = self._suspected
@@ -280,12 +280,12 @@ class RaftRoles:
         self._soliciting = False
         self._votes = {state.me: True}
         if quorum.won(state.voters.voters, self._votes):
-            self._campaign(now)
+            self.campaign(now)
             return
         self._out.fact("broker_raft_prevotes_total", "started")
         self._solicit(VoteRequest(state.term + 1, state.log.last_index, state.log.last_term, True))
 
-    def _campaign(self, now: int, by_transfer: bool = False) -> None:
+    def campaign(self, now: int, by_transfer: bool = False) -> None:
         """Enter the next term and vote for oneself. The requests follow when that is durable: a candidate that
         crashed must not be elected later with votes that were given to a longer log."""
         state = self._state
@@ -362,7 +362,7 @@ class RaftRoles:
         voters = state.voters.voters
         if quorum.won(voters, self._votes):
             if message.pre:
-                self._campaign(now)
+                self.campaign(now)
             else:
                 self._lead(now)
         elif quorum.lost(voters, self._votes):

@@ -123,7 +123,7 @@ class StatusAnswer(NodeAnswer):
 
     def links(self, ordinal: int, sampled_ns: int) -> list[LinkView]:
         """The kept-open connections."""
-        return [_kept(ordinal, check, sampled_ns) for check in self._report.peers if str(check.plane) in PLANES]
+        return [kept_link(ordinal, check, sampled_ns) for check in self._report.peers if str(check.plane) in PLANES]
 
 
 def _partition(status: PartitionStatus) -> BrokerSample:
@@ -140,7 +140,7 @@ def _partition(status: PartitionStatus) -> BrokerSample:
     )
 
 
-def _kept(ordinal: int, check: PeerCheck, sampled_ns: int) -> LinkView:
+def kept_link(ordinal: int, check: PeerCheck, sampled_ns: int) -> LinkView:
     kept = check.kept
     return LinkView(
         source=ordinal,

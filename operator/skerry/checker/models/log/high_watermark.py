@@ -41,7 +41,7 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
         for epoch, told in sorted(readings.items()):
             readings_count += len(told)
             epochs_count += 1
-            fall = _first_fall(told, evidence.clock_error_ns)
+            fall = first_fall(told, evidence.clock_error_ns)
             if fall is None:
                 continue
             good = False
@@ -79,7 +79,7 @@ def _from_status(evidence: Evidence) -> dict[PartitionKey, _Readings]:
     return found
 
 
-def _first_fall(told: list[_Told], clock_error_ns: int) -> tuple[_Told, _Told] | None:
+def first_fall(told: list[_Told], clock_error_ns: int) -> tuple[_Told, _Told] | None:
     """The first reading that is below one which had been completed before it was invoked."""
     told.sort(key=itemgetter(0))
     highest = -1
