@@ -27,7 +27,7 @@ from skerry.engine.heal_request import HealRequest
 from skerry.engine.interval import Bracket
 from skerry.engine.observation import ActionReport, ReportState
 from skerry.engine.occurrence_proof import OccurrenceProof, nobody_measures
-from skerry.engine.resolution import NothingToBreak, Unresolved
+from skerry.engine.resolution import Unresolved
 from skerry.engine.stage import Stage
 from skerry.engine.step_context import StepContext
 from skerry.engine.timeline import Occurrence
@@ -130,8 +130,7 @@ class FaultInstance:
             admitted = admit(fault, self._spec, roles, standing)
         except Unresolved as error:
             if now_ns >= self._due_ns + self._bounds.resolve_ns:
-                reason = "NothingToBreak" if isinstance(error, NothingToBreak) else "Unresolved"
-                self._give_up(context, reason, f"`{fault.name}` could not begin: {error}")
+                self._give_up(context, error.reason, f"`{fault.name}` could not begin: {error}")
             return
         if admitted is None:
             return

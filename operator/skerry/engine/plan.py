@@ -49,8 +49,8 @@ class PlannedOccurrence(msgspec.Struct, frozen=True):
     refusals: tuple[str, ...]
     """What the guard will not do; empty: nothing."""
     doubts: tuple[str, ...]
-    """What will be refused at its injection if roles stand as planned: it would break nothing, or another one holds the
-    same at that time."""
+    """What will be refused at its injection if roles stand as planned: nobody is left to play one, it would break
+    nothing, or another one holds the same at that time. What can never be found is refused with the document."""
     takes: tuple[Taken, ...]
     """What it takes away; empty when nobody is found to take it from."""
 
@@ -126,8 +126,8 @@ def _planned(
     collide: Mapping[OccurrenceId, str],
 ) -> PlannedOccurrence:
     predictions: tuple[Prediction, ...] = ()
-    refusals = [span.problem] if span.problem and not span.groups else []
-    doubts = [span.problem] if span.problem and span.groups else []
+    refusals: list[str] = []
+    doubts = [span.problem] if span.problem else []
     if span.fault is not None:
         # Those that begin later ask for themselves.
         active = [

@@ -17,9 +17,14 @@ from skerry.targets.port import Holders, RoleKind, Roles
 class Unresolved(Exception):
     """A role that nobody has at the moment; the message says which."""
 
+    reason = "Unresolved"
+    """The reason of the finding that it becomes."""
+
 
 class NothingToBreak(Unresolved):
     """Roles are held, and the fault that they make would break nothing; the message says why."""
+
+    reason = "NothingToBreak"
 
 
 class Resolution(msgspec.Struct, frozen=True):

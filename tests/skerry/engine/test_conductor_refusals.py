@@ -39,6 +39,17 @@ def test_the_guard_refuses_what_is_not_allowed(conductor, toy):
     assert world.of(Inject) == []
 
 
+def test_roles_that_the_plan_assumes_on_one_broker_are_looked_at_when_the_fault_is_due(conductor, toy):
+    """The planted bug: every broker holds every partition, so the plan was taken for certain, and no run began."""
+    apart = """  faults:
+  - {name: cut, duration: 3s, partition: {groups: [[{role: PartitionLeader, partition: 0}], [{role: Controller}]]}}
+"""
+    world = toy()
+    world.run(conductor(apart))
+    assert world.finish.verdict is Verdict.PASS, world.finish.message
+    assert len(world.of(Inject)) == 1
+
+
 def test_the_guard_asks_again_with_the_isr_of_the_moment(conductor, toy):
     world = toy()
     conduct = conductor(KILL)
