@@ -143,6 +143,8 @@ def test_isr_recovery_that_says_nothing():
     assert_judged(INCONCLUSIVE, RECOVERY, SHRUNK, reason="NoSample")
     assert_judged(INCONCLUSIVE, RECOVERY, [*SHRUNK, isr_full_metric(1000)], reason="EmptyResult")
     assert_judged(INCONCLUSIVE, RECOVERY, [*CHANGED, isr_full_metric(18_000)], reason="NeverShrank")
+    sooner = [*SHRUNK[:-1], status(2, 14_000, leader=2, epoch=2), status(2, 15_100, leader=2, epoch=2)]
+    assert_judged(INCONCLUSIVE, RECOVERY, [*sooner, isr_full_metric(13_900)], "before the heal", reason="WholeBefore")
     contradicted = [
         *SHRUNK[:-1],
         status(2, 15_500, leader=2, epoch=2, isr=(1, 2)),

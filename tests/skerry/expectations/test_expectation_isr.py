@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from expectation_kit import FAIL, INCONCLUSIVE, PASS, SMALLER, WHOLE, assert_judged, judge, leader2, status
+import pytest
+from expectation_kit import FAIL, INCONCLUSIVE, PASS, SMALLER, WHOLE, assert_judged, happening, judge, leader2, status
 
 
 def test_isr_shrinks():
@@ -23,6 +24,24 @@ def test_isr_is_whole_again_and_stays_so():
     assert judge(WHOLE, back).verdict is PASS
     assert_judged(FAIL, WHOLE, [*back, leader2(21_000, (1, 2))], "but of 2 again", reason="IsrFlapped")
     assert_judged(FAIL, WHOLE, [leader2(15_500, (1, 2)), leader2(19_100, (0, 1, 2))], reason="WrongIsr")
+
+
+@pytest.mark.parametrize(
+    ("begun", "healed", "verdict"),
+    [
+        (8000, 14_000, FAIL),  # over before the ISR was whole
+        (8000, 18_000, PASS),  # under way since before the heal
+        (18_000, 20_000, PASS),
+        (20_500, 22_000, PASS),
+        (21_500, 23_000, FAIL),  # the ISR was small already
+    ],
+)
+def test_what_another_fault_may_explain_is_no_flap(begun, healed, verdict):
+    """The planted bug: of two faults at once, a rolling restart and a slow disk, the one that ended later took a
+    broker out of the ISR, and the broker was blamed for it."""
+    flap = [leader2(15_500, (1, 2)), leader2(17_000, (0, 1, 2)), leader2(21_000, (1, 2))]
+    faults = [*happening(), *happening(begun, healed, fault="other")]
+    assert judge(WHOLE, flap, faults=faults).verdict is verdict
 
 
 def test_isr_bounds():

@@ -1,8 +1,8 @@
 """The committed ISR has the size that is expected, no later than the limit; after a heal it then stays so.
 
 As the leader of the highest epoch reports it; judged by the longest that it may have taken. `of`: at some moment
-between the effect and the limit. `afterHealOf`: from some moment within the limit on, until the next fault or the end
-of the workload.
+between the effect and the limit. `afterHealOf`: from some moment within the limit on, until the workload ends or a
+fault is under way, then or already.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _one(body: InSyncReplicas, run: LogFacts, moment: FaultEvent, partition: int
     status, sample = first
     took = status.after_ns - moment.before_ns
     measured = span(status.before_ns - moment.after_ns, took)
-    lost = _lost_again(body, run, samples, status) if body.after_heal_of is not None else None
+    lost = _lost_again(body, run, samples, status, moment) if body.after_heal_of is not None else None
     if lost is not None:
         message = (
             f"partition {partition}: ISR of {len(sample.isr)} after {measured}, but of {len(lost[1].isr)} again at "
@@ -110,13 +110,21 @@ def _one(body: InSyncReplicas, run: LogFacts, moment: FaultEvent, partition: int
 
 
 def _lost_again(
-    body: InSyncReplicas, run: LogFacts, samples: list[tuple[StatusSample, BrokerSample]], since: StatusSample
+    body: InSyncReplicas,
+    run: LogFacts,
+    samples: list[tuple[StatusSample, BrokerSample]],
+    since: StatusSample,
+    heal: FaultEvent,
 ) -> tuple[StatusSample, BrokerSample] | None:
-    """The first sample after it fitted that does not, before another fault may explain it."""
-    next_faults = [
-        f.before_ns for f in run.history.faults if f.step is FaultStep.INJECTING and f.before_ns > since.before_ns
+    """The first sample after it fitted that does not, before a fault may explain it."""
+    faults = [
+        begun.before_ns
+        for occurrence in run.all_occurrences
+        if occurrence.healed is not heal
+        and (begun := occurrence.steps.get(FaultStep.INJECTING)) is not None
+        and (occurrence.healed is None or occurrence.healed.after_ns > since.before_ns)
     ]
-    end = min([run.workload_end_ns, *next_faults])
+    end = min([run.workload_end_ns, *faults])
     return next(
         (
             (s, b)

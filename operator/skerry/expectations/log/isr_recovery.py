@@ -77,6 +77,10 @@ def _one(body: IsrRecovery, run: LogFacts, partition: int, occurrence: Occurrenc
     if not stamps and seen is not None:
         message = f"partition {partition}: the ISR was seen whole again after the heal, and its stamp says otherwise"
         return unknown("ClocksDisagree", message, **shown)
+    effective_wall_ns = occurrence.effective.wall_ns if occurrence.effective is not None else healed.wall_ns
+    if not stamps and smaller is None and any(s.value * SECOND > effective_wall_ns for s in samples):
+        message = f"partition {partition}: the ISR was whole again before the heal of {occurrence}"
+        return unknown("WholeBefore", f"{message}, so no recovery counts from it", **shown)
     if not stamps:
         return unknown("EmptyResult", f"partition {partition}: no whole ISR after the heal of {occurrence}", **shown)
     first = min(stamps, key=lambda sample: sample.value)
@@ -125,6 +129,11 @@ EXPECTATION = ExpectationType(
             "NeverShrank",
             "no ISR was seen smaller, so none can recover",
             "see whether the fault hit a replica, and make it longer than the replica lag",
+        ),
+        Advice(
+            "WholeBefore",
+            "the ISR shrank, and was whole again before the fault was healed",
+            "ask `inSyncReplicas` instead, or let the fault keep its victims away until it is healed",
         ),
     ),
 )
