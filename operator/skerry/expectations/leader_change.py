@@ -56,11 +56,9 @@ def judge(body: LeaderChange, run: LogFacts) -> Iterator[Judged]:
             shown |= {"measured": measured, "weight": latest, "witness": (old.record, effective, new.record)}
             shown["window"] = (effective.before_ns, min(new.latest_ns, deadline))
             yield within(earliest, latest, limit, "TooLate", message, **shown)
-        elif run.observed_until_ns >= deadline:
+        else:
             message = f"{whose}: no other leader than broker {old.leader} after {occurrence}"
             yield failed("NoLeaderChange", message, measured="none", witness=(old.record, effective), **shown)
-        else:
-            yield unknown("NoSamples", f"{whose}: no broker was asked until the limit after {occurrence}", **shown)
 
 
 def _is_another(run: LogFacts, old: Leadership, seen: Leadership, effective: FaultEvent) -> bool:

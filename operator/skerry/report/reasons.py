@@ -227,7 +227,11 @@ AN_EXPECTATION = (
         "the moment that it is about never came, or this version cannot judge it",
         "see why the run did not come so far, or use the `skerry` that recorded it",
     ),
-    _reason("RunEnded", "the run ended while it still had time", "see why the run ended, or raise `spec.timeout`"),
+    _reason(
+        "RunEnded",
+        "the run ended while it still had time",
+        "a run ends when all is whole again: shorten the limit, or let the fault last longer; else see why it ended",
+    ),
     _reason(
         "Stalled",
         "whoever records, or a broker, stood still for longer than may be passed over, at a moment that matters; "

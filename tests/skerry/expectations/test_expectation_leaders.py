@@ -58,7 +58,7 @@ def test_leader_change_needs_another_leader():
 
 
 def test_leader_change_that_nobody_looked_for():
-    assert_judged(INCONCLUSIVE, CHANGE, BEFORE, reason="NoSamples")
+    assert_judged(INCONCLUSIVE, CHANGE, BEFORE, "before the limit", reason="RunEnded")
     assert_judged(INCONCLUSIVE, CHANGE, [status(1, 9000, leader=2, epoch=2)], reason="NoEvidence")
 
 

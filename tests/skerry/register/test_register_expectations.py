@@ -89,7 +89,7 @@ CHANGES = {
         (FAIL, "NoLeaderChange", "none"),
     ),
     "nobody led before": ([says(1, "Leader", 3, 6500), *LATER], (INCONCLUSIVE, "NoEvidence", "")),
-    "nobody was asked in time": ([*BEFORE], (INCONCLUSIVE, "NoSamples", "")),
+    "nobody was asked in time": ([*BEFORE], (INCONCLUSIVE, "RunEnded", "none")),
 }
 
 
