@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+from fault_records import whole
 from msgspec.structs import replace
 
 from skerry.checker import check, verdict_of
@@ -25,7 +26,7 @@ spec:
   hypothesis: Nothing disappears from the count.
   cluster: {brokers: 1}
   topic: {name: t, partitions: 1, replicationFactor: 1, minInSyncReplicas: 1}
-  faults: [{name: quiet, duration: 1s, pause: {target: {ordinal: 0}}}]
+  faults: [{name: again, restart: {targets: [{ordinal: 0}], how: Kill}}]
 """
 HEADER = Header(1, "hand-written", DOCUMENT, "sim", 7, 0, "test", 1)
 FIRST = 1 << 40
@@ -63,7 +64,7 @@ def log_of(*numbers, hidden=()):
 
 
 def judged(*records):
-    history = History([HEADER, *records, Footer(1000)])
+    history = History([HEADER, *whole("again", "restart", (0,)), *records, Footer(1000)])
     findings = check(history)
     report = make_report(None, history, findings, "skerry check", "")
     told = next(finding.message for finding in findings if finding.rule == NAME)

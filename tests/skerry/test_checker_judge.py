@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from fault_records import whole
 from msgspec.structs import replace
 
 from skerry.checker import MODELS, PROPERTIES, Model, check, verdict_of
@@ -40,7 +41,9 @@ spec:
   - {name: torn, startAfter: 5s, disk: {target: {ordinal: 2}, tornWrite: true}}
   - {name: rot, startAfter: 9s, disk: {target: {ordinal: 2}, bitFlip: true}}
 """
-HEADER = Header(1, "quiet", DOCUMENT, "sim", 7, 0, "test", 3)
+GENTLE = DOCUMENT.partition("  - {name: gone")[0] + "  - {name: again, restart: {targets: [{ordinal: 1}], how: Kill}}\n"
+HEADER = Header(1, "quiet", GENTLE, "sim", 7, 0, "test", 3)
+AGAIN = whole("again", "restart", (1,))
 VALUE = 1 << 40
 
 GOOD = [
@@ -48,6 +51,7 @@ GOOD = [
     Produce(1, "t", 0, 0, 1, Outcome.OK, "All", VALUE, 1, base_offset=0, leader=1, leader_epoch=1, idempotent=True),
     Fetch(9, "t", 0, 5, 6, Outcome.OK, 0, 0, (VALUE,), 1, leader=1, leader_epoch=1, final=True),
     Fetch(9, "t", 0, 7, 8, Outcome.OK, 1, 1, (), 1, leader=1, leader_epoch=1, final=True),
+    *AGAIN,
     *(ReplicaDump("t", 0, broker, 0, 1, 1, (DumpedBatch(0, 1, VALUE, 1, 5),)) for broker in (0, 1, 2)),
     Footer(10),
 ]
@@ -162,8 +166,8 @@ def test_a_clock_that_went_back_blames_nobody():
         ),
         Fetch(9, "t", 0, 16 * second, 16 * second + 1, Outcome.OK, 2, 2, (), 2, leader=2, leader_epoch=2, final=True),
     ]
-    assert verdict_of(check(History([HEADER, old, new, *reads, *dumps, Footer(20 * second)]))) is Verdict.PASS
-    findings = check(History([HEADER, old, moved(new, -5 * second), *reads, *dumps, Footer(20 * second)]))
+    assert verdict_of(check(History([HEADER, *AGAIN, old, new, *reads, *dumps, Footer(20 * second)]))) is Verdict.PASS
+    findings = check(History([HEADER, *AGAIN, old, moved(new, -5 * second), *reads, *dumps, Footer(20 * second)]))
     assert verdict_of(findings) is Verdict.INCONCLUSIVE
     told = {finding.rule for finding in findings if finding.reason == "ClockWentBack"}
     assert told == {"clock", "stale-epoch-ack", "high-watermark-monotonic", "linearizable"}

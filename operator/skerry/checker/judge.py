@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from skerry.checker.common import faults
 from skerry.checker.common.clock import REASON as CLOCK_WENT_BACK
+from skerry.checker.declared import contradictions
 from skerry.checker.evaluate import evaluate
 from skerry.checker.findings import undecided
 from skerry.checker.guarantees import guarantees_of_run
@@ -47,12 +49,14 @@ def judge(
         return findings + ([problem] if problem is not None else [])
     trouble = history.clock_trouble
     evidence, guarantees = model.evidence(history), guarantees_of_run(history, experiment)
-    for rule in model.properties if properties is None else properties:
+    chosen = model.properties if properties is None else properties
+    for rule in chosen:
         if trouble and rule.timed:
             findings.append(undecided(rule.name, CLOCK_WENT_BACK, f"not judged: {trouble}", kind=rule.kind))
         else:
             findings += run_property(rule, evidence, guarantees)
     if experiment is not None:
+        findings += contradictions(history, experiment) if faults.PROPERTY in chosen else ()
         findings += evaluate(history, experiment, model, trouble)
     return findings
 

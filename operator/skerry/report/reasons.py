@@ -103,8 +103,14 @@ THE_RUN = (
     ),
     _reason(
         "FaultContradicts",
-        "the steps of a fault are recorded in an order in which they cannot have happened",
+        "the steps of a fault are recorded in an order in which they cannot have happened, or otherwise than the "
+        "recording's own document says: another kind, other brokers, too early, too short",
         "report it, with the history, unless somebody edited the recording",
+    ),
+    _reason(
+        "NotInjected",
+        "a fault of the document, or one of its occurrences, is not in the recording",
+        "see why the run did not come so far; where nothing says why, report it, with the history",
     ),
     _reason(
         "FaultLost",
@@ -171,6 +177,11 @@ THE_RECORDING = (
         "UnknownModel",
         "the recording names a model of what clients did that this version cannot judge by",
         "use the `skerry` that recorded it, or a later one",
+    ),
+    _reason(
+        "HeaderContradicts",
+        "the recording begins with another number of brokers, target or model than its own document means",
+        "report it, with the history, unless somebody edited the recording",
     ),
     _reason(
         "MixedModels",

@@ -22,6 +22,8 @@ NAME = "faults"
 DRAINING = "Draining"
 """The phase that begins when every fault is over."""
 
+NOT_LIKE_THIS = "cannot have happened like this"
+
 Doubt = tuple[str, str]
 """(reason, sentence)"""
 
@@ -32,7 +34,7 @@ def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
     good = True
     for name, occurrences in by_fault.items():
         doubts = [doubt for occurrence in occurrences if (doubt := _doubt_to_the_end(occurrence, history))]
-        if doubts and not _said_already(history, name):
+        if doubts and not said_already(history, name):
             good = False
             reason, message = doubts[0]
             more = f"; {plural(len(doubts), 'such occurrence')}" if len(doubts) > 1 else ""
@@ -46,7 +48,7 @@ def doubt_of(occurrence: Occurrence, clock_error_ns: int) -> Doubt | None:
     """Why nothing can be concluded from this occurrence; None: it was measured to be in effect."""
     contradiction = occurrence.contradiction(clock_error_ns)
     if contradiction:
-        return "FaultContradicts", f"{occurrence} cannot have happened like this: {contradiction}"
+        return "FaultContradicts", f"{occurrence} {NOT_LIKE_THIS}: {contradiction}"
     if not occurrence.verified:
         event = occurrence.steps.get(FaultStep.UNVERIFIED)
         detail = f": {event.detail}" if event and event.detail else ""
@@ -72,12 +74,12 @@ def _doubt_to_the_end(occurrence: Occurrence, history: History) -> Doubt | None:
     drained_ns = next((phase.at_ns for phase in history.phases if phase.phase == DRAINING), None)
     if drained_ns is not None and drained_ns + history.clock_error_ns < occurrence.healed.before_ns:
         when = f"healed at {occurrence.healed.before_ns / 1e9:.2f} s, when the workload had been drained since"
-        return "FaultContradicts", f"{occurrence} cannot have happened like this: {when} {drained_ns / 1e9:.2f} s"
+        return "FaultContradicts", f"{occurrence} {NOT_LIKE_THIS}: {when} {drained_ns / 1e9:.2f} s"
     return None
 
 
-def _said_already(history: History, name: str) -> bool:
-    """The run said why it, or this fault of it, cannot be judged."""
+def said_already(history: History, name: str) -> bool:
+    """The run said itself why it, or this fault of it, cannot be judged."""
     return any(
         seen.finding.kind is FindingKind.RUN
         and seen.finding.verdict is not Verdict.PASS
