@@ -39,6 +39,8 @@ class OccurrenceProof:
         self._judge = IntervalJudge(asked_ns, lasts_ns > 0 and not fault.gradual, fault.gradual)
         self._judge.look(self._kind.read(fault, observation, self._earlier, others))
         self._back_ns = -1
+        self._still_ns = -1
+        """When it was last looked at after its heal, and was not gone yet."""
 
     def look(self, observation: Observation, others: Active, heal_asked_ns: int | None) -> None:
         """Take the samples of this step."""
@@ -99,17 +101,15 @@ class OccurrenceProof:
         """Is it gone, as measured after its heal was done? ``complete`` as in ``doubt``: nobody has to come back whose
         turn did not come before it was broken off."""
         self._note_return(observation, done_ns)
-        excused = frozenset(ordinal for other in others for ordinal in other.victims)
-        if self._fault.pairs and all(excused & set(pair) for pair in self._fault.pairs):
-            return Proof(False, "another fault holds an end of every pair, so that nobody can see yet that it is gone")
-        excused |= frozenset(view.ordinal for view in observation.brokers if view.exited)
         fault, spared = self._fault, frozenset[int]()
         if fault.gradual and complete is None:
             spared = self._spared(observation, done_ns)
             fault = fault.without(spared)
         if not fault.victims:
             return Proof(True, "it was broken off before it began")
-        proof: Proof = self._kind.healed(fault, done_ns, observation, self._earlier, excused)
+        proof: Proof = self._kind.healed(fault, done_ns, observation, self._earlier, others)
+        if not proof.proven and not proof.hidden:
+            self._still_ns = max((view.sampled_ns for view in observation.brokers), default=-1)
         if not (proof.proven and spared):
             return proof
         turns = ", ".join(str(ordinal) for ordinal in sorted(spared))
@@ -132,10 +132,11 @@ class OccurrenceProof:
         return min((view.sampled_ns for view in observation.brokers if view.ordinal in victims), default=0)
 
     def by_deadline(self, now_ns: int, done_ns: int, deadline_ns: int) -> str:
-        """Why its heal did nothing, as words, now that it is measured to be gone; empty: it did something. A victim is
-        back when its process runs again, which is before it has registered."""
-        back_ns = self._back_ns if self._back_ns >= 0 else now_ns
-        if not back_ns >= deadline_ns > done_ns + HEAL_SHOWS_NS:
+        """Why its heal did nothing, as words, now that it is measured to be gone; empty: it did something, or nobody
+        could see. A victim is back when its process runs again, which is before it has registered."""
+        shows_ns = done_ns + HEAL_SHOWS_NS
+        back_ns = self._back_ns if self._back_ns >= 0 else now_ns if self._still_ns > shows_ns else -1
+        if not back_ns >= deadline_ns > shows_ns:
             return ""
         return (
             f"was reported as healed at {done_ns / NS:.2f} s, which changed nothing: it ended by itself at its "

@@ -221,8 +221,8 @@ class FaultType(Generic[B, R]):
     """(fault, samples, before, other active faults) -> what they say of each thing that it must take or leave alone."""
     proven: Callable[[R], str]
     """What was seen, as words, when all of it is taken."""
-    healed: Callable[[R, int, Samples, Before, frozenset[int]], Proof]
-    """(fault, since_ns, samples, before, brokers that others excuse) -> is it gone?"""
+    healed: Callable[[R, int, Samples, Before, tuple[ResolvedFault, ...]], Proof]
+    """(fault, since_ns, samples, before, other active faults) -> is it gone?"""
     weigh: Callable[[R, Before, Mapping[str, Sequence[int]]], str] = lambda fault, before, measures: ""
     """(fault, before, how strongly each thing was taken while it lasted) -> why that is not what was asked for."""
     disproof: Callable[[R, Samples, int], str] = lambda fault, samples, gone_after_ns: ""

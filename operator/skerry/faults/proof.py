@@ -21,6 +21,8 @@ class Proof(msgspec.Struct, frozen=True):
     proven: bool
     detail: str
     """Proven: by what. Not (yet): what is missing."""
+    hidden: bool = False
+    """It is missing because other faults lie over all of it, so that nobody can see."""
 
 
 class Before(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from skerry.faults.proof import PING_FAILED_AFTER_NS, Before, Link, link_name
+from skerry.faults.proof import PING_FAILED_AFTER_NS, Before, Link, Proof, link_name
 from skerry.faults.samples import BrokerView, LinkKind, LinkView, ProcessState, Samples
 
 if TYPE_CHECKING:
@@ -214,6 +214,19 @@ class Cover(NamedTuple):
         """That the link fails, or is slow, is another fault's doing."""
         source, target, _ = link
         return self.hides_cut(link) or (source, target) in self.slow or (target, source) in self.slow
+
+
+HIDDEN = Proof(False, "other faults lie over every pair, so that nobody can see yet that it is gone", hidden=True)
+
+
+def in_sight(links: Iterable[Link], samples: Samples, others: Iterable[ResolvedFault]) -> list[Link] | None:
+    """Which of these links must be seen to be whole again: not those of a broker that ended by itself, nor what another
+    fault lies over. None: there are some, and all of them are hidden."""
+    cover = cover_of(others)
+    exited = {view.ordinal for view in samples.brokers if view.exited}
+    owed = [link for link in links if not exited & {link[0], link[1]}]
+    found = [link for link in owed if not cover.hides_whole(link)]
+    return found if found or not owed else None
 
 
 def cover_of(others: Iterable[ResolvedFault], exited: Iterable[int] = ()) -> Cover:

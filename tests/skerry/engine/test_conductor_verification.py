@@ -12,14 +12,15 @@ from skerry.history.records import FaultStep, FindingSeen
 
 
 def test_a_heal_that_another_fault_hides_is_waited_for(conductor, toy):
-    """The planted bug: all pairs had an end that a pause held, so that a cut which never ended counted as gone."""
+    """The planted bug: all pairs had an end that a pause held, so that a cut which never ended counted as gone. And
+    when the pause outlasted the cut's own deadline, the heal that nobody could see was said to have done nothing."""
     hidden = """  faults:
   - name: cut
     duration: 2s
     partition: {groups: [[{ordinal: 0}], [{role: Other}]]}
   - name: freeze
     startAfter: 1500ms
-    duration: 5s
+    duration: 12s
     pause: {target: {ordinal: 0}}
 """
     found = {}

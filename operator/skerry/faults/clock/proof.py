@@ -52,7 +52,9 @@ def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Befo
     return reading._replace(whole=said, well_ns=view.sampled_ns if min(shares) < 80 else NEVER_NS)
 
 
-def healed(fault: ClockShift, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
+def healed(
+    fault: ClockShift, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]
+) -> Proof:
     """Is the clock where it was before? Of a drift, that nothing is added any more: what it has come to stays."""
     said = "the clock does not drift any more" if fault.drift_ppm else "the clock is right again"
     still = _still_drifts if fault.drift_ppm else _still_off

@@ -44,7 +44,7 @@ def _damaged(fault: Disk, view: BrokerView | None, ordinal: int, earlier: Before
     return reading._replace(taken_ns=max(began_ns, earlier.at_ns))
 
 
-def healed(fault: Disk, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
+def healed(fault: Disk, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]) -> Proof:
     """Is the damage gone?"""
     if fault.power_cut:
         return each_broker(fault.ordinals, samples, BACK, lambda view: registered(view, since_ns, earlier))

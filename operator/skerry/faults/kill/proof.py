@@ -25,7 +25,7 @@ def proven(fault: Kill) -> str:
     return said_of(fault.ordinals, GONE)
 
 
-def healed(fault: Kill, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
+def healed(fault: Kill, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]) -> Proof:
     """Are all of them back?"""
     return each_broker(fault.ordinals, samples, BACK, lambda view: registered(view, since_ns, earlier))
 

@@ -15,7 +15,7 @@ from skerry.faults.network_partition.fault import Cut
 from skerry.faults.network_partition.model import Connections
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import PEER_PLANES, Before, Link, Proof, expected_links, fresh_link, link_name
-from skerry.faults.readings import Cover, Reading, cover_of, of_direction, of_kept, of_new, sample_of
+from skerry.faults.readings import HIDDEN, Cover, Reading, cover_of, in_sight, of_direction, of_kept, of_new, sample_of
 from skerry.faults.samples import LinkKind, Samples
 
 
@@ -59,11 +59,11 @@ def _cut_both_ways(fault: Cut, link: Link, samples: Samples, cover: Cover) -> It
         yield of_direction(link, sample_of(samples, (target, source, plane), LinkKind.KEPT), True, hidden)
 
 
-def healed(fault: Cut, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
-    """``excused``: brokers that another fault holds."""
-    for link in expected_links(fault.links, fault.planes, both_ways=True):
-        if excused & set(link[:2]):
-            continue
+def healed(fault: Cut, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]) -> Proof:
+    links = in_sight(expected_links(fault.links, fault.planes, both_ways=True), samples, others)
+    if links is None:
+        return HIDDEN
+    for link in links:
         missing = _whole(link, since_ns, samples)
         if missing:
             return Proof(False, missing)

@@ -35,7 +35,7 @@ def _paused(view: BrokerView | None, ordinal: int) -> Reading:
     return reading._replace(taken_ns=view.process_sampled_ns) if stopped else reading
 
 
-def healed(fault: Pause, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
+def healed(fault: Pause, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]) -> Proof:
     """Does it run again?"""
     return each_broker(fault.ordinals, samples, "it runs, and answers", lambda view: _runs(view, since_ns))
 

@@ -27,7 +27,9 @@ def proven(fault: Restart) -> str:
     return said_of(fault.ordinals, GONE)
 
 
-def healed(fault: Restart, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
+def healed(
+    fault: Restart, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]
+) -> Proof:
     """Are all of them back?"""
     return each_broker(fault.ordinals, samples, BACK, lambda view: registered(view, since_ns, earlier))
 

@@ -28,7 +28,7 @@ from skerry.faults.proof import (
     fresh_link,
     link_name,
 )
-from skerry.faults.readings import NEVER_NS, PING_EVERY_NS, Reading, cover_of, of_kept, sample_of
+from skerry.faults.readings import HIDDEN, NEVER_NS, PING_EVERY_NS, Reading, cover_of, in_sight, of_kept, sample_of
 from skerry.faults.samples import LinkKind, LinkView, Samples
 from skerry.faults.slow_network.fault import RARE_LOSS_PERCENT, Slow
 
@@ -150,10 +150,11 @@ def _noise_ns(rtts_ns: Sequence[int]) -> int:
     return ordered[len(ordered) * 9 // 10 - (1 if len(ordered) % 10 == 0 else 0)] - ordered[0]
 
 
-def healed(fault: Slow, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
-    for link in expected_links(fault.links, fault.planes):
-        if excused & set(link[:2]):
-            continue
+def healed(fault: Slow, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]) -> Proof:
+    links = in_sight(expected_links(fault.links, fault.planes), samples, others)
+    if links is None:
+        return HIDDEN
+    for link in links:
         found = fresh_link(samples, *link, LinkKind.KEPT, since_ns + PING_FAILED_AFTER_NS)
         # Half of what was added there and back, or 50 ms where nothing was: more is what it was to be rid of.
         limit_ns = _quickest_ns(earlier, link) + (fault.latency_ns or 50 * MS)

@@ -24,7 +24,7 @@ def proven(fault: Wipe) -> str:
     return said_of(fault.ordinals, GONE)
 
 
-def healed(fault: Wipe, since_ns: int, samples: Samples, earlier: Before, excused: frozenset[int]) -> Proof:
+def healed(fault: Wipe, since_ns: int, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...]) -> Proof:
     """Are all of them back, as others?"""
     return each_broker(fault.ordinals, samples, BACK, lambda view: _back_empty(view, since_ns, earlier))
 
