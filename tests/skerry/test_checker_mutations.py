@@ -195,6 +195,7 @@ def shift_by(seconds):
         at = pick(rng, records, Produce, acked)
         moved = {name: getattr(records[at], name) + seconds * 1000 * MS for name in ("invoked_ns", "completed_ns")}
         change(records, at, **moved)
+        change(records, len(records) - 1, ended_ns=max(records[-1].ended_ns, moved["completed_ns"]))
         records.sort(key=recorded_ns)  # an operation is written down when it ends
 
     return shift

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from functools import partial
 from xml.etree import ElementTree
 
 import pytest
 
 from skerry.cli import run_command_line
 from skerry.history import encode_history
+from skerry.history.packed import unpacked
 from skerry.history.records import FindingSeen, Footer, Header, Outcome, Produce
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
@@ -98,3 +101,44 @@ def test_a_finding_of_the_run_stands_whenever_the_recording_is_judged(recording,
     path = recording(content(HEADER, FindingSeen(5, seen), Footer(9)))
     assert run_command_line(["check", str(path)]) == 1
     assert "two leaders in epoch 3" in capsys.readouterr().out
+
+
+# --- packed -----------------------------------------------------------------------------------------------
+
+WHOLE = content(HEADER, WRITE, Footer(10))
+packed_of = partial(gzip.compress, mtime=0)
+
+
+@pytest.mark.parametrize(
+    "packed", [packed_of(WHOLE), packed_of(WHOLE[:99]) + packed_of(WHOLE[99:])], ids=["one", "two"]
+)
+def test_a_recording_may_be_packed(packed, recording, capsys):
+    assert run_command_line(["check", str(recording(WHOLE))]) == 2
+    plain = capsys.readouterr().out
+    assert run_command_line(["check", str(recording(packed))]) == 2
+    assert capsys.readouterr().out == plain
+
+
+@pytest.mark.parametrize(
+    ("packed", "sentence"),
+    [
+        (packed_of(WHOLE)[:-9], "it is packed with gzip, and breaks off before its end"),
+        (packed_of(WHOLE) + b"xx", "it begins as gzip does, and cannot be unpacked ("),
+        (b"\x1f\x8b" + b"x" * 99, "it begins as gzip does, and cannot be unpacked ("),
+        (packed_of(b"\n" * 3_000_000), "it stands for more than 2 MiB: `gunzip` it first"),
+    ],
+    ids=["cut off", "more behind it", "not gzip", "too much"],
+)
+def test_what_cannot_be_unpacked_is_one_sentence(packed, sentence, recording, capsys, monkeypatch):
+    monkeypatch.setattr("skerry.history.packed.BYTES_MAX", 1 << 21)
+    path = recording(packed)
+    assert run_command_line(["check", str(path)]) == 3
+    assert capsys.readouterr().err.startswith(f"{path}: history: {sentence}")
+
+
+def test_pieces_of_any_size_are_unpacked():
+    packed = packed_of(WHOLE)
+    for size in (1, 7, 1000):
+        assert b"".join(unpacked(packed[at : at + size] for at in range(0, len(packed), size))) == WHOLE
+    for short in (b"", b"\x1f", b"{}"):
+        assert b"".join(unpacked([short])) == short

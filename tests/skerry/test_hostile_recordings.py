@@ -129,6 +129,42 @@ def test_many_records_in_few_lines(monkeypatch):
     assert len(read(HEADER, *many[:2], FOOTER).produces) == 2
 
 
+def test_many_partitions(monkeypatch):
+    monkeypatch.setattr("skerry.history.run.PARTITIONS_MAX", 3)
+    writes = [WRITE | {"topic": f"t{n}"} for n in range(4)]
+    assert len(read(HEADER, *writes[:3], FOOTER).partitions) == 3
+    with pytest.raises(HistoryError, match="it is of more than 3 partitions, and a run writes to one topic"):
+        read(HEADER, *writes, FOOTER)
+
+
+@pytest.mark.parametrize(
+    ("record", "what"),
+    [
+        (WRITE | {"invoked_ns": 4 * 10**9, "completed_ns": 5 * 10**9}, "a write is recorded at 5.00 s"),
+        (TAIL | {"completed_ns": 5 * 10**9}, "a read is recorded at 5.00 s"),
+        (
+            {"type": "status", "broker": 0, "before_ns": 5 * 10**9, "after_ns": 6 * 10**9, "reachable": False},
+            "a sample of a broker is recorded at 5.00 s",
+        ),
+        (
+            {
+                "type": "fault",
+                "fault": "cut",
+                "occurrence": 0,
+                "step": "healed",
+                "before_ns": 5 * 10**9,
+                "after_ns": 6 * 10**9,
+            },
+            "a fault is recorded at 5.00 s",
+        ),
+    ],
+)
+def test_nothing_happens_behind_the_end(record, what):
+    assert read(HEADER, record, FOOTER | {"ended_ns": 5 * 10**9}).clock_trouble == ""
+    trouble = read(HEADER, record, FOOTER | {"ended_ns": 3 * 10**9}).clock_trouble
+    assert trouble.startswith(f"the run ended at 3.00 s, and {what}: ")
+
+
 def test_a_line_without_an_end(monkeypatch):
     monkeypatch.setattr("skerry.history.codec.LINE_BYTES_MAX", 1 << 21)
     with pytest.raises(HistoryError, match="line 2: a line of more than 2 MiB"):

@@ -20,6 +20,7 @@ from skerry.experiment import Experiment
 from skerry.experiment.schema import json_schema
 from skerry.history.codec import blocks_of, read_history
 from skerry.history.errors import HistoryError
+from skerry.history.packed import unpacked
 from skerry.history.run import History
 from skerry.report.files import write_report
 from skerry.report.model import RunReport, make_report
@@ -39,7 +40,7 @@ def read_recording(path: Path) -> History:
             hint = f"name {inside}" if inside.is_file() else "name a history.jsonl"
             raise CommandError(f"{path}: is a directory; {hint}")
         with open_input(path) as file:
-            return read_history(blocks_of(file))
+            return read_history(unpacked(blocks_of(file)))
     except OSError as error:
         raise read_error(path, "a history", error) from None
     except HistoryError as error:

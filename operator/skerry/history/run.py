@@ -7,7 +7,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from skerry.history.clock import clock_trouble
+from skerry.history.clock import behind_the_end, clock_trouble
 from skerry.history.errors import HistoryError
 from skerry.history.records import (
     HISTORY_VERSION,
@@ -35,6 +35,8 @@ from skerry.history.records import (
 
 ACKS = frozenset({"All", "Leader", "None"})
 """What a write can ask for."""
+PARTITIONS_MAX = 10_000
+"""Ten times what one topic may have: a run writes to one, and each partition is judged by itself."""
 _acks = attrgetter("acks")
 
 
@@ -118,8 +120,17 @@ class History:
     @cached_property
     def clock_trouble(self) -> str:
         """What shows that the recorder's clock went back, so that nothing can be judged in time; empty: nothing."""
-        writes, reads = ("write", self.produces), ("read", self.fetches)
-        return clock_trouble([writes, reads, ("creation", self.topics), ("operation", self.registers)])
+        operations = (
+            ("write", self.produces),
+            ("read", self.fetches),
+            ("creation", self.topics),
+            ("operation", self.registers),
+        )
+        looks = (("sample of a broker", self.statuses), ("sample of a link", self.links), ("fault", self.faults))
+        trouble = clock_trouble(operations)
+        if trouble or self.footer is None:
+            return trouble
+        return behind_the_end(self.footer.ended_ns + self.clock_error_ns, operations, looks)
 
     def index_of(self, *records: HistoryRecord) -> tuple[int, ...]:
         """Where these very objects stand in ``records``."""
@@ -199,4 +210,6 @@ class History:
                 place.fetched.append(fetch)
         for dump in self.dumps:
             (found.get((dump.topic, dump.partition)) or of(dump.topic, dump.partition)).dumps.append(dump)
+        if len(found) > PARTITIONS_MAX:
+            raise HistoryError(0, f"it is of more than {PARTITIONS_MAX:,} partitions, and a run writes to one topic")
         self.partitions = {PartitionKey(*key): found[key] for key in sorted(found)}
