@@ -32,7 +32,7 @@ FAULT_LINES = {
     "repeat: {until: 9s, every: 4s, jitter: 1s}}",
     "wipe": "{wipe: {target: {role: PartitionFollower, partition: 1}, downFor: 1s}}",
     "disk": "{disk: {target: {ordinal: 1}, loseUnsynced: true, tornWrite: true, downFor: 1s}}",
-    "clock": "{duration: 2s, clock: {target: {ordinal: 1}, jump: 1h, backwards: true, driftPpm: -200}}",
+    "clock": "{duration: 2s, clock: {target: {ordinal: 1}, jump: 1h, backwards: true, driftPpm: -2000}}",
 }
 
 RULE_LINES = {
@@ -143,6 +143,15 @@ def test_what_is_no_duration(text):
         ("{duration: 1s, partition: {groups: [[{ordinal: 0}], [{ordinal: 0}]]}}", "broker 0 stands on two sides"),
         ("{duration: 1s, partition: {groups: [[{ordinal: 0}]]}}", "must have at least 2 entries, and has 1"),
         ("{duration: 1s, clock: {target: {ordinal: 0}}}", "give `jump` or `driftPpm`"),
+        (
+            "{duration: 10s, clock: {target: {ordinal: 0}, driftPpm: -100}}",
+            "-100 millionths over 10s move the clock by 1 ms, which cannot be told from noise; it takes `driftPpm` 207 "
+            "or more, or a `duration` of 20s300ms or more",
+        ),
+        (
+            "{duration: 310ms, clock: {target: {ordinal: 0}, driftPpm: 99000}}",
+            "it takes a `duration` of 321ms or more",
+        ),
         ("{duration: 1s, pause: {target: {ordinal: 0, role: All}}}", "the broker is given more than once"),
     ],
 )

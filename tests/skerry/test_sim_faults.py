@@ -38,9 +38,12 @@ def aborted_after(starts: int, how: str, directory: Path) -> tuple[SimulatedRun,
     return world.run(Conductor(experiment, 7, CAPABILITIES)), [host.starts for host in world.cluster.hosts]
 
 
-def test_the_end_of_a_long_drift_is_not_taken_for_the_faults_own(tmp_path: Path) -> None:
-    """Whether a drift has ended shows late: later than the margin after which a fault ends by itself."""
-    drift = "faults:\n  - {name: drift, duration: 15s, clock: {target: {ordinal: 0}, driftPpm: 50000}}\n"
+@pytest.mark.parametrize(("duration", "drift_ppm"), [("15s", 50_000), ("21s", -100), ("4800ms", 450)])
+def test_a_drift_shows_when_it_can(duration: str, drift_ppm: int, tmp_path: Path) -> None:
+    """Whether a drift has ended shows late: later than the margin after which a fault ends by itself. That a small one
+    has begun shows late, too."""
+    clock = f"{{target: {{ordinal: 0}}, driftPpm: {drift_ppm}}}"
+    drift = f"faults:\n  - {{name: drift, duration: {duration}, clock: {clock}}}\n"
     text = DOCUMENT[: DOCUMENT.index("faults:")] + drift
     experiment = load_document(text)
     result = SimWorld(experiment, text, 7, tmp_path, "test").run(Conductor(experiment, 7, CAPABILITIES))

@@ -70,9 +70,11 @@ class _Subject:
 class IntervalJudge:
     """It judges one occurrence, from its injection on."""
 
-    def __init__(self, asked_ns: int, holds: bool, gradual: bool = False) -> None:
+    def __init__(self, asked_ns: int, holds: bool, gradual: bool = False, unsure_ns: int = 0) -> None:
         """The injection was asked for at ``asked_ns``. A fault that ``holds`` is to last; another one is over at once,
-        and what it took comes back by itself. A ``gradual`` one takes one after another, and begins with the first."""
+        and what it took comes back by itself. A ``gradual`` one takes one after another, and begins with the first. So
+        much later than it began (``unsure_ns``) may it be measured to have begun."""
+        self._late_ns = LATE_NS + unsure_ns
         self._gradual = gradual
         self._asked_ns = asked_ns
         self._holds = holds
@@ -147,7 +149,7 @@ class IntervalJudge:
             # What shows only when it is used may look whole for a while: it is late when it was not seen for so long.
             shown_ns = subject.first_taken_ns if subject.last.lazy else subject.well_before_ns
             by_ns = shown_ns - reported_ns
-            if by_ns > LATE_NS:
+            if by_ns > self._late_ns:
                 return (
                     f"{subject.last.whole} {_s(by_ns)} after the injection was reported as complete: it began too late"
                 )

@@ -36,7 +36,8 @@ class OccurrenceProof:
         self._kind = fault_type(fault)
         self._asked_ns = asked_ns
         self._earlier: Before = before(observation, rtts_ns, asked_ns)
-        self._judge = IntervalJudge(asked_ns, lasts_ns > 0 and not fault.gradual, fault.gradual)
+        holds = lasts_ns > 0 and not fault.gradual
+        self._judge = IntervalJudge(asked_ns, holds, fault.gradual, fault.begin_unsure_ns)
         self._judge.look(self._kind.read(fault, observation, self._earlier, others))
         self._back_ns = -1
         self._still_ns = -1

@@ -167,6 +167,8 @@ def bodies(experiment: Experiment) -> Found:
     for index, fault in enumerate(experiment.spec.faults):
         for path, sentence in fault.body.problems():
             yield ("spec", "faults", index, fault.kind, *path), sentence
+        if sentence := fault.body.never_shows(fault.lasts_ns):
+            yield ("spec", "faults", index, fault.kind), sentence
 
 
 def nothing_held_twice(experiment: Experiment) -> Found:

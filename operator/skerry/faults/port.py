@@ -102,6 +102,10 @@ class FaultBody(Model):
         """What is wrong with it that its models cannot see: where, and a sentence."""
         yield from ()
 
+    def never_shows(self, lasts_ns: int) -> str:
+        """Why it cannot be seen when it lasts so long, as a sentence; empty: it can."""
+        return ""
+
     def targets_named(self) -> Iterator[tuple[Path, Selector]]:
         """Every target with the place where it stands in this body."""
         yield from _targets_in(self, ())
@@ -133,6 +137,11 @@ class ResolvedFault(msgspec.Struct, frozen=True):
     @property
     def shows_after_ns(self) -> int:
         """How long it takes at least until it can be seen (an fsync that takes long must have taken long)."""
+        return 0
+
+    @property
+    def begin_unsure_ns(self) -> int:
+        """How much later than it began it may be measured to have begun, because nothing tells any closer."""
         return 0
 
     def gone_shows_after_ns(self, lasted_ns: int) -> int:

@@ -28,10 +28,15 @@ def reading(
 
 
 def judge(
-    *looks: Reading, holds: bool = True, until: int | None = None, gradual: bool = False, verified: bool = True
+    *looks: Reading,
+    holds: bool = True,
+    until: int | None = None,
+    gradual: bool = False,
+    verified: bool = True,
+    unsure_ms: int = 0,
 ) -> IntervalJudge:
     """Both things were whole 50 ms before the injection. It is ``verified`` the moment that all of it is taken."""
-    found = IntervalJudge(ASKED, holds, gradual)
+    found = IntervalJudge(ASKED, holds, gradual, unsure_ms * MS)
     found.look([reading("a", well=-50), reading("b", well=-50)])
     for look in looks:
         found.feed([look], None if until is None else ASKED + until * MS)
@@ -178,6 +183,13 @@ def test_it_is_late_when_it_was_whole_long_after_it_was_reported():
     assert lazy.late(ASKED) == ""
     later = judge(reading("a", at=800, well=800, lazy=True), reading("a", at=2000, taken=1900, lazy=True), B_TAKEN)
     assert later.late(ASKED).startswith("a still answers 1.90 s after")
+
+
+@pytest.mark.parametrize(("unsure_ms", "late"), [(0, True), (800, True), (900, False)])
+def test_what_cannot_be_told_any_closer_is_not_late(unsure_ms, late):
+    """A small drift shows late, and then it may have begun late."""
+    lazy = judge(reading("a", at=2000, taken=1900, lazy=True), B_TAKEN, unsure_ms=unsure_ms)
+    assert bool(lazy.late(ASKED)) is late
 
 
 def test_what_shows_only_when_it_is_used_may_have_begun_when_it_was_asked_for():

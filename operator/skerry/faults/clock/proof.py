@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skerry.faults.broker_proofs import answers, each_broker, said_of
-from skerry.faults.clock.fault import MS, RESOLUTION_NS, ClockShift
+from skerry.faults.clock.fault import LATE_SHARE, ClockShift
+from skerry.faults.clock.model import MS, RESOLUTION_NS
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
 from skerry.faults.readings import NEVER_NS, Reading, of_broker, of_others
@@ -45,8 +46,7 @@ def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Befo
     asked = [(fault.jump_ns, drifted_ns), (drifted_ns, fault.jump_ns)]
     shares = [(moved_ns - other_ns) * 100 // part_ns for part_ns, other_ns in asked if part_ns]
     if all(80 <= share <= 125 for share in shares):
-        # A drift has come to at least 80 % of what it would be had it begun at once: so late may it have begun.
-        return reading._replace(taken_ns=earlier.at_ns + (since_ns // 4 if fault.drift_ppm else since_ns))
+        return reading._replace(taken_ns=earlier.at_ns + (since_ns // LATE_SHARE if fault.drift_ppm else since_ns))
     asked_ns = fault.jump_ns + drifted_ns
     said = f"the clock of broker {ordinal} moved by {moved_ns // MS} ms, and {asked_ns // MS} ms were asked for"
     return reading._replace(whole=said, well_ns=view.sampled_ns if min(shares) < 80 else NEVER_NS)
