@@ -14,6 +14,8 @@ from skerry.faults.registry import fault_type
 NS = 1_000_000_000
 HEAL_SHOWS_NS = 2 * NS
 """Within what a heal that did something shows."""
+TOLD_LATE_NS = NS
+"""How long after a fault has ended samples may still tell of it: a connection that was tried while it lasted."""
 Active = tuple[ResolvedFault, ...]
 """The other faults that are in effect."""
 
@@ -40,12 +42,21 @@ class OccurrenceProof:
         self._judge = IntervalJudge(asked_ns, holds, fault.gradual, fault.begin_unsure_ns)
         self._judge.look(self._kind.read(fault, observation, self._earlier, others))
         self._back_ns = -1
+        self._others_ns: dict[ResolvedFault, int] = {}
+        """When each of the others was last in effect."""
         self._still_ns = -1
         """When it was last looked at after its heal, and was not gone yet."""
 
     def look(self, observation: Observation, others: Active, heal_asked_ns: int | None) -> None:
         """Take the samples of this step."""
-        self._judge.feed(self._kind.read(self._fault, observation, self._earlier, others), heal_asked_ns)
+        over = self._over_it(observation, others)
+        self._judge.feed(self._kind.read(self._fault, observation, self._earlier, over), heal_asked_ns)
+
+    def _over_it(self, observation: Observation, others: Active) -> Active:
+        """The others, and those that ended shortly before."""
+        now_ns = max((view.sampled_ns for view in observation.brokers), default=0)
+        self._others_ns.update(dict.fromkeys(others, now_ns))
+        return tuple(other for other, last_ns in self._others_ns.items() if now_ns - last_ns <= TOLD_LATE_NS)
 
     def hold(self) -> None:
         """It was verified, and may be lost from now on."""

@@ -182,13 +182,14 @@ def of_process(view: BrokerView | None, ordinal: int, earlier: Before, lasts: bo
 
 
 def of_others(samples: Samples, victims: frozenset[int], others: Iterable[ResolvedFault]) -> Iterator[Reading]:
-    """Brokers that no fault names must go on running."""
-    touched = victims | frozenset(ordinal for other in others for ordinal in other.victims)
+    """Brokers that no fault names must go on running; of one that another fault names nothing can be said."""
+    hidden = frozenset(ordinal for other in others for ordinal in other.victims)
     for view in samples.brokers:
-        if view.ordinal in touched or view.exited:
+        if view.ordinal in victims:
             continue
         ordinal = view.ordinal
         reading = of_broker(view, ordinal, False, taken=f"broker {ordinal} is hit, which no fault names")
+        reading = reading._replace(hidden=ordinal in hidden or bool(view.exited))
         reading = reading._replace(unseen=f"broker {ordinal}, which no fault names, was not looked at")
         if view.process in (ProcessState.GONE, ProcessState.STOPPED):
             reading = reading._replace(taken_ns=view.process_sampled_ns)

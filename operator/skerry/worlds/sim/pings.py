@@ -45,6 +45,8 @@ class _Pair:
         self.arrived: deque[int] = deque(maxlen=8)
         """When pings of the peer arrived."""
         self.round_trips_ns: deque[int] = deque(maxlen=ROUND_TRIPS_KEPT)
+        self.between = (0, 0)
+        """Of which processes they are, by their starts: a connection ends with either of them."""
 
 
 class _Check:
@@ -128,6 +130,10 @@ class Pinger:
         round_trip_ns = now_ns - ping.sent_ns
         if ping.check == KEPT:
             pair = self._pairs[place][source, ping.plane]
+            between = self._cluster.hosts[place].starts, self._cluster.hosts[source].starts
+            if pair.between != between:
+                pair.between = between
+                pair.round_trips_ns.clear()
             pair.answered_ns = now_ns
             pair.round_trips_ns.append(round_trip_ns)
             return

@@ -1,0 +1,69 @@
+"""One occurrence beside others: what is said of it when they begin, and when they end."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import pytest
+from toy_world import MS, S
+
+from skerry.engine.observation import Observation
+from skerry.engine.occurrence_proof import OccurrenceProof
+from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
+from skerry.experiment import Verdict
+from skerry.faults.clock import ClockShift
+from skerry.faults.kill import Kill, KillHow
+from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.schema.vocabulary import Plane
+
+CUT = Cut(((0, 1), (1, 0)), tuple(Plane), Connections.NEW, CutAction.DROP)
+GONE = Kill((2,), KillHow.PROCESS, 0)
+LATER = ClockShift((2,), jump_ns=S)
+RUNNING = ProcessState.RUNNING
+STRAY = "the new connection 1 -> 2 on Raft fails, although nobody cut it"
+
+
+def at(ns: int, tried_ns: int, failing: set[tuple[int, int]] = frozenset()) -> Observation:  # type: ignore[assignment]
+    """Three brokers that answer; new connections were tried at ``tried_ns``, and these pairs failed, both ways."""
+    new = tuple(
+        LinkView(a, b, plane, LinkKind.NEW, tried_ns, not {(a, b), (b, a)} & failing)
+        for a, b in permutations(range(3), 2)
+        for plane in Plane
+    )
+    kept = tuple(
+        LinkView(a, b, plane, LinkKind.KEPT, ns, True) for a, b in permutations(range(3), 2) for plane in Plane
+    )
+    return Observation(brokers=tuple(BrokerView(o, ns, True, RUNNING, ns) for o in range(3)), links=new + kept)
+
+
+@pytest.mark.parametrize(("ended_ago_ms", "stray"), [(200, ""), (1500, STRAY)])
+def test_a_sample_may_tell_of_a_fault_that_has_just_ended(ended_ago_ms: int, stray: str) -> None:
+    """The planted bug: the last connection that was tried while a broker was dead counted against the cut beside it."""
+    proof = OccurrenceProof(CUT, at(10 * S, 10 * S), (GONE,), {}, 10 * S, 5 * S)
+    for tenth in range(1, 30):
+        now_ns = 10 * S + tenth * 100 * MS
+        proof.look(at(now_ns, now_ns, {(0, 1), (1, 2)}), (GONE,), None)
+    ended_ns = now_ns + ended_ago_ms * MS
+    proof.look(at(ended_ns, now_ns, {(0, 1), (1, 2)}), (), None)
+    assert proof.stray == stray
+
+
+def test_a_broker_that_another_fault_takes_meanwhile_is_not_missed() -> None:
+    """The planted bug: it had been looked at when the fault began, and was said to be named by none."""
+    proof = OccurrenceProof(Kill((0,), KillHow.PROCESS, S), at(9 * S, 9 * S), (), {}, 10 * S, S)
+    dead = at(10 * S + 100 * MS, 10 * S)
+    gone = BrokerView(0, 10 * S + 100 * MS, False, ProcessState.GONE, 10 * S + 100 * MS)
+    proof.look(Observation(brokers=(gone, *dead.brokers[1:])), (LATER,), None)
+    assert proof.missing(None) == ""
+
+
+def test_two_faults_that_begin_at_once_on_two_brokers(conductor, toy):  # type: ignore[no-untyped-def]
+    both = """  faults:
+  - {name: crash, startAfter: 1s, kill: {target: {ordinal: 0}, how: Process, downFor: 2s}}
+  - {name: freeze, startAfter: 1s, duration: 5s, pause: {target: {ordinal: 2}}}
+  allow: [QuorumLoss, BelowMinIsr]
+"""
+    world = toy(sample_age_ns=200 * MS)
+    world.run(conductor(both))
+    assert [step for step in world.steps if "verified" in step] == ["crash#0 verified", "freeze#0 verified"]
+    assert world.finish.verdict is Verdict.PASS, world.finish.message
