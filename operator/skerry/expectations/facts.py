@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from skerry.history import History
 from skerry.history.occurrences import Occurrence, occurrences_by_fault
-from skerry.history.records import FaultEvent
+from skerry.history.records import FaultEvent, FaultStep
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Experiment
@@ -121,6 +121,17 @@ class RunFacts:
         there."""
         start = effective.after_ns + within_ns
         return exactly(start, max(start, self._end_of(occurrence)), f"during {occurrence}")
+
+    def faults_beside(self, heal: FaultEvent, since_ns: int) -> list[int]:
+        """When each occurrence but the one that this heal ended was injected, of those that were not over at
+        ``since_ns``: from then on it may explain what is seen."""
+        return [
+            begun.before_ns
+            for occurrence in self.all_occurrences
+            if occurrence.healed is not heal
+            and (begun := occurrence.steps.get(FaultStep.INJECTING)) is not None
+            and (occurrence.healed is None or occurrence.healed.after_ns > since_ns)
+        ]
 
     # --- what nodes said ---------------------------------------------------------------------------------
 

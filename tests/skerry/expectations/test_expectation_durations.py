@@ -14,6 +14,7 @@ from expectation_kit import (
     WALL,
     assert_judged,
     election,
+    happening,
     judge,
     metric,
     outage,
@@ -137,6 +138,15 @@ def test_isr_recovery_with_an_early_stamp():
     assert (slow.verdict, slow.measured) == (PASS, "2.00 s"), slow
     before = [*SHRUNK[:-1], smaller, whole, isr_full_metric(14_000)]
     assert_judged(INCONCLUSIVE, RECOVERY, before, "its stamp says otherwise", reason="ClocksDisagree")
+
+
+def test_what_the_next_fault_does_to_the_isr_is_not_counted():
+    """The planted bug: of a cut that came again, the second one's loss was counted from the heal of the first."""
+    whole, smaller = status(2, 15_200, leader=2, epoch=2), status(2, 20_500, leader=2, epoch=2, isr=(1, 2))
+    seen = [*SHRUNK[:-1], whole, smaller, status(2, 22_500, leader=2, epoch=2), isr_full_metric(15_100)]
+    faults = [*happening(), *happening(20_000, 22_000, fault="other")]
+    assert_judged(PASS, RECOVERY, seen, "ISR whole again 0.10 s after the heal", faults=faults)
+    assert_judged(INCONCLUSIVE, RECOVERY, seen, "still smaller after 5.50 s", reason="ClocksDisagree")
 
 
 def test_isr_recovery_that_says_nothing():

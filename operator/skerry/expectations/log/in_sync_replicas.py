@@ -17,7 +17,7 @@ from skerry.expectations.judged import Judged, failed, seconds, span, unknown, w
 from skerry.expectations.log.facts import LogFacts
 from skerry.expectations.port import ExpectationType
 from skerry.faults.port import Path
-from skerry.history.records import BrokerSample, FaultEvent, FaultStep, StatusSample
+from skerry.history.records import BrokerSample, FaultEvent, StatusSample
 from skerry.schema.base import FaultName, PartitionIndex, PositiveDuration, exactly_one
 from skerry.schema.cel import SpecRule
 from skerry.schema.cel import exactly_one as one_of
@@ -117,14 +117,7 @@ def _lost_again(
     heal: FaultEvent,
 ) -> tuple[StatusSample, BrokerSample] | None:
     """The first sample after it fitted that does not, before a fault may explain it."""
-    faults = [
-        begun.before_ns
-        for occurrence in run.all_occurrences
-        if occurrence.healed is not heal
-        and (begun := occurrence.steps.get(FaultStep.INJECTING)) is not None
-        and (occurrence.healed is None or occurrence.healed.after_ns > since.before_ns)
-    ]
-    end = min([run.workload_end_ns, *faults])
+    end = min([run.workload_end_ns, *run.faults_beside(heal, since.before_ns)])
     return next(
         (
             (s, b)

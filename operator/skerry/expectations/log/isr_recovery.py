@@ -103,10 +103,15 @@ def _one(body: IsrRecovery, run: LogFacts, partition: int, occurrence: Occurrenc
 
 def _seen_whole_ns(run: LogFacts, partition: int, healed: FaultEvent) -> tuple[int | None, int | None]:
     """(when the leader first reported a whole ISR again after the heal, when it was last asked before that and the ISR
-    was smaller); None: never, and nothing is said of an ISR that was not seen smaller after the heal."""
+    was smaller); None: never, and nothing is said of an ISR that was not seen smaller after the heal, or only while
+    another fault that began after it may explain that."""
     whole = run.experiment.spec.topic.replication_factor
     smaller: int | None = None
+    later = [at_ns for at_ns in run.faults_beside(healed, healed.before_ns) if at_ns > healed.before_ns]
+    until_ns = min(later, default=run.observed_until_ns)
     for status, sample in run.isr_samples.get(partition, ()):
+        if status.after_ns > until_ns:
+            break
         if len(sample.isr) < whole:
             smaller = status.before_ns if status.before_ns >= healed.before_ns else smaller
         elif smaller is not None and status.after_ns >= healed.before_ns:
