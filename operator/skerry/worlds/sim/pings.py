@@ -46,7 +46,7 @@ class _Pair:
         """When pings of the peer arrived."""
         self.round_trips_ns: deque[int] = deque(maxlen=ROUND_TRIPS_KEPT)
         self.between = (0, 0)
-        """Of which processes they are, by their starts: a connection ends with either of them."""
+        """The starts of the two processes that they are between: a connection ends with either."""
 
 
 class _Check:
