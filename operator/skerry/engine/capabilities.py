@@ -14,7 +14,10 @@ from skerry.targets import registry
 from skerry.targets.port import Target
 
 PREPARE = Feature("prepare")
-OTHER_FEATURES = (PREPARE, *expectations.features())
+ELSEWHERE = Feature("prepare, of a role where an empty cluster leaves nobody to play it")
+EMPTY_AT_FIRST = "its cluster is empty when a run begins, and then nobody whom `prepare` wants can play that role."
+"""Why a world cannot do that."""
+OTHER_FEATURES = (PREPARE, ELSEWHERE, *expectations.features())
 """What a document can need beside its faults."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from skerry.engine.capabilities import PREPARE
+from skerry.engine.capabilities import ELSEWHERE, PREPARE
 from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment.document import Spec
 from skerry.faults.port import Feature
@@ -20,7 +20,10 @@ def needed_features(spec: Spec) -> frozenset[Feature]:
 def _of_spec(spec: Spec) -> Iterator[Feature]:
     for fault in spec.faults:
         yield from FAULTS[fault.kind].needs(fault.body)
-    if rules_of(spec).places:
+    rules = rules_of(spec)
+    if rules.places:
         yield PREPARE
+        if rules.misplaced(rules.assumed()):
+            yield ELSEWHERE
     for expectation in spec.expect:
         yield from EXPECTATIONS[expectation.rule].needs

@@ -63,6 +63,8 @@ class Plan(msgspec.Struct, frozen=True):
     """In the order of their start."""
     phases: tuple[tuple[str, int, int], ...]
     """(name, from, to): after the steady state."""
+    misplaced: str
+    """Who cannot play the role that the document prepares, on an empty cluster; empty: everybody can."""
     needs: tuple[Feature, ...]
     lacking: tuple[str, ...]
     """What the world cannot do, as sentences."""
@@ -113,6 +115,7 @@ def make_plan(experiment: Experiment, seed: int, capabilities: Capabilities | No
         seed=seed,
         occurrences=tuple(planned),
         phases=_phases(planned, spec),
+        misplaced=rules.misplaced(roles) if rules.places else "",
         needs=tuple(sorted(needs)),
         lacking=tuple(lacking),
     )

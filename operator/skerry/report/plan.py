@@ -22,6 +22,8 @@ def plan_lines(plan: Plan) -> list[str]:
     """The plan, one fact a line."""
     lines = [f"{plan.name}: {plan.hypothesis}", f"seed {plan.seed}", ""]
     lines += [f"{_span(start, end):>17}  {name}" for name, start, end in plan.phases]
+    if plan.misplaced:
+        lines += ["", f"on an empty cluster, {plan.misplaced}; on another, that is known when the run has begun"]
     for each in plan.occurrences:
         who = " | ".join(", ".join(map(str, group)) for group in each.groups)
         lines += [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from skerry.engine.capabilities import PREPARE, all_features
+from skerry.engine.capabilities import ELSEWHERE, PREPARE, all_features
 from skerry.expectations.port import METRICS, PROMQL
 from skerry.faults.kill.fault import DOWN_FOR, POD_DELETE, PROCESS
 from skerry.faults.network_partition.fault import ESTABLISHED, PARTITION
 from skerry.worlds.kubernetes.capabilities import capabilities, needs_init
 from skerry.worlds.kubernetes.opt_ins import OptIns
 
-ALWAYS = {PARTITION, POD_DELETE, PREPARE, METRICS}
+ALWAYS = {PARTITION, POD_DELETE, PREPARE, ELSEWHERE, METRICS}
 GRANT = "the chart's value `injector.enabled=true`"
 LABEL = 'the label `skerry.dev/allow-injector: "true"` of namespace skerry'
 

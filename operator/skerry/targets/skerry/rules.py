@@ -9,6 +9,7 @@ from skerry.experiment.document import Spec
 from skerry.faults.port import Effect
 from skerry.targets.skerry import guard
 from skerry.targets.skerry.guard import Prediction
+from skerry.targets.skerry.placement import replicas_of
 from skerry.targets.skerry.roles import ClusterView, PartitionView, cluster_view_of
 
 
@@ -28,20 +29,22 @@ class SkerryRules:
         return cluster_view_of(observation, self._brokers, self._topic.name, oldest_ns)
 
     def assumed(self, observation: Observation | None = None) -> ClusterView:
-        """Partition p on broker p modulo brokers and those that follow, and led by the first of them; leaders and
-        controller where `prepare` puts them, else the present controller, or 0. The leaders of today are those of other
-        topics: each run has its own."""
+        """Each partition where an empty cluster puts it, and led by the first broker of it, or by the one that
+        `prepare` wants, if that holds it; the controller where `prepare` puts it, else the present one, or 0. The
+        leaders of today are those of other topics: each run has its own."""
         brokers, prepare = self._brokers, self._spec.prepare
         seen = ClusterView(brokers, {}, 0, 0, 0) if observation is None else self.roles(observation)
-        leaders = {partition: partition % brokers for partition in range(self._topic.partitions)}
+        held = {partition: replicas_of(partition, self._spec) for partition in range(self._topic.partitions)}
+        leaders = {partition: partition % brokers for partition in held}
         controller = seen.controller
         if prepare is not None:
-            leaders |= {place.partition: place.ordinal for place in prepare.leaders}
+            wanted = {place.partition: place.ordinal for place in prepare.leaders}
+            leaders |= {partition: leader for partition, leader in wanted.items() if leader in held[partition]}
             controller = prepare.controller.ordinal if prepare.controller else controller
-        partitions = {}
-        for partition, leader in leaders.items():
-            replicas = tuple(sorted((partition + step) % brokers for step in range(self._topic.replication_factor)))
-            partitions[partition] = PartitionView(leader, 0, replicas, replicas, 0)
+        partitions = {
+            partition: PartitionView(leaders[partition], 0, replicas, replicas, 0)
+            for partition, replicas in held.items()
+        }
         return ClusterView(brokers, partitions, controller, seen.term, seen.sampled_ns)
 
     @property

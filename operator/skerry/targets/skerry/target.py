@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from skerry.schema.log import PREPARE, TOPIC
 from skerry.schema.vocabulary import Plane, Role
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, Own, PlanePort, RoleKind, Stamps, System, Target
 from skerry.targets.skerry.guarantees import OWES
+from skerry.targets.skerry.placement import Placement
 from skerry.targets.skerry.planes import ADMIN
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ TARGET = Target(
     owes=OWES,
     partitions="topic.partitions",
     replicas="topic.replication_factor",
-    words={"topic": TOPIC, "prepare": PREPARE},
+    words={"topic": TOPIC, "prepare": dataclasses.replace(PREPARE, model=Placement)},
     launch=_launch,
     pods=_pods,
     own=_own,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from skerry.engine.capabilities import PREPARE, Capabilities, capabilities_from
+from skerry.engine.capabilities import ELSEWHERE, PREPARE, Capabilities, capabilities_from
 from skerry.expectations.port import METRICS, PROMQL
 from skerry.faults.port import Feature
 from skerry.worlds.kubernetes.faults.registry import HANDLERS
@@ -29,7 +29,7 @@ def capabilities(opt_ins: OptIns) -> Capabilities:
     return capabilities_from(
         "kubernetes",
         (_With(handler.can(opt_ins), handler.cannot(opt_ins)) for handler in HANDLERS.values()),
-        others=(PREPARE, METRICS, *([PROMQL] if opt_ins.prometheus else [])),
+        others=(PREPARE, ELSEWHERE, METRICS, *([PROMQL] if opt_ins.prometheus else [])),
         reasons={}
         if opt_ins.prometheus
         else {PROMQL: "there is no Prometheus; set `spec.prometheusUrl`, or use a `metric` expectation."},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.engine.capabilities import PREPARE, capabilities_from
+from skerry.engine.capabilities import ELSEWHERE, EMPTY_AT_FIRST, PREPARE, capabilities_from
 from skerry.expectations.port import METRICS, PROMQL
 from skerry.worlds.local.faults.registry import HANDLERS
 
@@ -13,7 +13,10 @@ CAPABILITIES = capabilities_from(
     "local",
     HANDLERS.values(),
     others=(PREPARE, METRICS),
-    reasons={PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world."},
+    reasons={
+        PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world.",
+        ELSEWHERE: EMPTY_AT_FIRST,
+    },
     clock_error_ns=CLOCK_ERROR_NS,
     under_test=lambda target: target.launch is not None,
 )

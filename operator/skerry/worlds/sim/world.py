@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from skerry.checker import judge
-from skerry.engine.capabilities import PREPARE, capabilities_from
+from skerry.engine.capabilities import ELSEWHERE, EMPTY_AT_FIRST, PREPARE, capabilities_from
 from skerry.engine.conductor import Conductor
 from skerry.engine.loop import TURN_NS, Loop, OnTurn, nobody_watches
 from skerry.engine.world import (
@@ -58,7 +58,10 @@ CAPABILITIES = capabilities_from(
     "sim",
     HANDLERS.values(),
     others=(PREPARE, METRICS),
-    reasons={PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world."},
+    reasons={
+        PROMQL: "there is no Prometheus; use a `metric` expectation, or the kubernetes world.",
+        ELSEWHERE: EMPTY_AT_FIRST,
+    },
     clock_error_ns=CLOCK_ERROR_NS,
     under_test=lambda target: target.simulated,
 )
