@@ -160,35 +160,3 @@ def test_faults_that_make_no_sense(fault, sentence):
         load_document(document(fault))
     (problem,) = caught.value.problems
     assert sentence in problem.sentence
-
-
-CUT = "{duration: 4s, partition: {groups: [[{ordinal: 0}], [{role: Other}]]}}"
-
-
-@pytest.mark.parametrize(
-    ("rule", "where", "sentence"),
-    [
-        (
-            "maxWriteGap: {atMost: 4s, during: f}",
-            "atMost",
-            "4s is no shorter than `f` lasts (4s), so no wait inside it",
-        ),
-        ("available: {during: f}", "within", "5s is no shorter than `f` lasts (4s), so no wait inside it"),
-        ("unavailable: {during: f, within: 9s}", "within", "so nobody could be asked before it ends"),
-        ("writesRefused: {by: {fault: f}, within: 4s}", "within", "so nobody could be asked before it ends"),
-        ("topicCreateRefused: {by: {fault: f}, within: 5s}", "within", "so nobody could be asked before it ends"),
-    ],
-)
-def test_a_limit_that_nothing_inside_the_fault_could_break_or_meet(rule, where, sentence):
-    """The first two would always hold, the others never be judged."""
-    with pytest.raises(DocumentError) as caught:
-        load_document(document(CUT, f"  expect:\n  - {{name: x, {rule}}}\n"))
-    (problem,) = caught.value.problems
-    assert problem.path.endswith(f".{where}")
-    assert sentence in problem.sentence
-
-
-def test_a_limit_shorter_than_the_fault_or_of_a_fault_whose_end_nobody_knows():
-    expect = "  expect:\n  - {name: x, maxWriteGap: {atMost: 3999ms, during: f}}\n"
-    load_document(document(CUT, expect))
-    load_document(document("{kill: {target: {ordinal: 0}, how: Process, downFor: 1s}}", expect))

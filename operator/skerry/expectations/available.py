@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from skerry.expectations.alive import stretches
-from skerry.expectations.bodies import NOTHING_TO_BREAK_IT, WINDOW_RULES, over_before
+from skerry.expectations.bodies import WINDOW_RULES
 from skerry.expectations.facts import Window
 from skerry.expectations.gaps import Gap
 from skerry.expectations.judged import Judged, longest_wait, on_widest, seconds, unknown
+from skerry.expectations.limits import never_broken
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
 from skerry.faults.port import Path
@@ -36,7 +37,7 @@ class Available(WindowedWhen):
 
     def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
         yield from super().problems(spec)
-        yield from over_before(spec, self.during, self.within_ns, "within", NOTHING_TO_BREAK_IT)
+        yield from never_broken(spec, self.during, self.within_ns, "within")
 
 
 def judge(body: Available, run: LogFacts) -> Iterator[Judged]:

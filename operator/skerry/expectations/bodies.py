@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from skerry.faults.port import Path
-from skerry.schema.base import FaultName, Int, Model, Number, PartitionIndex, at_most_one, exactly_one, format_duration
+from skerry.schema.base import FaultName, Int, Model, Number, PartitionIndex, at_most_one, exactly_one
 from skerry.schema.cel import at_most_one as at_most_one_of
 from skerry.schema.cel import exactly_one as one_of
 from skerry.schema.cel import rule
@@ -79,19 +79,6 @@ class ExpectationBody(Model):
     def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
         """Why it can never hold in this document, or makes no sense there: where in the body, and a sentence."""
         yield from ()
-
-
-def over_before(spec: Spec, fault: str | None, limit_ns: int, where: str, why: str) -> Iterator[tuple[Path, str]]:
-    """The problem of a limit that is not shorter than the fault in which it counts, where the document says how long
-    that lasts. ``why``: what is wrong with that, in words."""
-    named = next((each for each in spec.faults if each.name == fault), None)
-    if named is not None and named.duration_ns is not None and limit_ns >= named.duration_ns:
-        lasts, limit = format_duration(named.duration_ns), format_duration(limit_ns)
-        yield (where,), f"{limit} is no shorter than `{fault}` lasts ({lasts}), so {why}; change one of them"
-
-
-NOTHING_TO_BREAK_IT = "no wait inside it could ever break this"
-NOTHING_TO_ASK = "nobody could be asked before it ends"
 
 
 class OfPartitionOrController(ExpectationBody):

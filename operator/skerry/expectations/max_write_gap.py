@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from skerry.expectations.bodies import NOTHING_TO_BREAK_IT, WINDOW_RULES, Windowed, over_before
+from skerry.expectations.bodies import WINDOW_RULES, Windowed
 from skerry.expectations.facts import Window
 from skerry.expectations.gaps import Gap
 from skerry.expectations.judged import Judged, longest_wait, on_widest, seconds
+from skerry.expectations.limits import never_broken
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.register import max_write_gap as of_registers
 from skerry.faults.port import Path
@@ -35,7 +36,7 @@ class MaxWriteGap(Windowed):
     """Default: every partition."""
 
     def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
-        yield from over_before(spec, self.during, self.at_most_ns, "atMost", NOTHING_TO_BREAK_IT)
+        yield from never_broken(spec, self.during, self.at_most_ns, "atMost")
 
 
 def judge(body: MaxWriteGap, run: LogFacts) -> Iterator[Judged]:

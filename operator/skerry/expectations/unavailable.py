@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from skerry.expectations.alive import stretches
-from skerry.expectations.bodies import NOTHING_TO_ASK, WINDOW_RULES, over_before
+from skerry.expectations.bodies import WINDOW_RULES
 from skerry.expectations.facts import Window
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
+from skerry.expectations.limits import never_asked
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.when import CAN_BE_ALIVE, RULES, When, WindowedWhen
 from skerry.faults.port import Path
@@ -36,7 +37,7 @@ class Unavailable(WindowedWhen):
 
     def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
         yield from super().problems(spec)
-        yield from over_before(spec, self.during, self.within_ns, "within", NOTHING_TO_ASK)
+        yield from never_asked(spec, self.during, self.within_ns, "within")
 
 
 def judge(body: Unavailable, run: LogFacts) -> Iterator[Judged]:

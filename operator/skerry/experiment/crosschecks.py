@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skerry.expectations.limits import longer_than_the_run
 from skerry.expectations.registry import EXPECTATIONS
 from skerry.experiment.document import Experiment, Fault
 from skerry.experiment.places import Path, all_targets, at_most, named, partitions_of
@@ -134,10 +135,12 @@ def faults_of_expectations(experiment: Experiment) -> Found:
 
 
 def expectations_can_hold(experiment: Experiment) -> Found:
-    """What each expectation says of itself."""
+    """What each expectation says of itself, and no limit is longer than the run."""
     for index, expectation in enumerate(experiment.spec.expect):
-        has_meaning = experiment.target.model in EXPECTATIONS[expectation.rule].judges
-        for path, sentence in expectation.body.problems(experiment.spec) if has_meaning else ():
+        if experiment.target.model not in EXPECTATIONS[expectation.rule].judges:
+            continue  # it has no meaning as a whole
+        said = list(expectation.body.problems(experiment.spec))
+        for path, sentence in said or longer_than_the_run(experiment.spec, expectation.body):
             yield ("spec", "expect", index, expectation.rule, *path), sentence
 
 

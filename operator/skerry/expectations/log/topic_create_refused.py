@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-from skerry.expectations.bodies import NOTHING_TO_ASK, ExpectationBody, Probed, over_before
+from skerry.expectations.bodies import ExpectationBody, Probed
 from skerry.expectations.judged import Judged, failed, passed, seconds, unknown
+from skerry.expectations.limits import never_asked
 from skerry.expectations.log.facts import LogFacts
 from skerry.expectations.port import ExpectationType
 from skerry.expectations.sides import brokers_text, sides_in_time
@@ -30,7 +31,7 @@ class TopicCreateRefused(ExpectationBody):
     """Default 1500ms."""
 
     def problems(self, spec: Spec) -> Iterator[tuple[Path, str]]:
-        yield from over_before(spec, self.by.fault, self.within_ns, "within", NOTHING_TO_ASK)
+        yield from never_asked(spec, self.by.fault, self.within_ns, "within")
 
 
 def judge(body: TopicCreateRefused, run: LogFacts) -> Iterator[Judged]:
