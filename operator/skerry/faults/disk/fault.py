@@ -36,17 +36,21 @@ class Disk(ResolvedFault, frozen=True, tag="disk"):
         return self.slow_by_ns
 
     @property
+    def ends_process(self) -> bool:
+        """At its beginning, or at its end: a log that went offline stays so until a new process reads the disk."""
+        return self.power_cut or self.fsync_error
+
+    @property
     def holds(self) -> frozenset[Hold]:
-        what = "broker" if self.power_cut else "the disk of broker"
-        return frozenset(f"{what} {ordinal}" for ordinal in self.ordinals)
+        held = ("broker", "the disk of broker") if self.ends_process else ("the disk of broker",)
+        return frozenset(f"{what} {ordinal}" for ordinal in self.ordinals for what in held)
 
     @property
     def victims(self) -> frozenset[int]:
         return frozenset(self.ordinals)
 
     def effects(self) -> tuple[Effect, ...]:
-        gone = self.power_cut or self.fsync_error
-        return (Effect(down=frozenset(self.ordinals) if gone else frozenset()),)
+        return (Effect(down=frozenset(self.ordinals) if self.ends_process else frozenset()),)
 
 
 def concrete(body: DiskFault, groups: Groups) -> Disk:

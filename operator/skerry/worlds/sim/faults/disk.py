@@ -32,8 +32,10 @@ def lift(machines: Machines, occurrence: OccurrenceId, fault: Disk) -> None:
         host = machines.cluster.hosts[ordinal]
         host.disk_speed = DiskSpeed()
         host.fail_next_sync = None
+        if not fault.ends_process:
+            continue
         if host.disk.logs_failed:
-            machines.cluster.kill(ordinal)  # a log that went offline stays so until a new process reads the disk
+            machines.cluster.kill(ordinal)
         machines.cluster.start(ordinal)
 
 
