@@ -54,6 +54,8 @@ class _Subject:
         self.first_taken_ns = NEVER_NS
         self.taken_ns = NEVER_NS
         self.looked_ns = NEVER_NS
+        self.hidden_ns = NEVER_NS
+        """When another fault was last seen to lie over it."""
         self.quiet_ns = NEVER_NS
         """Since when no look has shown it whole."""
         self.gap: Bracket | None = None
@@ -96,8 +98,10 @@ class IntervalJudge:
     def feed(self, readings: Iterable[Reading], until_ns: int | None = None) -> None:
         """Take readings. The heal was asked for at ``until_ns``; what was seen later says nothing of a fault that is to
         last, but a broker that comes back by itself may be proven to have been away only by that."""
-        for reading in readings:
-            self._note(reading, until_ns if self._holds else None)
+        found = list(readings)
+        newest_ns = max((reading.looked_ns for reading in found), default=NEVER_NS)
+        for reading in found:
+            self._note(reading, newest_ns, until_ns if self._holds else None)
         meant = self._meant()
         enough = any if self._gradual else all
         if self.began is None and meant and enough(each.is_taken for each in meant):
@@ -144,11 +148,12 @@ class IntervalJudge:
         return ""
 
     def late(self, reported_ns: int) -> str:
-        """How much later it began than its injection was reported as complete, as words; empty: it did not."""
+        """How much later it began than its injection was reported as complete, or than it could be seen, as words;
+        empty: it did not."""
         for subject in self._meant():
             # What shows only when it is used may look whole for a while: it is late when it was not seen for so long.
             shown_ns = subject.first_taken_ns if subject.last.lazy else subject.well_before_ns
-            by_ns = shown_ns - reported_ns
+            by_ns = shown_ns - max(reported_ns, subject.hidden_ns)
             if by_ns > self._late_ns:
                 return (
                     f"{subject.last.whole} {_s(by_ns)} after the injection was reported as complete: it began too late"
@@ -164,11 +169,12 @@ class IntervalJudge:
     def _meant(self) -> list[_Subject]:
         return [each for each in self._subjects.values() if each.last.meant]
 
-    def _note(self, reading: Reading, until_ns: int | None) -> None:
+    def _note(self, reading: Reading, newest_ns: int, until_ns: int | None) -> None:
         subject = self._subjects.setdefault(reading.subject, _Subject(reading))
         subject.last = reading
         if reading.hidden:
             subject.looked_ns = max(subject.looked_ns, reading.looked_ns)
+            subject.hidden_ns = newest_ns
             return
         if until_ns is not None and reading.looked_ns + reading.settles_ns > until_ns:
             return

@@ -146,12 +146,18 @@ def of_direction(link: Link, at_target: LinkView | None, meant: bool, hidden: bo
 
 
 def of_broker(
-    view: BrokerView | None, ordinal: int, meant: bool = True, whole: str = "", taken: str = "", lazy: bool = False
+    view: BrokerView | None,
+    ordinal: int,
+    meant: bool = True,
+    whole: str = "",
+    taken: str = "",
+    lazy: bool = False,
+    hidden: bool = False,
 ) -> Reading:
     """What every reading of a broker has in common; the fault adds when it is whole or taken."""
     unseen = f"nothing is known of broker {ordinal}"
     looked_ns = NEVER_NS if view is None else max(view.sampled_ns, view.process_sampled_ns)
-    return Reading(f"broker {ordinal}", meant, whole, taken, unseen, looked_ns=looked_ns, lazy=lazy)
+    return Reading(f"broker {ordinal}", meant, whole, taken, unseen, looked_ns=looked_ns, lazy=lazy, hidden=hidden)
 
 
 def of_process(view: BrokerView | None, ordinal: int, earlier: Before, lasts: bool) -> Reading:

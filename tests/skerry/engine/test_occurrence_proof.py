@@ -12,8 +12,10 @@ from skerry.engine.occurrence_proof import OccurrenceProof
 from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
 from skerry.experiment import Verdict
 from skerry.faults.clock import ClockShift
+from skerry.faults.disk import Disk
 from skerry.faults.kill import Kill, KillHow
 from skerry.faults.network_partition import Connections, Cut, CutAction
+from skerry.faults.pause import Pause
 from skerry.schema.vocabulary import Plane
 
 CUT = Cut(((0, 1), (1, 0)), tuple(Plane), Connections.NEW, CutAction.DROP)
@@ -55,6 +57,23 @@ def test_a_broker_that_another_fault_takes_meanwhile_is_not_missed() -> None:
     gone = BrokerView(0, 10 * S + 100 * MS, False, ProcessState.GONE, 10 * S + 100 * MS)
     proof.look(Observation(brokers=(gone, *dead.brokers[1:])), (LATER,), None)
     assert proof.missing(None) == ""
+
+
+def test_what_could_not_be_seen_at_first_did_not_begin_late() -> None:
+    """The planted bug: a paused broker shows no slow disk, and when it ran again the disk was said to be late."""
+    slow = Disk((0,), slow_by_ns=300 * MS)
+    proof = OccurrenceProof(slow, at(9 * S, 9 * S), (Pause((0,)),), {}, 10 * S, 5 * S)
+    for tenth in range(1, 36):
+        now_ns = 10 * S + tenth * 100 * MS
+        seen = at(now_ns, now_ns)
+        paused = tenth < 25
+        state = ProcessState.STOPPED if paused else RUNNING
+        fsync_ns = -1 if paused else 320 * MS
+        first = BrokerView(0, 10 * S if paused else now_ns, not paused, state, now_ns, fsync_ns=fsync_ns)
+        proof.look(Observation(brokers=(first, *seen.brokers[1:])), (Pause((0,)),) if paused else (), None)
+        if paused:
+            assert "another fault lies over it" in proof.missing(10 * S + 100 * MS)
+    assert proof.missing(10 * S + 100 * MS) == ""
 
 
 def test_two_faults_that_begin_at_once_on_two_brokers(conductor, toy):  # type: ignore[no-untyped-def]

@@ -124,6 +124,8 @@ SHRUNK = [*CHANGED, status(2, 8000, leader=2, epoch=2, isr=(1, 2)), status(2, 18
 
 def test_isr_recovery():
     assert_judged(PASS, RECOVERY, [*SHRUNK, isr_full_metric(18_000)], "ISR whole again 3.00 s after the heal")
+    at_once = [*SHRUNK[:-1], status(2, 15_000, leader=2, epoch=2, isr=(1, 2)), status(2, 15_100, leader=2, epoch=2)]
+    assert_judged(PASS, RECOVERY, [*at_once, isr_full_metric(14_999.5)], "whole again 0.00 s after")
     late = [*SHRUNK[:-1], status(2, 26_000, leader=2, epoch=2), isr_full_metric(25_500)]
     assert_judged(FAIL, RECOVERY, late, "10.50 s", reason="TooSlow")
 

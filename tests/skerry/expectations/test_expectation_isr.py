@@ -26,6 +26,14 @@ def test_isr_is_whole_again_and_stays_so():
     assert_judged(FAIL, WHOLE, [leader2(15_500, (1, 2)), leader2(19_100, (0, 1, 2))], reason="WrongIsr")
 
 
+def test_isr_that_shrinks_only_after_the_heal():
+    """A short fault is over before anybody has missed the replica; from some moment within the limit on it is whole."""
+    late = [leader2(15_100, (0, 1, 2)), leader2(15_500, (1, 2)), leader2(17_000, (0, 1, 2)), leader2(20_000, (0, 1, 2))]
+    assert_judged(PASS, WHOLE, late, "ISR of 3 after 1.99-2.00 s")
+    never = [leader2(15_100, (0, 1, 2)), leader2(15_500, (1, 2)), leader2(19_100, (0, 1, 2))]
+    assert_judged(FAIL, WHOLE, never, "but of 2 again at 15.50 s", reason="IsrFlapped")
+
+
 @pytest.mark.parametrize(
     ("begun", "healed", "verdict"),
     [

@@ -92,10 +92,15 @@ def _one(body: InSyncReplicas, run: LogFacts, moment: FaultEvent, partition: int
         message = f"partition {partition}: ISR of {sizes[-1]}, not {_wanted(body)}, within {seconds(limit)}"
         witness = (moment, in_time[-1][0])
         return failed("WrongIsr", message, measured=str(sizes[-1]), witness=witness, weight=limit, **shown)
+    lost = _lost_again(body, run, samples, first[0], moment) if body.after_heal_of is not None else None
+    if lost is not None:
+        # Small again shortly after the heal, and then whole for good: it took so long.
+        since_ns = lost[0].before_ns
+        back = next(((s, b) for s, b in in_time if s.before_ns > since_ns), None)
+        first, lost = (back, None) if back is not None else (first, lost)
     status, sample = first
     took = status.after_ns - moment.before_ns
     measured = span(status.before_ns - moment.after_ns, took)
-    lost = _lost_again(body, run, samples, status, moment) if body.after_heal_of is not None else None
     if lost is not None:
         message = (
             f"partition {partition}: ISR of {len(sample.isr)} after {measured}, but of {len(lost[1].isr)} again at "
@@ -116,16 +121,14 @@ def _lost_again(
     since: StatusSample,
     heal: FaultEvent,
 ) -> tuple[StatusSample, BrokerSample] | None:
-    """The first sample after it fitted that does not, before a fault may explain it."""
+    """The last sample after it fitted that does not, before a fault may explain it."""
     end = min([run.workload_end_ns, *run.faults_beside(heal, since.before_ns)])
-    return next(
-        (
-            (s, b)
-            for s, b in samples
-            if since.before_ns < s.before_ns and s.after_ns <= end and not _fits(body, len(b.isr))
-        ),
-        None,
-    )
+    unfit = [
+        (s, b)
+        for s, b in samples
+        if since.before_ns < s.before_ns and s.after_ns <= end and not _fits(body, len(b.isr))
+    ]
+    return max(unfit, key=lambda each: each[0].before_ns, default=None)
 
 
 def _fits(body: InSyncReplicas, size: int) -> bool:

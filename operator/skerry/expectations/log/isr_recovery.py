@@ -72,7 +72,9 @@ def _one(body: IsrRecovery, run: LogFacts, partition: int, occurrence: Occurrenc
     samples = run.partition_series(metric, partition)
     if not samples:
         return unknown("NoSample", f"no broker was scraped for {metric} of partition {partition}", **shown)
-    stamps = [s for s in samples if round(s.value * SECOND) > healed.wall_ns]
+    error = run.history.clock_error_ns + MS
+    # Of what follows at once from a heal the stamp may lie before it, by as much as the clocks may differ.
+    stamps = [s for s in samples if round(s.value * SECOND) > healed.wall_ns - error]
     seen, smaller = _seen_whole_ns(run, partition, healed)
     if not stamps and seen is not None:
         message = f"partition {partition}: the ISR was seen whole again after the heal, and its stamp says otherwise"
@@ -84,10 +86,9 @@ def _one(body: IsrRecovery, run: LogFacts, partition: int, occurrence: Occurrenc
     if not stamps:
         return unknown("EmptyResult", f"partition {partition}: no whole ISR after the heal of {occurrence}", **shown)
     first = min(stamps, key=lambda sample: sample.value)
-    recovery = round(first.value * SECOND) - healed.wall_ns
+    recovery = max(0, round(first.value * SECOND) - healed.wall_ns)
     shown |= {"measured": seconds(recovery), "weight": recovery, "witness": (healed, first)}
     message = f"partition {partition}: ISR whole again {seconds(recovery)} after the heal of {occurrence}"
-    error = run.history.clock_error_ns + MS
     if seen is not None and recovery > seen - healed.before_ns + error:
         message += f", but it was seen whole after {seconds(seen - healed.before_ns)} already"
         return unknown("ClocksDisagree", message, **shown)

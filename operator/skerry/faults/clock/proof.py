@@ -9,7 +9,7 @@ from skerry.faults.clock.fault import LATE_SHARE, ClockShift
 from skerry.faults.clock.model import MS, RESOLUTION_NS
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
-from skerry.faults.readings import NEVER_NS, Reading, of_broker, of_others
+from skerry.faults.readings import NEVER_NS, Reading, cover_of, of_broker, of_others
 from skerry.faults.samples import BrokerView, Samples
 
 
@@ -17,8 +17,9 @@ def read(
     fault: ClockShift, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()
 ) -> Iterator[Reading]:
     """Each clock has moved by what was asked for: 80 to 125 % of it, and in its direction."""
+    down = cover_of(others).down
     for ordinal in fault.ordinals:
-        yield _off(fault, samples.broker(ordinal), ordinal, earlier)
+        yield _off(fault, samples.broker(ordinal), ordinal, earlier, ordinal in down)
     yield from of_others(samples, fault.victims, others)
 
 
@@ -27,10 +28,9 @@ def proven(fault: ClockShift) -> str:
     return said_of(fault.ordinals, "the clock is off as asked")
 
 
-def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Before) -> Reading:
-    reading = of_broker(
-        view, ordinal, whole=f"the clock of broker {ordinal} was not measured", lazy=bool(fault.drift_ppm)
-    )
+def _off(fault: ClockShift, view: BrokerView | None, ordinal: int, earlier: Before, hidden: bool) -> Reading:
+    whole = f"the clock of broker {ordinal} was not measured"
+    reading = of_broker(view, ordinal, whole=whole, lazy=bool(fault.drift_ppm), hidden=hidden)
     old = earlier.brokers.get(ordinal)
     if view is None or not view.reachable or view.clock_offset_ns is None or old is None:
         return reading

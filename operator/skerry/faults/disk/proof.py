@@ -8,18 +8,19 @@ from skerry.faults.broker_proofs import BACK, GONE, answers, each_broker, regist
 from skerry.faults.disk.fault import Disk
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import Before, Proof
-from skerry.faults.readings import Reading, of_broker, of_others, of_process
+from skerry.faults.readings import Reading, cover_of, of_broker, of_others, of_process
 from skerry.faults.samples import BrokerView, Samples
 
 
 def read(fault: Disk, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()) -> Iterator[Reading]:
     """A power cut takes the process; damage that lasts shows when the broker uses its disk."""
+    down = cover_of(others).down
     for ordinal in fault.ordinals:
         view = samples.broker(ordinal)
         if fault.power_cut:
             yield of_process(view, ordinal, earlier, lasts=fault.down_for_ns > 0)
         else:
-            yield _damaged(fault, view, ordinal, earlier)
+            yield _damaged(fault, view, ordinal, earlier, ordinal in down)
     yield from of_others(samples, fault.victims, others)
 
 
@@ -28,8 +29,8 @@ def proven(fault: Disk) -> str:
     return said_of(fault.ordinals, GONE if fault.power_cut else "the damage shows")
 
 
-def _damaged(fault: Disk, view: BrokerView | None, ordinal: int, earlier: Before) -> Reading:
-    reading = of_broker(view, ordinal, whole=f"broker {ordinal} was not looked at", lazy=True)
+def _damaged(fault: Disk, view: BrokerView | None, ordinal: int, earlier: Before, hidden: bool) -> Reading:
+    reading = of_broker(view, ordinal, whole=f"broker {ordinal} was not looked at", lazy=True, hidden=hidden)
     if view is None or not view.reachable:
         return reading
     missing = ""
