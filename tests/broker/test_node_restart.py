@@ -71,7 +71,7 @@ def test_a_lost_log_stays_lost_until_the_controller_has_heard_of_it() -> None:
     host = story.cluster.hosts[victim]
     story.cluster.kill(victim)
     assert host.disk.flip_bit(TopicPartition("orders", 0))
-    story.invariants.truth.lost_disks[victim] = host.disk.directory_id
+    story.invariants.truth.lose_disk(victim)
     others = [broker for broker in (0, 1, 2) if broker != victim]
     story.cluster.cut("cut", [(victim, other) for other in others])  # it hears, and is not heard
     story.cluster.start(victim)
@@ -106,3 +106,21 @@ def test_nothing_is_deleted_after_the_disk_has_failed() -> None:
     story.cluster.start(victim)
     story.until_whole("kept")
     assert story.logs(victim) == ["kept-0"]
+
+
+def test_a_cluster_that_is_founded_on_empty_disks_owes_the_old_one_nothing() -> None:
+    """The planted bug: its first leader's term had been led before, which the invariants called two leaders."""
+    story = Story()
+    story.create("orders")
+    story.write("orders", b"of the first")
+    for victim in story.cluster.broker_ids:
+        story.cluster.wipe(victim)
+        story.invariants.truth.lose_disk(victim)
+    for victim in story.cluster.broker_ids:
+        story.cluster.start(victim)
+    story.run(3000 * MS)
+    story.until_registered()
+    story.create("orders")
+    story.write("orders", b"of the second")
+    assert story.read("orders") == [b"of the second"]
+    assert story.invariants.violations == []

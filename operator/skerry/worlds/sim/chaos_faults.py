@@ -182,7 +182,7 @@ class Faults:
 
     def _lost(self, victim: int, kind: str) -> None:
         self._wiped = True
-        self._truth.lost_disks[victim] = self._cluster.hosts[victim].disk.directory_id
+        self._truth.lose_disk(victim)
         now_ns = self._cluster.now_ns
         self._recording.add(FaultEvent(kind, 0, FaultStep.EFFECTIVE, now_ns, now_ns, kind=kind, groups=((victim,),)))
 

@@ -10,7 +10,7 @@ from skerry.worlds.sim.tasks import Work
 
 
 def apply(machines: Machines, occurrence: OccurrenceId, fault: Disk) -> Work:
-    cluster, lost_disks = machines.cluster, machines.truth.lost_disks
+    cluster = machines.cluster
     for ordinal in fault.ordinals:
         host = cluster.hosts[ordinal]
         if fault.slow_by_ns:
@@ -20,7 +20,7 @@ def apply(machines: Machines, occurrence: OccurrenceId, fault: Disk) -> Work:
         if fault.bit_flip:
             for partition in sorted(host.disk.logs):
                 if host.disk.flip_bit(partition):
-                    lost_disks[ordinal] = host.disk.directory_id
+                    machines.truth.lose_disk(ordinal)
                     break
         if fault.power_cut:
             cluster.power_cut(ordinal, lose_all=fault.lose_unsynced and not fault.torn_write)

@@ -11,7 +11,7 @@ from skerry.worlds.sim.tasks import Work
 def apply(machines: Machines, occurrence: OccurrenceId, fault: Wipe) -> Work:
     for ordinal in fault.ordinals:
         machines.cluster.wipe(ordinal)
-        machines.truth.lost_disks[ordinal] = machines.cluster.hosts[ordinal].disk.directory_id
+        machines.truth.lose_disk(ordinal)
     yield from ()
 
 

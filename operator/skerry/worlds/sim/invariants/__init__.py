@@ -69,10 +69,15 @@ class Invariants:
             self._effects.update(rules.effects())
             self._messages.update(rules.messages())
         self.truth.on_partition_changed = self.logs.partition_changed
+        self.truth.on_forgotten = self._forget
 
     def attach(self, hosts: Sequence[NodeHost], now_ns: Callable[[], int]) -> None:
         self.truth.hosts = list(hosts)
         self.truth.now_ns = now_ns
+
+    def _forget(self) -> None:
+        self.raft.forget()
+        self.disks.forget()
 
     @property
     def violations(self) -> list[Violation]:

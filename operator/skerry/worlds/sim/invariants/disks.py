@@ -25,6 +25,9 @@ class DiskRules:
         self._hung_since: dict[TopicPartition, tuple[int, int]] = {}
         """Leader epoch, and since when this leader hangs although others could lead."""
 
+    def forget(self) -> None:
+        self._hung_since.clear()
+
     def look(self, cluster: Cluster) -> None:
         if not cluster.undisturbed:
             self._hung_since.clear()

@@ -21,6 +21,10 @@ Rule = Callable[["NodeHost", Event, Any], None]
 class RaftRules:
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, for a cluster that was founded on empty disks."""
         self._leaders: dict[int, tuple[Voter, int]] = {}
         """Term -> (voter, process start): a restarted leader must not go on in its old term (KAFKA-10527)."""
         self.seen: dict[int, int] = {}

@@ -99,6 +99,12 @@ class Truth:
         self.hosts: list[NodeHost] = []
         self.now_ns: Callable[[], int] = lambda: 0
         self.violations: list[Violation] = []
+        self.on_partition_changed: Callable[[PartitionTruth, PartitionChanged, tuple[int, ...]], None] | None = None
+        self.on_forgotten: Callable[[], None] = lambda: None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has happened yet, in this cluster."""
         self.committed: list[Entry] = []
         """Index i is at position i - 1."""
         self.cluster_voters: tuple[Voter, ...] = ()
@@ -111,13 +117,20 @@ class Truth:
         copy is not held against anybody."""
         self.lost_votes: set[int] = set()
         """Brokers whose metadata log the world damaged: their records are whole, their vote counts no more."""
-        self.on_partition_changed: Callable[[PartitionTruth, PartitionChanged, tuple[int, ...]], None] | None = None
 
     def violate(self, rule: str, broker: int, message: str) -> None:
         self.violations.append(Violation(rule, self.now_ns(), broker, message))
 
     def host(self, broker_id: int) -> NodeHost | None:
         return self.hosts[broker_id] if 0 <= broker_id < len(self.hosts) else None
+
+    def lose_disk(self, broker_id: int) -> None:
+        """The world took away its disk, or damaged it. When no disk knows the cluster any more, what the brokers found
+        next is another one, which owes the old one nothing."""
+        self.lost_disks[broker_id] = self.hosts[broker_id].disk.directory_id
+        if self.committed and not any(host.disk.raft.durable_hard_state.term for host in self.hosts):
+            self._begin()
+            self.on_forgotten()
 
     def holds(self, broker_id: int) -> bool:
         """The broker's disk is the one that the cluster knows."""
