@@ -1,4 +1,4 @@
-"""Keys of a document are names, for every reader of YAML."""
+"""Keys of a document are names, for every reader of YAML; and what one says that is not there."""
 
 from __future__ import annotations
 
@@ -41,3 +41,16 @@ def test_what_is_no_name_or_no_number_is_told_with_its_line(line, said):
 def test_a_key_in_quotes_is_a_name():
     metric = "expect: [{name: m, metric: {name: up, labels: {'on': x}, aggregate: Max, atMost: 1}}]"
     assert load_document(TEXT.replace("LINE", metric)).spec.expect[0].body.labels == {"on": "x"}
+
+
+@pytest.mark.parametrize(
+    ("workload", "change"),
+    [
+        ("{acks: Leader, idempotent: true}", "change one of them"),
+        ("{acks: Leader}", "it is true unless it is said: write `idempotent: false`"),
+    ],
+)
+def test_a_default_that_gets_in_the_way_is_told_as_one(workload, change):
+    with pytest.raises(DocumentError) as caught:
+        load_document(TEXT.replace("LINE", f"workload: {workload}"), "x.yaml")
+    assert str(caught.value).endswith(f"`idempotent: true` needs `acks: All`, and acks is Leader; {change}")

@@ -69,7 +69,10 @@ class Workload(Model):
     @model_validator(mode="after")
     def _consistent(self) -> Workload:
         if self.idempotent and self.acks is not Acks.ALL:
-            raise ValueError(f"`idempotent: true` needs `acks: All`, and acks is {self.acks}; change one of them")
+            change = "change one of them"
+            if "idempotent" not in self.model_fields_set:
+                change = "it is true unless it is said: write `idempotent: false`"
+            raise ValueError(f"`idempotent: true` needs `acks: All`, and acks is {self.acks}; {change}")
         return self
 
 
