@@ -6,10 +6,10 @@ import random
 from collections import Counter
 
 import pytest
-from fault_records import whole
 from msgspec.structs import replace
 
-from skerry.checker import check, verdict_of
+from skerry.checker import PROPERTIES, check, verdict_of
+from skerry.checker.common import faults
 from skerry.checker.models.log.accounting import NAME
 from skerry.checker.models.log.content import Content
 from skerry.checker.models.log.fates import fate_of, how_many
@@ -30,6 +30,8 @@ spec:
 """
 HEADER = Header(1, "hand-written", DOCUMENT, "sim", 7, 0, "test", 1)
 FIRST = 1 << 40
+JUDGED = [rule for rule in PROPERTIES if rule is not faults.PROPERTY]
+"""What is written here is not what a document would ask for, and there is no fault."""
 
 
 def write(n, offset=-1, acks="All", outcome=Outcome.OK, count=1, process=1):
@@ -64,8 +66,8 @@ def log_of(*numbers, hidden=()):
 
 
 def judged(*records):
-    history = History([HEADER, *whole("again", "restart", (0,)), *records, Footer(1000)])
-    findings = check(history)
+    history = History([HEADER, *records, Footer(1000)])
+    findings = check(history, properties=JUDGED)
     report = make_report(None, history, findings, "skerry check", "")
     told = next(finding.message for finding in findings if finding.rule == NAME)
     return told, verdict_of(findings), report

@@ -6,10 +6,11 @@ import pytest
 from fault_records import whole
 from msgspec.structs import replace
 
+from skerry.checker import check
 from skerry.checker.declared import contradictions
 from skerry.experiment import load_document
 from skerry.history import History
-from skerry.history.records import FaultStep, FindingSeen, Footer, Header, PhaseEvent
+from skerry.history.records import FaultStep, FindingSeen, Footer, Header, Outcome, PhaseEvent, Produce
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 S = 1_000_000_000
@@ -87,6 +88,7 @@ def test_a_fault_that_was_never_tried(records, expected):
         (cut(links=LINKS[:1]), "the links that are recorded are not those between 0 | 1, 2"),
         (cut(at=6), "it is recorded as injecting at 6.00 s, and was due 5s after the steady state began (2.00 s)"),
         (cut(until=10), "it was healed 2.00 s after it was recorded as injecting, and the document says 4s"),
+        (cut(without=["injecting"]), "nobody recorded that it was injected"),
         (cut(number=1), "the recording holds occurrence 2 of `cut`, and its document has 1"),
         (cut(number=-1), "the recording holds occurrence 0 of `cut`, and its document has 1"),
     ],
@@ -156,6 +158,46 @@ def test_one_that_was_lost_or_broken_off_may_be_short():
 def test_a_header_of_another_run(change, words):
     (found,) = said(*CUT, *FIRST, *SECOND, header=replace(HEADER, **change))
     assert (found.reason, found.message) == ("HeaderContradicts", words)
+
+
+def write(partition=0, **more):
+    asked = {"acks": "All", "idempotent": True} | more
+    return Produce(1, "t", partition, S, 2 * S, Outcome.OK, first_value=1 << 40, count=1, base_offset=0, **asked)
+
+
+@pytest.mark.parametrize(
+    ("writes", "reason", "words"),
+    [
+        ([write()], "", ""),
+        ([write(), write(acks="Leader", idempotent=False, directed_to=1)], "", ""),  # a probe asks for what it likes
+        (
+            [write(), write(acks="Leader")],
+            "WorkloadContradicts",
+            "with acks=Leader, idempotent, and its document means",
+        ),
+        ([write(acks="None", idempotent=False)], "WorkloadContradicts", "wrote with acks=None, and its document means"),
+        (
+            [write(idempotent=False)],
+            "WorkloadContradicts",
+            "with acks=All, and its document means acks=All, idempotent",
+        ),
+        ([write(partition=1)], "NotTried", "never wrote to 1 partition of `topic.partitions` (1), the first is 0"),
+        ([write(partition=1), write(directed_to=2)], "NotTried", "never wrote to 1 partition"),
+    ],
+)
+def test_a_workload_that_was_not_the_documents(writes, reason, words):
+    found = said(*CUT, *FIRST, *SECOND, *writes)
+    assert [each.reason for each in found] == ([reason] if reason else [])
+    assert all(words in each.message for each in found)
+
+
+def test_no_expectation_is_judged_by_a_fault_that_was_not_the_documents():
+    """Neither side of it may be blamed for what it did, nor is it proof of anything."""
+    document = DOCUMENT + "  expect:\n  - {name: x, writesRefused: {by: {fault: cut}, within: 1s}}\n"
+    for sides, reason in ((SIDES, "NotProbed"), (((1, 2), (0,)), "FaultContradicts")):
+        records = [*cut(sides=sides), *FIRST, *SECOND, write(), END]
+        found = check(History([replace(HEADER, document=document), STEADY, *records]))
+        assert [each.reason for each in found if each.name == "x"] == [reason]
 
 
 def test_what_the_run_said_itself_is_not_said_again():

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from skerry.checker.common.faults import NOT_LIKE_THIS, said_already
+from skerry.checker.declared_run import contradictions_of_the_run
 from skerry.checker.findings import undecided
 from skerry.experiment import Experiment, Finding, FindingKind
 from skerry.experiment.document import Fault
@@ -32,8 +33,8 @@ _IN_EFFECT = (FaultStep.EFFECTIVE, FaultStep.VERIFIED, FaultStep.LOST, FaultStep
 
 
 def contradictions(history: History, experiment: Experiment) -> list[Finding]:
-    """What the recording says otherwise than its own document: at most one finding for the header, one for each fault
-    of the document, and one for all others. Never raises."""
+    """What the recording says otherwise than its own document: what is wrong with the run as a whole, at most one
+    finding for each fault of the document, and one for all others. Never raises."""
     try:
         return list(_contradictions(history, experiment))
     except Exception as error:
@@ -42,8 +43,8 @@ def contradictions(history: History, experiment: Experiment) -> list[Finding]:
 
 
 def _contradictions(history: History, experiment: Experiment) -> Iterator[Finding]:
-    if sentence := _header(history, experiment):
-        yield undecided(RULE, "HeaderContradicts", sentence, kind=FindingKind.RUN)
+    for reason, sentence in contradictions_of_the_run(history, experiment):
+        yield undecided(RULE, reason, sentence, kind=FindingKind.RUN)
     found = occurrences_by_fault(history.faults)
     names = [fault.name for fault in experiment.spec.faults]
     for fault in experiment.spec.faults:
@@ -63,20 +64,6 @@ class _Recorded(NamedTuple):
     def events(self, occurrence: Occurrence) -> list[FaultEvent]:
         key = occurrence.fault, occurrence.number
         return [each for each in self.history.faults if (each.fault, each.occurrence) == key]
-
-
-def _header(history: History, experiment: Experiment) -> str:
-    header, spec = history.header, experiment.spec
-    if header is None:
-        return ""
-    for what, said, declared in (
-        ("brokers", header.brokers, spec.cluster.brokers),
-        ("target", header.target, experiment.target.name),
-        ("model", header.model, str(experiment.target.model)),
-    ):
-        if said != declared:
-            return f"the header of the recording says {what} {str(said)[:20]}, and its document means {declared}"
-    return ""
 
 
 def _fault(recorded: _Recorded, fault: Fault) -> Iterator[Finding]:
@@ -105,6 +92,8 @@ def _differs(recorded: _Recorded, fault: Fault, occurrence: Occurrence) -> str:
     other = next((each.kind for each in events if each.kind != fault.kind), None)
     if other is not None:
         return f"it is recorded as `{other[:20]}`, and the document says `{fault.kind}`"
+    if occurrence.verified and FaultStep.INJECTING not in occurrence.steps:
+        return "nobody recorded that it was injected"
     return (
         _hits_others(events, recorded.experiment, fault, occurrence)
         or _too_early(recorded, fault, occurrence)

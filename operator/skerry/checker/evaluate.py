@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from skerry.checker.common.faults import doubt_of, lost
@@ -22,19 +22,27 @@ RUNNER = -1
 _RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
 
 
-def evaluate(history: History, experiment: Experiment, model: Model, clock_trouble: str = "") -> list[Finding]:
+def evaluate(
+    history: History, experiment: Experiment, model: Model, clock_trouble: str = "", disproved: Sequence[Finding] = ()
+) -> list[Finding]:
     """One finding per expectation, in the order of the document. ``clock_trouble``: what shows that the run's clock
-    went back, so that nothing can be judged in time; empty: nothing. Never raises."""
+    went back, so that nothing can be judged in time; empty: nothing. ``disproved``: of faults that were not those of
+    the document. Never raises."""
     run = model.facts(history, experiment)
     expected = experiment.spec.expect
     if clock_trouble:
         said = unknown("ClockWentBack", f"not judged: {clock_trouble}")
         return [_finding(run, expectation, said) for expectation in expected]
-    return [_finding(run, expectation, _judged(run, expectation, model.expectations)) for expectation in expected]
+    wrong = {found.fault: found for found in disproved if found.fault}
+    return [
+        _finding(run, expectation, _judged(run, expectation, model.expectations, wrong)) for expectation in expected
+    ]
 
 
-def _judged(run: RunFacts, expectation: Expectation, judges: Mapping[str, Judge]) -> Judged:
-    problem = unverified(run, expectation)
+def _judged(
+    run: RunFacts, expectation: Expectation, judges: Mapping[str, Judge], wrong: Mapping[str, Finding]
+) -> Judged:
+    problem = unverified(run, expectation) or _disproved(run, expectation, wrong)
     if problem is not None:
         return problem
     judge = judges.get(expectation.rule)
@@ -84,6 +92,13 @@ def fault_names(expectation: Expectation) -> list[str]:
     names = [name for _, name in body.faults_named()]
     names += [side.fault for _, side in body.sides() if side.fault is not None]
     return list(dict.fromkeys(names))
+
+
+def _disproved(run: RunFacts, expectation: Expectation, wrong: Mapping[str, Finding]) -> Judged | None:
+    """A fault that it rests on was not the one of the document: what came of it is nobody's failure, and no proof."""
+    names = fault_names(expectation) or list(wrong)
+    found = next((wrong[name] for name in names if name in wrong), None)
+    return None if found is None else unknown(found.reason, found.message)
 
 
 def unverified(run: RunFacts, expectation: Expectation) -> Judged | None:

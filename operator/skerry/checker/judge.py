@@ -56,8 +56,8 @@ def judge(
         else:
             findings += run_property(rule, evidence, guarantees)
     if experiment is not None:
-        findings += contradictions(history, experiment) if faults.PROPERTY in chosen else ()
-        findings += evaluate(history, experiment, model, trouble)
+        found = contradictions(history, experiment) if faults.PROPERTY in chosen else []
+        findings += [*found, *evaluate(history, experiment, model, trouble, disproved=found)]
     return findings
 
 

@@ -184,6 +184,11 @@ THE_RECORDING = (
         "report it, with the history, unless somebody edited the recording",
     ),
     _reason(
+        "WorkloadContradicts",
+        "the workload asked for other acknowledgements than the recording's own document means",
+        "report it, with the history, unless somebody edited the recording",
+    ),
+    _reason(
         "MixedModels",
         "a recording is of clients of one model; what those of another did in it, nobody has judged",
         "report it, with the history, unless somebody edited the recording",

@@ -37,4 +37,4 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
         yield held(NAME, f"{plural(pairs, 'pair')} of successive reads")
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)

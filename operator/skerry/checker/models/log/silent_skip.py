@@ -46,4 +46,4 @@ def check(evidence: Evidence, guarantees: Guarantees) -> Iterator[Finding]:
         yield held(NAME, f"{plural(reads, 'read')} of records, none skipped one")
 
 
-PROPERTY = Property(NAME, __doc__, check)
+PROPERTY = Property(NAME, __doc__, check, timed=True)
