@@ -10,7 +10,7 @@ from skerry.checker import check
 from skerry.checker.declared import contradictions
 from skerry.experiment import load_document
 from skerry.history import History
-from skerry.history.records import FaultStep, FindingSeen, Footer, Header, Outcome, PhaseEvent, Produce
+from skerry.history.records import FaultStep, FindingSeen, Footer, Header, LinkSample, Outcome, PhaseEvent, Produce
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 S = 1_000_000_000
@@ -34,8 +34,13 @@ STEADY = PhaseEvent("SteadyState", 2 * S)
 END = Footer(99 * S)
 
 
-def cut(at=8, until=12, *, kind="partition", sides=SIDES, links=LINKS, **more):
-    return whole("cut", kind, *sides, at=at * S, until=until * S, links=links, **more)
+def link(at, *, plane="Raft", ok=False, connection="new", pair=(0, 1)):
+    return LinkSample(*pair, plane, connection, int(at * S), int(at * S) + 1, ok)
+
+
+def cut(at=8, until=12, *, kind="partition", sides=SIDES, links=LINKS, seen=None, **more):
+    samples = [link((at + until) / 2)] if seen is None else seen
+    return samples + whole("cut", kind, *sides, at=at * S, until=until * S, links=links, **more)
 
 
 def stop(number, at, until, victims=(1,), **more):
@@ -126,11 +131,41 @@ def test_a_fault_that_the_document_does_not_name():
     [
         [*cut(at=9, until=40), *stop(0, 50, 60), *stop(1, 61, 62)],  # late, and longer: a busy machine
         [*CUT, *stop(0, 12, 13, victims=(2,)), *stop(1, 22, 23, victims=(0,))],  # a role may have moved
-        [replace(CUT[0], groups=((0,), (1, 2)), links=()), *CUT, *FIRST, *SECOND],
     ],
 )
 def test_what_may_be_is_no_contradiction(records):
     assert told(*records) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        ([], "no sample shows any of its 4 links failing on Raft"),
+        ([link(9, ok=True)], "no sample shows any of its 4 links failing on Raft"),
+        ([link(7), link(13)], "no sample shows any of its 4 links failing on Raft"),
+        ([link(9, plane="Replication")], "no sample shows any of its 4 links failing on Raft"),
+        ([link(9, pair=(1, 2))], "no sample shows any of its 4 links failing on Raft"),
+        ([link(9), link(10, ok=True)], "a new connection 0 -> 1 on Raft succeeded at 10.00 s, while it was in effect"),
+    ],
+)
+def test_links_that_say_otherwise(seen, words):
+    (found,) = said(*cut(seen=seen), *FIRST, *SECOND)
+    assert found.reason == "FaultContradicts"
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        link(10, ok=True, plane="Replication"),
+        link(10, ok=True, pair=(1, 2)),
+        link(10, ok=True, connection="kept"),  # kept open connections may be spared
+        link(8.5, ok=True),
+        link(11.5, ok=True),
+    ],
+)
+def test_links_that_may_be_whole(seen):
+    assert told(*cut(seen=[link(9), seen]), *FIRST, *SECOND) == []
 
 
 def test_the_clocks_error_is_allowed_for():
@@ -141,8 +176,8 @@ def test_the_clocks_error_is_allowed_for():
 
 def test_one_that_was_lost_or_broken_off_may_be_short():
     short = cut(until=10)
-    lost = replace(short[2], step=FaultStep.LOST, before_ns=9 * S, after_ns=9 * S)
-    assert told(*short[:3], lost, *short[3:], *FIRST, *SECOND) == []
+    lost = replace(short[-1], step=FaultStep.LOST, before_ns=9 * S, after_ns=9 * S)
+    assert told(*short, lost, *FIRST, *SECOND) == []
     broken_off = History([HEADER, STEADY, *short, *FIRST, *SECOND, Footer(99 * S, aborted=True)])
     assert contradictions(broken_off, EXPERIMENT) == []
 

@@ -124,7 +124,7 @@ class History:
             ("write", self.produces),
             ("read", self.fetches),
             ("creation", self.topics),
-            ("operation", self.registers),
+            ("put or get", self.registers),
         )
         looks = (("sample of a broker", self.statuses), ("sample of a link", self.links), ("fault", self.faults))
         trouble = clock_trouble(operations)
