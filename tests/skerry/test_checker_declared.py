@@ -10,7 +10,17 @@ from skerry.checker import check
 from skerry.checker.declared import contradictions
 from skerry.experiment import load_document
 from skerry.history import History
-from skerry.history.records import FaultStep, FindingSeen, Footer, Header, LinkSample, Outcome, PhaseEvent, Produce
+from skerry.history.records import (
+    FaultStep,
+    FindingSeen,
+    Footer,
+    Header,
+    LinkSample,
+    Outcome,
+    PhaseEvent,
+    Produce,
+    StatusSample,
+)
 from skerry.schema.verdict import Finding, FindingKind, Verdict
 
 S = 1_000_000_000
@@ -166,6 +176,24 @@ def test_links_that_say_otherwise(seen, words):
 )
 def test_links_that_may_be_whole(seen):
     assert told(*cut(seen=[link(9), seen]), *FIRST, *SECOND) == []
+
+
+@pytest.mark.parametrize(
+    ("broker", "at", "reachable", "contradicts"),
+    [
+        (1, 13.5, True, True),
+        (1, 13.5, False, False),
+        (2, 13.5, True, False),
+        (1, 12.5, True, False),  # it may have been asked before
+        (1, 14.5, True, False),  # it may have answered later
+    ],
+)
+def test_who_is_away_answers_nobody(broker, at, reachable, contradicts):
+    status = StatusSample(broker, int(at * S), int(at * S) + 1, reachable)
+    found = said(*CUT, *stop(0, 12, 15), *SECOND, status)
+    assert [each.message.partition(": ")[2] for each in found] == (
+        ["broker 1 answered at 13.50 s, when it was to be away"] if contradicts else []
+    )
 
 
 def test_the_clocks_error_is_allowed_for():

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from skerry.checker.common.faults import NOT_LIKE_THIS, said_already
-from skerry.checker.declared_links import links_contradict
 from skerry.checker.declared_run import contradictions_of_the_run
+from skerry.checker.declared_samples import samples_contradict
 from skerry.checker.findings import undecided
 from skerry.experiment import Experiment, Finding, FindingKind
 from skerry.experiment.document import Fault
@@ -99,7 +99,7 @@ def _differs(recorded: _Recorded, fault: Fault, occurrence: Occurrence) -> str:
         _hits_others(events, recorded.experiment, fault, occurrence)
         or _too_early(recorded, fault, occurrence)
         or _too_short(recorded.history, fault, occurrence)
-        or links_contradict(recorded.history, fault, occurrence)
+        or samples_contradict(recorded.history, fault, occurrence)
     )
 
 

@@ -1,13 +1,14 @@
-"""What was recorded of the links of a fault that silences them: they fail from its effect to its heal.
+"""What was sampled of a fault's links and victims: the links that it silences fail, and who it takes away is away.
 
 The run itself has looked more closely, and says so by the steps of the fault. Here it is only asked whether the samples
-that stand beside these steps can be of the same fault, on the planes that its document names.
+that stand beside these steps can be of the same fault, as its document describes it.
 """
 
 from __future__ import annotations
 
 from skerry.experiment.document import Fault
-from skerry.faults.registry import FAULTS
+from skerry.faults.port import Absence
+from skerry.faults.registry import FAULTS, absence
 from skerry.history import History
 from skerry.history.occurrences import Occurrence
 from skerry.history.records import LinkSample
@@ -17,8 +18,25 @@ EDGE_NS = 1_000_000_000
 NEW = "new"
 
 
-def links_contradict(history: History, fault: Fault, occurrence: Occurrence) -> str:
-    """What the samples of its links say against it, as words; empty: nothing."""
+def samples_contradict(history: History, fault: Fault, occurrence: Occurrence) -> str:
+    """What the samples say against it, as words; empty: nothing."""
+    return _links_contradict(history, fault, occurrence) or _victims_contradict(history, fault, occurrence)
+
+
+def _victims_contradict(history: History, fault: Fault, occurrence: Occurrence) -> str:
+    effective, end_ns = occurrence.effective, occurrence.heal_begins_ns
+    away = absence(fault.kind, fault.body) is Absence.ALWAYS
+    if not (occurrence.verified and away) or effective is None or end_ns is None or occurrence.lost_ns is not None:
+        return ""
+    from_ns, to_ns = effective.after_ns + EDGE_NS, end_ns - EDGE_NS
+    for status in history.statuses:
+        inside = from_ns <= status.before_ns and status.after_ns <= to_ns
+        if status.reachable and inside and status.broker in occurrence.victims:
+            return f"broker {status.broker} answered at {status.after_ns / 1e9:.2f} s, when it was to be away"
+    return ""
+
+
+def _links_contradict(history: History, fault: Fault, occurrence: Occurrence) -> str:
     planes = {str(plane) for plane in FAULTS[fault.kind].silenced(fault.body)}
     effective, end_ns = occurrence.effective, occurrence.heal_begins_ns
     if not (occurrence.verified and occurrence.links and planes) or effective is None or end_ns is None:
