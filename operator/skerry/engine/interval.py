@@ -218,9 +218,10 @@ class IntervalJudge:
     def _beginning(self) -> Bracket:
         taken = [each for each in self._meant() if each.is_taken]
         timed = [each for each in taken if each.last.times] or taken
-        # What shows only when it is used looks whole for a while after it was taken.
-        known = [each.well_before_ns for each in timed if each.well_before_ns != NEVER_NS and not each.last.lazy]
-        known += [self._asked_ns for each in timed if each.last.lazy]
+        # What shows only when it is used looks whole for a while after it was taken; so does what acts before it shows.
+        at_once = [each for each in timed if each.last.lazy or each.last.acts_first]
+        known = [each.well_before_ns for each in timed if each.well_before_ns != NEVER_NS and each not in at_once]
+        known += [self._asked_ns for _ in at_once]
         before_ns = max(self._asked_ns, min(known, default=self._asked_ns))
         return Bracket(before_ns, max(before_ns, *(each.first_taken_ns for each in timed)))
 

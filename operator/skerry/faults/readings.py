@@ -48,6 +48,8 @@ class Reading(NamedTuple):
     """It tells when the fault began; False: it is looked at too rarely for that."""
     lazy: bool = False
     """It shows only when something uses it, so that it may show late."""
+    acts_first: bool = False
+    """It may act from when it was asked for, before it shows: a process that is to stop first hands over."""
     settles_ns: int = 0
     """How long after it was asked the answer was made up: until then it may be an answer to what came later."""
     hidden: bool = False
@@ -160,13 +162,15 @@ def of_broker(
     return Reading(f"broker {ordinal}", meant, whole, taken, unseen, looked_ns=looked_ns, lazy=lazy, hidden=hidden)
 
 
-def of_process(view: BrokerView | None, ordinal: int, earlier: Before, lasts: bool) -> Reading:
+def of_process(
+    view: BrokerView | None, ordinal: int, earlier: Before, lasts: bool, acts_first: bool = False
+) -> Reading:
     """A process that must end. Whole while it answers, as long as it is the one that was; taken when the kernel shows
     it gone, or another one answers in its place. One that ``lasts`` is to be kept away: another one in its place is
     too early, and so is one that was started and does not answer yet, where the kernel itself shows it.
     """
     whole = f"the process of broker {ordinal} is not gone"
-    reading = of_broker(view, ordinal, whole=whole)
+    reading = of_broker(view, ordinal, whole=whole)._replace(acts_first=acts_first)
     if view is None:
         return reading
     old = earlier.brokers.get(ordinal)

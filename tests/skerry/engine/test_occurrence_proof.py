@@ -16,6 +16,7 @@ from skerry.faults.disk import Disk
 from skerry.faults.kill import Kill, KillHow
 from skerry.faults.network_partition import Connections, Cut, CutAction
 from skerry.faults.pause import Pause
+from skerry.faults.restart import Restart, RestartHow
 from skerry.schema.vocabulary import Plane
 
 CUT = Cut(((0, 1), (1, 0)), tuple(Plane), Connections.NEW, CutAction.DROP)
@@ -74,6 +75,29 @@ def test_what_could_not_be_seen_at_first_did_not_begin_late() -> None:
         if paused:
             assert "another fault lies over it" in proof.missing(10 * S + 100 * MS)
     assert proof.missing(10 * S + 100 * MS) == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "from_ms"),
+    [
+        (Kill((0,), KillHow.PROCESS, S), 400),
+        (Kill((0,), KillHow.POD_DELETE, S), 0),
+        (Restart((0,), RestartHow.KILL, together=True), 400),
+        (Restart((0,), RestartHow.GRACEFUL, together=True), 0),
+    ],
+)
+def test_what_is_asked_to_stop_may_act_before_it_is_gone(fault: Kill | Restart, from_ms: int) -> None:
+    """The planted bug: a leader that handed over on SIGTERM, and answered for 400 ms more, had led nobody when it was
+    gone: `leaderChange` found no change, and failed."""
+    proof = OccurrenceProof(fault, at(9 * S, 9 * S), (), {}, 10 * S, S)
+    for tenth in range(1, 6):
+        now_ns = 10 * S + tenth * 100 * MS
+        seen = at(now_ns, now_ns)
+        gone = BrokerView(0, now_ns, False, ProcessState.GONE, now_ns)
+        proof.look(Observation(brokers=(seen.brokers[0] if tenth < 5 else gone, *seen.brokers[1:])), (), None)
+    assert proof.began is not None
+    assert round((proof.began.before_ns - 10 * S) / MS) == from_ms
+    assert proof.began.after_ns == 10 * S + 500 * MS
 
 
 def test_two_faults_that_begin_at_once_on_two_brokers(conductor, toy):  # type: ignore[no-untyped-def]

@@ -46,6 +46,12 @@ def test_failover_is_the_earliest_election_after_the_fault():
     assert judge(FAILOVER, [*CHANGED, *samples, *AROUND]).measured == "1.50 s"
 
 
+def test_a_hand_over_at_once_may_be_stamped_a_little_before_the_fault():
+    stamped = [*BEFORE, election(2, 2, 4990, seen=5200), elected_metric(4990, 2), *writes(1000, 24_000)]
+    assert_judged(PASS, FAILOVER, stamped, "failover 0.00 s", clock_error=20)
+    assert_judged(INCONCLUSIVE, FAILOVER, stamped, reason="EmptyResult")
+
+
 def test_failover_too_slow():
     around = [*writes(1000, 5000), *outage(4992, 8800), *writes(8800, 24_000, leader=2, epoch=2)]
     slow = [*BEFORE, election(2, 2, 8600), elected_metric(8600, 2, 9000), *around]

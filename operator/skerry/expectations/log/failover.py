@@ -67,8 +67,8 @@ def judge(body: Failover, run: LogFacts) -> Iterator[Judged]:
         if not effective.wall_ns:
             yield unknown("NoWallClock", f"the wall clock at the effect of {occurrence} was not recorded", **shown)
             continue
-        stamps = [s for s in samples if _wall_ns(s) > effective.wall_ns]
-        early = _stamped_too_early(run, body.partition, effective, samples)
+        stamps = [s for s in samples if _is_after(run, body.partition, effective, s)]
+        early = _stamped_too_early(run, body.partition, effective, [s for s in samples if s not in stamps])
         if early:
             message = f"partition {body.partition}: {early} after {occurrence}, and its stamp says otherwise"
             yield unknown("ClocksDisagree", message, **shown)
@@ -77,7 +77,7 @@ def judge(body: Failover, run: LogFacts) -> Iterator[Judged]:
             yield unknown("EmptyResult", f"partition {body.partition}: no election after {occurrence}", **shown)
             continue
         first = min(stamps, key=_wall_ns)
-        failover = _wall_ns(first) - effective.wall_ns
+        failover = max(0, _wall_ns(first) - effective.wall_ns)
         gap = run.waits[body.partition].longest(effective.before_ns, run.workload_end_ns)
         message = (
             f"partition {body.partition}: failover {seconds(failover)} after {occurrence} by the brokers' metrics; the "
@@ -96,9 +96,19 @@ def judge(body: Failover, run: LogFacts) -> Iterator[Judged]:
             yield passed(message, **shown) if took <= limit else failed("TooSlow", message, **shown)
 
 
+def _is_after(run: LogFacts, partition: int, effective: FaultEvent, sample: MetricSample) -> bool:
+    """It is stamped after the effect; or before it by no more than the clocks may differ, by a leader that was not seen
+    before it: a broker that is asked to stop hands over within milliseconds."""
+    if _wall_ns(sample) > effective.wall_ns:
+        return True
+    leadership = _led_by(run, partition, sample)
+    new = leadership is not None and leadership.seen_ns > effective.before_ns
+    return new and _wall_ns(sample) > effective.wall_ns - _error(run)
+
+
 def _stamped_too_early(run: LogFacts, partition: int, effective: FaultEvent, samples: list[MetricSample]) -> str:
-    """A leader that was certainly elected after the effect, and whose stamp lies before it; empty: none."""
-    early = {sample.labels.get("leader_epoch", "") for sample in samples if _wall_ns(sample) <= effective.wall_ns}
+    """Name a leader that was certainly elected after the effect, and whose stamp lies before it; empty: none."""
+    early = {sample.labels.get("leader_epoch", "") for sample in samples}
     for seen in run.leaderships.get(partition, ()):
         certain = isinstance(seen.record, ElectionSeen) and seen.earliest_ns > effective.after_ns
         if certain and seen.leader >= 0 and str(seen.epoch) in early:

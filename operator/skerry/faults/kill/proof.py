@@ -15,8 +15,9 @@ from skerry.faults.samples import Samples
 
 def read(fault: Kill, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()) -> Iterator[Reading]:
     """Its victims are gone, and stay so for as long as they are to be kept away."""
+    asked_to_stop = fault.how is KillHow.POD_DELETE
     for ordinal in fault.ordinals:
-        yield of_process(samples.broker(ordinal), ordinal, earlier, lasts=fault.down_for_ns > 0)
+        yield of_process(samples.broker(ordinal), ordinal, earlier, fault.down_for_ns > 0, asked_to_stop)
     yield from of_others(samples, fault.victims, others)
 
 

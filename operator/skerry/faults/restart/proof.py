@@ -17,8 +17,9 @@ def read(
     fault: Restart, samples: Samples, earlier: Before, others: tuple[ResolvedFault, ...] = ()
 ) -> Iterator[Reading]:
     """Each of its victims was gone, or is another process."""
+    asked_to_stop = fault.how is RestartHow.GRACEFUL
     for ordinal in fault.ordinals:
-        yield of_process(samples.broker(ordinal), ordinal, earlier, lasts=False)
+        yield of_process(samples.broker(ordinal), ordinal, earlier, lasts=False, acts_first=asked_to_stop)
     yield from of_others(samples, fault.victims, others)
 
 
