@@ -108,15 +108,16 @@ def _seen_whole_ns(run: LogFacts, partition: int, healed: FaultEvent) -> tuple[i
     another fault that began after it may explain that."""
     whole = run.experiment.spec.topic.replication_factor
     smaller: int | None = None
-    later = [at_ns for at_ns in run.faults_beside(healed, healed.before_ns) if at_ns > healed.before_ns]
-    until_ns = min(later, default=run.observed_until_ns)
+    beside = run.faults_beside(healed, healed.before_ns)
+    until_ns = min((at_ns for at_ns in beside if at_ns > healed.before_ns), default=run.observed_until_ns)
+    under_way = any(at_ns <= healed.before_ns for at_ns in beside)
     for status, sample in run.isr_samples.get(partition, ()):
         if status.after_ns > until_ns:
             break
         if len(sample.isr) < whole:
             smaller = status.before_ns if status.before_ns >= healed.before_ns else smaller
-        elif smaller is not None and status.after_ns >= healed.before_ns:
-            return status.after_ns, smaller
+        elif (smaller is not None or under_way) and status.after_ns >= healed.before_ns:
+            return status.after_ns if smaller is not None else None, smaller
     return None, smaller
 
 
