@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Self
 
 from skerry.engine.world import BrokerView
-from skerry.schema.vocabulary import Plane
 from skerry.targets.port import addresses_on_loopback
 from skerry.targets.skerry.admin import AdminClient
 from skerry.targets.skerry.client import ADMIN_TIMEOUT_MS, SkerryClient
+from skerry.targets.skerry.planes import Plane
 from skerry.targets.skerry.process import BrokerPorts, broker_arguments
 from skerry.targets.skerry.system import SkerrySystem
 from skerry.workload.log.operations import CreateTopic, MoveController, MoveLeader

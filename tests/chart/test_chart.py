@@ -10,7 +10,7 @@ import yaml
 from pod_security import violations
 from rendering import CHART, PROGRAM, ROOT, Object, documented, only, pod_specs, refusal, rendered, run_helm
 
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.cluster import broker_set, pod_shape
 from skerry_broker.config import parse_config
 

@@ -233,6 +233,7 @@ document = json.loads(sys.argv[1])
 for case in cases():
     document["spec"]["faults"] = [case.fault]
     text = json.dumps(document).replace("PartitionLeader", "Keeper").replace(', "partition": 0', "")
+    text = text.replace('"Raft"', '"Back"').replace('"Replication"', '"Door"')
     experiment = load_document(text, case.name)
     needed = needed_features(experiment.spec)
     for world in (LOCAL, SIM):
@@ -275,18 +276,23 @@ for words in json.loads(sys.argv[1]):
         said = words if "faults:" in words else f"{words}\\n  {FAULTS}"
         experiment = load_document(text.replace("WORDS", said), "shelf.yaml")
         system = experiment.target.connect(addresses_on_loopback([{"Door": 5, "Back": 6}]), experiment)
-        print(experiment.target.title, experiment.part, experiment.target.peer_planes, system.doors)
+        print(experiment.target.title, experiment.part, experiment.spec.faults[0].body.planes_named, system.doors)
     except DocumentError as error:
         print(" ".join(str(error).split()))
 """
+SLOW = "name: f, duration: 1s, slow: {between: [[{role: All}]], latency: 9ms"
 WORDS = {
-    "target: shelf": "a shelf with numbered places None ('Back',) ['127.0.0.1:5']",
-    "target: shelf\n  shelf: {keys: 5}": "a shelf with numbered places keys=5 ('Back',) ['127.0.0.1:5']",
+    "target: shelf": "a shelf with numbered places None () ['127.0.0.1:5']",
+    "target: shelf\n  shelf: {keys: 5}": "a shelf with numbered places keys=5 () ['127.0.0.1:5']",
     "target: shelf\n  shelf: {keys: 99}": "keys",
     "target: shelf\n  topic: {name: orders}": "`topic` is a word of the target `skerry`",
     "shelf: {keys: 5}": "`shelf` is a word of the target `shelf`",
     "target: shelf\n  faults: [{name: f, duration: 1s, pause: {target: {role: Leader}}}]": (
         "`Leader` is no role of the target `shelf`; its roles are Keeper, Helper, All, Other"
+    ),
+    f"target: shelf\n  faults: [{{{SLOW}}}}}]": "('Back',)",
+    f"target: shelf\n  faults: [{{{SLOW}, planes: [Raft]}}}}]": (
+        "`Raft` is no plane of the target `shelf`; its planes are Door, Back"
     ),
     "target: shelff": "there is no target `shelff`",
 }

@@ -65,8 +65,8 @@ def test_the_good_one_is_good():
         (
             "[Raft, Rep",
             "[Rft, Rep",
-            "x.yaml:19: spec.faults[0].partition.planes[0]: must be `Client`, `Raft` or `Replication`, and is `Rft`; "
-            "did you mean `Raft`?",
+            "x.yaml:19: spec.faults[0].partition.planes[0]: `Rft` is no plane of the target `skerry`; its planes are "
+            "Client, Raft, Replication; did you mean `Raft`?",
         ),
         (
             "role: PartitionLeader",

@@ -7,9 +7,9 @@ import pytest
 from skerry.engine.observation import BrokerView, Observation
 from skerry.experiment import load_document
 from skerry.faults.port import Effect
-from skerry.schema.vocabulary import Plane
 from skerry.targets.group import GroupRules
 from skerry.targets.port import Holders, RoleKind
+from skerry.targets.skerry.planes import Plane
 
 DOCUMENT = """
 apiVersion: skerry.dev/v1alpha1
@@ -32,7 +32,7 @@ def nodes(*believed: tuple[str, int, int]) -> Observation:
     """(what it says that it is, its term, its idea of the leader), node by node."""
     return Observation(
         brokers=tuple(
-            BrokerView(ordinal, 90, reachable=role != "silent", raft_role=role, term=term, controller=leader)
+            BrokerView(ordinal, 90, reachable=role != "silent", group_role=role, term=term, controller=leader)
             for ordinal, (role, term, leader) in enumerate(believed)
         )
     )

@@ -149,7 +149,7 @@ def test_an_unsupported_fault_is_refused_before_anything_is_touched(tmp_path: Pa
     result = refuse(load_document(document, "test"), document, 1, tmp_path, "test")
     assert result is not None
     assert (result.finish.verdict, result.finish.reason) == (Verdict.INCONCLUSIVE, "UnsupportedFault")
-    assert "clients reach the brokers directly" in result.finish.message
+    assert "there is nothing on it between nodes" in result.finish.message
     assert not result.history.faults
     assert [path.name for path in tmp_path.iterdir()] == ["history.jsonl"]
 

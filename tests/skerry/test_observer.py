@@ -24,7 +24,7 @@ from skerry.history.records import (
 )
 from skerry.observe.asks import SAMPLED_AT_LEAST_EVERY_NS, Ask, Cadence, Heard, Look, ProcessLook
 from skerry.observe.observer import Observer
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.sim.chaos import CADENCE as CHAOS_CADENCE
 from skerry.worlds.sim.world import CADENCE as SIM_CADENCE
 

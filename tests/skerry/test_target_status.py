@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.world import LinkKind
-from skerry.schema.vocabulary import Plane
 from skerry.targets.skerry.admin import parse_metrics
+from skerry.targets.skerry.planes import Plane
 from skerry.targets.skerry.status import kept_link, new_links
 from skerry_broker.core.types import Plane as BrokerPlane
 from skerry_broker.status_report import KeptConnection, PeerCheck, PeerCheckReport, Probe, Received

@@ -12,9 +12,9 @@ from skerry.experiment import DocumentError, load_document
 from skerry.faults import network_partition, wipe
 from skerry.faults.registry import FAULTS
 from skerry.schema.log import PREPARE
-from skerry.schema.vocabulary import Plane
 from skerry.targets import registry
 from skerry.targets.port import DataModel, RoleKind, addresses_on_loopback
+from skerry.targets.skerry.planes import Plane
 
 DOCUMENT = """
 apiVersion: skerry.dev/v1alpha1
@@ -88,6 +88,8 @@ def test_our_broker_knows_every_role_and_plane_of_the_vocabulary() -> None:
     assert not any(etcd.of_partition(role) for role in etcd.roles), "its nodes form one group"
     assert {plane.name for plane in skerry.planes} == {*Plane, "Admin"}
     assert skerry.peer_planes == (Plane.RAFT, Plane.REPLICATION)
+    assert skerry.planes_named == tuple(Plane)
+    assert (skerry.replicating, etcd.replicating) == ({Plane.REPLICATION}, {"Peer"})
 
 
 @pytest.mark.parametrize("name", sorted(registry.BUILT_IN))

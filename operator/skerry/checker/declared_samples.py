@@ -37,7 +37,7 @@ def _victims_contradict(history: History, fault: Fault, occurrence: Occurrence) 
 
 
 def _links_contradict(history: History, fault: Fault, occurrence: Occurrence) -> str:
-    planes = {str(plane) for plane in FAULTS[fault.kind].silenced(fault.body)}
+    planes = FAULTS[fault.kind].silenced(fault.body, frozenset(each.plane for each in history.links))
     effective, end_ns = occurrence.effective, occurrence.heal_begins_ns
     if not (occurrence.verified and occurrence.links and planes) or effective is None or end_ns is None:
         return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from skerry.engine.capabilities import Capabilities
 from skerry.experiment.document import Experiment
-from skerry.schema.vocabulary import Plane
 from skerry.targets.pod_shape import PodShape
 from skerry.worlds.kubernetes.api import STATEFUL_SETS, Kube
 from skerry.worlds.kubernetes.capabilities import capabilities
@@ -28,7 +27,7 @@ async def brokers_of(kube: Kube, experiment: Experiment) -> BrokerSet:
 
 
 def _usual(name: str, namespace: str, brokers: int, shape: PodShape) -> BrokerSet:
-    ports = {Plane(plane): port for plane, port in shape.usual_ports.items() if plane != shape.admin}
+    ports = {plane: port for plane, port in shape.usual_ports.items() if plane != shape.admin}
     return BrokerSet(
         name, namespace, name, brokers, ports, shape.usual_ports[shape.admin], shape.admin, shape.container
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from skerry.faults.proof import Link
+from skerry.faults.proof import Before, Link, before
 from skerry.faults.samples import LinkKind, Samples
 
 KEPT_MAX = 100
@@ -14,7 +14,9 @@ KEPT_MAX = 100
 class Baseline:
     """The last round trips of every kept connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, planes: tuple[str, ...]) -> None:
+        """``planes``: on which the nodes talk to each other."""
+        self._planes = planes
         self._seen: dict[Link, deque[tuple[int, int]]] = {}
 
     def look(self, samples: Samples) -> None:
@@ -25,6 +27,10 @@ class Baseline:
             known = self._seen.setdefault((link.source, link.target, link.plane), deque(maxlen=KEPT_MAX))
             if not known or known[-1][0] != link.sampled_ns:
                 known.append((link.sampled_ns, link.rtt_ns))
+
+    def before(self, samples: Samples, at_ns: int) -> Before:
+        """What a fault is compared with whose injection is asked for now."""
+        return before(samples, self.rtts_ns, at_ns, self._planes)
 
     @property
     def rtts_ns(self) -> dict[Link, tuple[int, ...]]:

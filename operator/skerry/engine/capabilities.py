@@ -17,7 +17,10 @@ PREPARE = Feature("prepare")
 ELSEWHERE = Feature("prepare, of a role where an empty cluster leaves nobody to play it")
 EMPTY_AT_FIRST = "its cluster is empty when a run begins, and then nobody whom `prepare` wants can play that role."
 """Why a world cannot do that."""
-OTHER_FEATURES = (PREPARE, ELSEWHERE, *expectations.features())
+OTHER_PLANES = Feature("a fault of links on a plane on which nodes do not talk to each other")
+NOTHING_THERE = "there is nothing on it between nodes that could be taken; leave `planes` out, or name others."
+"""Why no world can do that."""
+OTHER_FEATURES = (PREPARE, ELSEWHERE, OTHER_PLANES, *expectations.features())
 """What a document can need beside its faults."""
 
 
@@ -92,7 +95,7 @@ def capabilities_from(
     ``reasons``: why it lacks the rest of those.
     ``under_test``: whether it can have that system under test, by what the system says of itself.
     """
-    can, cannot = set(others), dict(reasons)
+    can, cannot = set(others), {OTHER_PLANES: NOTHING_THERE, **reasons}
     for handler in handlers:
         can |= set(handler.can)
         cannot |= handler.cannot

@@ -34,7 +34,7 @@ from skerry.engine.timeline import Occurrence
 from skerry.experiment.document import Spec
 from skerry.faults.port import Groups, ResolvedFault
 from skerry.history.records import FaultStep
-from skerry.targets.registry import rules_of
+from skerry.targets.registry import rules_of, target
 
 NS = 1_000_000_000
 ATTEMPTS_MAX = 3
@@ -57,7 +57,7 @@ class FaultInstance:
         self.failure_reason = ""
         self._spec = spec
         self._bounds = bounds
-        self._baseline = Baseline()
+        self._baseline = Baseline(target(spec.target).peer_planes)
         self._proof: OccurrenceProof | None = None
         """What is known of the present attempt."""
         self._reported: ActionReport | None = None
@@ -148,7 +148,7 @@ class FaultInstance:
             self.fault,
             context.observation,
             tuple(each.fault for each in standing),
-            self._baseline.rtts_ns,
+            self._baseline.before(context.observation, now_ns),
             now_ns,
             fault.lasts_ns,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from skerry.engine.interval import Bracket, IntervalJudge, Lost
 from skerry.engine.observation import ActionReport, Observation, ProcessState
 from skerry.faults.port import ResolvedFault
-from skerry.faults.proof import Before, Link, Proof, before
+from skerry.faults.proof import Before, Proof
 from skerry.faults.registry import fault_type
 
 NS = 1_000_000_000
@@ -28,16 +28,15 @@ class OccurrenceProof:
         fault: ResolvedFault,
         observation: Observation,
         others: Active,
-        rtts_ns: dict[Link, tuple[int, ...]],
+        earlier: Before,
         asked_ns: int,
         lasts_ns: int,
     ) -> None:
-        """``rtts_ns`` are round trips from while nothing was broken; ``asked_ns`` is when the injection is asked for,
-        which is now."""
+        """``earlier`` is how things are without it; ``asked_ns`` is when the injection is asked for, which is now."""
         self._fault = fault
         self._kind = fault_type(fault)
         self._asked_ns = asked_ns
-        self._earlier: Before = before(observation, rtts_ns, asked_ns)
+        self._earlier = earlier
         holds = lasts_ns > 0 and not fault.gradual
         self._judge = IntervalJudge(asked_ns, holds, fault.gradual, fault.begin_unsure_ns)
         self._judge.look(self._kind.read(fault, observation, self._earlier, others))

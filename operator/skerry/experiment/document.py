@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, Strict, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationInfo,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from skerry.expectations.bodies import ExpectationBody
 from skerry.expectations.registry import EXPECTATIONS
@@ -139,6 +148,10 @@ class _Fault(Model):
         assert isinstance(body, FaultBody)
         return body
 
+    def on_planes(self, planes: tuple[str, ...]) -> Fault:
+        """The same, on these planes where it is of links and names none."""
+        return self.model_copy(update={self.kind: self.body.on_planes(planes)})
+
     @property
     def lasts_ns(self) -> int:
         """How long one occurrence lasts, from its effect to its heal."""
@@ -237,6 +250,16 @@ class _Spec(Model):
     """What is broken, and when. Names are unique."""
     expect: Annotated[tuple[Expectation, ...], Field(max_length=32)] = ()
     """What must be true. Names are unique. What is owed to every acknowledged write is checked without being asked."""
+
+    @field_validator("faults")
+    @classmethod
+    def _on_planes_of_the_target(cls, faults: tuple[Fault, ...], info: ValidationInfo) -> tuple[Fault, ...]:
+        """A fault of links that names no planes takes those on which the target's nodes talk to each other. That is
+        said once, here: all that read the document find them in it."""
+        target = info.data.get("target")  # absent: it is no target, which is said elsewhere
+        return (
+            faults if target is None else tuple(each.on_planes(registry.target(target).peer_planes) for each in faults)
+        )
 
 
 if TYPE_CHECKING:

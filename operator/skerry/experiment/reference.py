@@ -68,6 +68,7 @@ def _sections() -> Iterator[str]:
             yield from _section(heading, own, schema, 4)
     yield from _section("Targets", Selector, schema, 2)
     yield from _roles()
+    yield from _planes()
     yield from _section("expect[]", Expectation, schema, 2, only=("name",))
     for name, expectation in EXPECTATIONS.items():
         yield from _section(name, expectation.body, schema, 3)
@@ -83,6 +84,15 @@ def _roles() -> Iterator[str]:
         target = registry.target(name)
         of_partition = [role for role in target.roles if target.of_partition(role)]
         yield f"| `{name}` | {_words(target.roles)} | {_words(of_partition) or 'none'} |"
+    yield ""
+
+
+def _planes() -> Iterator[str]:
+    yield "| target | its `planes` | on which its nodes talk to each other |"
+    yield "|---|---|---|"
+    for name in registry.names():
+        target = registry.target(name)
+        yield f"| `{name}` | {_words(target.planes_named)} | {_words(target.peer_planes)} |"
     yield ""
 
 
@@ -145,6 +155,8 @@ def _default(attribute: str, field: FieldInfo) -> str:
         return "as below"
     if attribute.endswith("_ns"):
         return f"`{format_duration(value)}`"
+    if value == ():
+        return ""
     if isinstance(value, tuple):
         return f"`[{', '.join(str(getattr(each, 'value', each)) for each in value)}]`"
     if isinstance(value, bool):

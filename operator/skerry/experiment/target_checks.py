@@ -86,6 +86,20 @@ def _of_role(role: str, selector: Selector, path: Path, target: Target) -> Found
         yield path, f"`count` has no meaning for {role}: there is one; remove it"
 
 
+def planes_of_the_target(experiment: Experiment) -> Found:
+    """Every plane is one that the target has, and that a fault may take."""
+    target = experiment.target
+    known = ", ".join(target.planes_named)
+    for index, fault in enumerate(experiment.spec.faults):
+        for place, plane in enumerate(fault.body.planes_named):
+            if plane not in target.planes_named:
+                hint = did_you_mean(plane, list(target.planes_named))
+                yield (
+                    ("spec", "faults", index, fault.kind, "planes", place),
+                    f"`{plane}` is no plane of the target `{target.name}`; its planes are {known}{hint}",
+                )
+
+
 def subjects_of_the_target(experiment: Experiment) -> Found:
     """Whose leader an expectation is about is something that the target has."""
     target = experiment.target

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from skerry.faults.port import Groups, Hold
-from skerry.schema.vocabulary import Plane
 
 
 def between(groups: Groups) -> tuple[tuple[int, int], ...]:
@@ -27,6 +26,6 @@ def ends(pairs: tuple[tuple[int, int], ...]) -> frozenset[int]:
     return frozenset(ordinal for pair in pairs for ordinal in pair)
 
 
-def holds_of(pairs: tuple[tuple[int, int], ...], planes: Iterable[Plane]) -> frozenset[Hold]:
+def holds_of(pairs: tuple[tuple[int, int], ...], planes: Iterable[str]) -> frozenset[Hold]:
     """What a fault of these pairs holds."""
     return frozenset(f"the link {a} -> {b} on {plane}" for a, b in pairs for plane in planes)

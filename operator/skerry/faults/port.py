@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -15,9 +15,7 @@ from skerry.faults.readings import Reading
 from skerry.faults.samples import Samples
 from skerry.schema.base import JsonObject, Model, alias_of
 from skerry.schema.selectors import Selector
-from skerry.schema.vocabulary import Plane
 
-EVERY_PLANE = ("Client", "Raft", "Replication", "Admin")
 Groups = tuple[tuple[int, ...], ...]
 """Broker ordinals, group by group as `FaultBody.target_groups` lists them."""
 Hold = str
@@ -46,9 +44,9 @@ class Effect(msgspec.Struct, frozen=True):
     """What a fault takes away: brokers that are gone, and ordered pairs that cannot talk on a plane."""
 
     down: frozenset[int] = frozenset()
-    cut: frozenset[tuple[int, int, Plane]] = frozenset()
+    cut: frozenset[tuple[int, int, str]] = frozenset()
 
-    def talks(self, a: int, b: int, plane: Plane) -> bool:
+    def talks(self, a: int, b: int, plane: str) -> bool:
         """Both ways: a request and its answer arrive."""
         return not ({a, b} & self.down) and (a, b, plane) not in self.cut and (b, a, plane) not in self.cut
 
@@ -97,6 +95,15 @@ class FaultBody(Model):
     def groups_count(self) -> int | None:
         """How many groups an expectation can name; None: it has no groups that could be named."""
         return 1
+
+    @property
+    def planes_named(self) -> tuple[str, ...]:
+        """The planes that it takes, of a fault of links; empty: it takes none, or all."""
+        return ()
+
+    def on_planes(self, planes: tuple[str, ...]) -> Self:
+        """The same where it names no planes and could: on these, on which the nodes talk to each other."""
+        return self
 
     def problems(self) -> Iterator[tuple[Path, str]]:
         """What is wrong with it that its models cannot see: where, and a sentence."""
@@ -245,10 +252,12 @@ class FaultType(Generic[B, R]):
     """(body, or None when the document is not known; flush policy) -> may take what was acknowledged."""
     shows_on_kept_links: bool = False
     """Kept connections fall silent when it begins; nodes that look closely around then can tell the moment."""
-    stops_leader: Callable[[B], bool] = lambda body: False
-    """A leader that is its only victim (or is alone on its side) cannot have a write acknowledged by all replicas."""
-    silenced: Callable[[B | None], tuple[str, ...]] = lambda body: ()
-    """On which planes connections of its victims, or across its pairs, must fail while it lasts."""
+    stops_leader: Callable[[B, frozenset[str]], bool] = lambda body, replicating: False
+    """(body, the planes on which a write reaches other nodes) -> a leader that is its only victim (or is alone on its
+    side) cannot have a write acknowledged by all replicas."""
+    silenced: Callable[[B | None, frozenset[str]], frozenset[str]] = lambda body, planes: frozenset()
+    """(body, or None when the document is not known; all planes) -> on which of them connections of its victims, or
+    across its pairs, must fail while it lasts."""
     slows: bool = False
     """Round trips across its pairs are longer while it lasts."""
     rules: dict[str, tuple[JsonObject, ...]] = field(default_factory=dict)

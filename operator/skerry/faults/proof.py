@@ -7,13 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from skerry.faults.samples import BrokerView, LinkKind, LinkView, Samples
-from skerry.schema.vocabulary import Plane
 
 PING_FAILED_AFTER_NS = 300_000_000
 """A kept connection counts as failed when nothing was answered for so long."""
-PEER_PLANES = (Plane.RAFT, Plane.REPLICATION)
-"""Brokers ping each other on these; on the client plane only when a fault names it."""
-Link = tuple[int, int, Plane]
+Link = tuple[int, int, str]
 """(source, target, plane)"""
 
 
@@ -35,9 +32,16 @@ class Before(msgspec.Struct, frozen=True):
     """Many of them, from while no fault was in effect."""
     at_ns: int = 0
     """When the injection was asked for."""
+    planes: tuple[str, ...] = ()
+    """On which the nodes talk to each other, and report on it: what is to be left alone is seen there."""
 
 
-def before(samples: Samples, rtts_ns: Mapping[Link, tuple[int, ...]] | None = None, at_ns: int = 0) -> Before:
+def before(
+    samples: Samples,
+    rtts_ns: Mapping[Link, tuple[int, ...]] | None = None,
+    at_ns: int = 0,
+    planes: tuple[str, ...] = (),
+) -> Before:
     """What is to be compared with."""
     return Before(
         {view.ordinal: view for view in samples.brokers},
@@ -48,12 +52,13 @@ def before(samples: Samples, rtts_ns: Mapping[Link, tuple[int, ...]] | None = No
         },
         rtts_ns or {},
         at_ns,
+        planes,
     )
 
 
 def expected_links(
-    links: Iterable[tuple[int, int]], planes: Iterable[Plane], both_ways: bool = False
-) -> Iterator[tuple[int, int, Plane]]:
+    links: Iterable[tuple[int, int]], planes: Iterable[str], both_ways: bool = False
+) -> Iterator[tuple[int, int, str]]:
     pairs = set(links)
     pairs |= {(b, a) for a, b in pairs} if both_ways else set()
     for plane in planes:
@@ -62,7 +67,7 @@ def expected_links(
 
 
 def fresh_link(
-    samples: Samples, source: int, target: int, plane: Plane, kind: LinkKind, since_ns: int
+    samples: Samples, source: int, target: int, plane: str, kind: LinkKind, since_ns: int
 ) -> LinkView | None:
     return next(
         (
@@ -78,5 +83,5 @@ def fresh_link(
     )
 
 
-def link_name(source: int, target: int, plane: Plane) -> str:
+def link_name(source: int, target: int, plane: str) -> str:
     return f"{source} -> {target} on {plane}"

@@ -33,7 +33,7 @@ class Reading(NamedTuple):
     meant: bool
     """The fault must take it; False: it must leave it alone."""
     whole: str
-    """What a sentence says when it is whole: `the kept connection 0 -> 1 on Raft still answers`."""
+    """What a sentence says when it is whole: `the kept connection 0 -> 1 still answers`."""
     taken: str
     """What a sentence says when it is taken."""
     unseen: str
@@ -70,7 +70,7 @@ def sample_of(samples: Samples, link: Link, kind: LinkKind) -> LinkView | None:
         (
             view
             for view in samples.links
-            if view.source == source and view.target == target and view.plane is plane and view.kind is kind
+            if view.source == source and view.target == target and view.plane == plane and view.kind is kind
         ),
         None,
     )

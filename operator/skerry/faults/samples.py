@@ -7,7 +7,6 @@ from enum import StrEnum
 import msgspec
 
 from skerry.history.records import BrokerSample
-from skerry.schema.vocabulary import Plane
 
 
 class ProcessState(StrEnum):
@@ -37,7 +36,8 @@ class BrokerView(msgspec.Struct, frozen=True):
     directory_id: str = ""
     registered_clean: bool | None = None
     """Whether its last registration followed a clean shutdown; None: unknown."""
-    raft_role: str = ""
+    group_role: str = ""
+    """What it says of itself in its group: `Leader` of the one that leads."""
     term: int = -1
     controller: int = -1
     """Who it believes is the controller; -1: nobody."""
@@ -68,7 +68,7 @@ class LinkView(msgspec.Struct, frozen=True):
 
     source: int
     target: int
-    plane: Plane
+    plane: str
     kind: LinkKind
     sampled_ns: int
     """When the world asked the source for it."""

@@ -258,7 +258,8 @@ class StatusSample(msgspec.Struct, frozen=True, tag="status", omit_defaults=True
     reachable: bool
     broker_epoch: Number = -1
     incarnation: str = ""
-    raft_role: str = ""
+    group_role: str = msgspec.field(name="raft_role", default="")
+    """What it says of itself in its group: `Leader` of the one that leads."""
     term: Number = -1
     controller: Number = -1
     fenced: bool = False

@@ -118,7 +118,8 @@ def _on_the_wire(
     each: Occurrence, happened: Sequence[Occurrence], series: Links, brokers: int, experiment: Experiment | None
 ) -> tuple[Bracket | None, Bracket | None]:
     """All of it is in effect when the last wire has failed, and not any more when the first pair answers again."""
-    meant, planes = pairs_meant(each, brokers), planes_meant(each, experiment)
+    meant = pairs_meant(each, brokers)
+    planes = planes_meant(each, frozenset(wire.plane for wire in series), experiment)
     since_ns, until_ns = _alone(each, happened)
     begins: list[Bracket] = []
     pairs: dict[tuple[int, int, str], list[LinkSample]] = defaultdict(list)
@@ -179,11 +180,11 @@ def _earliest(brackets: Iterable[Bracket]) -> Bracket | None:
     return Bracket(min(b.from_ns for b in found), min(b.to_ns for b in found)) if found else None
 
 
-def planes_meant(each: Occurrence, experiment: Experiment | None) -> tuple[str, ...]:
-    """Those on which it was to silence its victims or pairs."""
+def planes_meant(each: Occurrence, planes: frozenset[str], experiment: Experiment | None) -> frozenset[str]:
+    """Those of all planes that were looked at on which it was to silence its victims or pairs."""
     asked = next((fault for fault in experiment.spec.faults if fault.name == each.fault), None) if experiment else None
     known = FAULTS.get(each.kind)
-    return known.silenced(asked.body if asked is not None else None) if known is not None else ()
+    return known.silenced(asked.body if asked is not None else None, planes) if known is not None else frozenset()
 
 
 def pairs_meant(each: Occurrence, brokers: int) -> frozenset[tuple[int, int]]:

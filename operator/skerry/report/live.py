@@ -218,8 +218,8 @@ def _broker_row(view: BrokerView, places: dict[int, _Place]) -> tuple[Text, ...]
     elif not view.reachable:
         role = Text("no answer", "yellow")
     else:
-        role = Text("controller" if view.raft_role == "Leader" else view.raft_role.lower() or "-")
-        if view.raft_role == "Leader":
+        role = Text("controller" if view.group_role == "Leader" else view.group_role.lower() or "-")
+        if view.group_role == "Leader":
             role.stylize("bold cyan")
     epochs = {sample.partition: sample.leader_epoch for sample in view.partitions}
     leads = Text()

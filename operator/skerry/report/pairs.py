@@ -83,7 +83,7 @@ def measured_faults(history: History, brokers: int, experiment: Experiment | Non
 
 def _matrices(each: Occurrence, series: Links, brokers: int, experiment: Experiment | None) -> tuple[PairMatrix, ...]:
     """All pairs, from when it could be measured until its heal: one matrix a plane and kind of connection."""
-    planes = planes_meant(each, experiment)
+    planes = planes_meant(each, frozenset(wire.plane for wire in series), experiment)
     measured: dict[tuple[str, str], dict[tuple[int, int], list[LinkSample]]] = defaultdict(dict)
     for wire, samples in series.items():
         seen = [link for link in samples if _while_on(each, link)]

@@ -152,7 +152,7 @@ def _controllers(history: History) -> Iterable[Sentence]:
     """A broker that says that it leads the quorum, in a term higher than any before; the first one is no news."""
     highest = -1
     for sample in history.statuses:
-        if sample.reachable and sample.raft_role == "Leader" and sample.term > highest:
+        if sample.reachable and sample.group_role == "Leader" and sample.term > highest:
             if highest >= 0:
                 text = f"broker {sample.broker} is the controller, in term {sample.term}"
                 yield Sentence(sample.after_ns, Kind.LEADER, text)

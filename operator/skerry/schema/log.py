@@ -1,6 +1,6 @@
 """The words of a document for a system that keeps logs: the topic that is written to, and who is to lead what.
 
-A target of such a system declares them (`skerry.targets.port.Word`), as `TOPIC` and `PREPARE`.
+A target of such a system declares them (`skerry.targets.word.Word`), as `TOPIC` and `PREPARE`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import Field, Strict
 
 from skerry.schema.base import Model, Ordinal, PartitionIndex
 from skerry.schema.cel import SpecRule, or_default, rule
-from skerry.targets.port import Word
+from skerry.targets.word import Word
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Spec

@@ -5,14 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Plane(StrEnum):
-    """The networks of a broker. The admin plane is how the laboratory sees; no fault may take it."""
-
-    CLIENT = "Client"
-    RAFT = "Raft"
-    REPLICATION = "Replication"
-
-
 class Role(StrEnum):
     """The words for brokers that every target has; all others are those of the target."""
 

@@ -1,7 +1,7 @@
 """The rules of a system whose nodes form one group: one leader, elected by a majority of all of them.
 
 A target of this kind takes `GroupRules` as it is. It reads of every node what it takes for the leader
-(`BrokerView.controller`), in which term, and whether it says that it leads itself (`BrokerView.raft_role`).
+(`BrokerView.controller`), in which term, and whether it says that it leads itself (`BrokerView.group_role`).
 
 The group goes on while some node is alive and can talk, both ways and on every plane, to enough live nodes to make a
 majority with itself. That is the worst of what can be: a cut on a plane that the group does not need counts, too.
@@ -49,7 +49,7 @@ def group_view_of(observation: Observation, nodes: int, oldest_ns: int = -1) -> 
     """Merge the samples that were asked at ``oldest_ns`` or later: a node that says that it leads, in the highest term;
     else what those of the highest term believe."""
     views = [view for view in observation.brokers if view.reachable and view.sampled_ns >= oldest_ns]
-    leading = [(view.term, view.ordinal) for view in views if view.raft_role == LEADS]
+    leading = [(view.term, view.ordinal) for view in views if view.group_role == LEADS]
     believed = [(view.term, view.controller) for view in views if view.controller >= 0]
     term, leader = max(leading or believed, default=(max((view.term for view in views), default=-1), -1))
     return GroupView(
@@ -62,7 +62,7 @@ def group_view_of(observation: Observation, nodes: int, oldest_ns: int = -1) -> 
 
 
 def _follows(view: BrokerView) -> int:
-    return view.ordinal if view.raft_role == LEADS else view.controller
+    return view.ordinal if view.group_role == LEADS else view.controller
 
 
 class GroupPrediction(msgspec.Struct, frozen=True):

@@ -31,6 +31,8 @@ class PodShape(NamedTuple):
     """Plane -> the port that it has in the charts: to look for what is left of a cluster that is gone."""
     admin: str
     """The plane on which nodes are looked at, and which no fault takes."""
+    client: str
+    """The plane on which clients reach them."""
     status_path: str
     """What a GET on that plane asks for."""
     read_status: Callable[[bytes], Reported]

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from skerry.targets.guarantees import GuaranteeTable
+from skerry.targets.word import Word
 
 if TYPE_CHECKING:
     from skerry.engine.observation import BrokerView, LinkView, Observation, ProcessState
     from skerry.experiment.document import Experiment, Spec
     from skerry.faults.port import Effect
     from skerry.history.records import ElectionSeen, ReplicaDump, StatusSample
-    from skerry.schema.base import JsonObject, Model
-    from skerry.schema.cel import SpecRule
+    from skerry.schema.base import Model
     from skerry.targets.pod_shape import PodShape
     from skerry.workload.operations import ClientSpec
 
@@ -158,7 +158,11 @@ class PlanePort(NamedTuple):
     name: str
     """As `planes` of a fault says it, or as the target calls a port that no fault may take."""
     between_nodes: bool
-    """Nodes talk to each other on it: a partition can take it."""
+    """Nodes talk to each other on it: a fault of their links can take it, and takes it where it names no planes."""
+    replicates: bool = False
+    """What is written goes from node to node on it."""
+    off_limits: bool = False
+    """Nodes are looked at on it: no fault may take it, and no document can name it."""
 
 
 class Reported(Protocol):
@@ -304,24 +308,6 @@ class Own(NamedTuple):
     """(document as it is run, a PromQL query as it is written there) -> what Prometheus is asked."""
 
 
-@dataclass(frozen=True)
-class Word:
-    """A field of `spec` that a target declares. Its model may have ``problems(spec)``, as bodies of expectations do."""
-
-    model: type[Model]
-    meaning: str = ""
-    """What the schema says of the field; empty: what the model says of itself."""
-    always: bool = False
-    """Where a document does not say it, it is there with its defaults."""
-    rules: Mapping[str, tuple[JsonObject, ...]] = field(default_factory=dict)
-    """Name of a model -> what the API server checks wherever one stands."""
-    in_spec: tuple[SpecRule, ...] = ()
-    patterns: Mapping[str, str] = field(default_factory=dict)
-    """Its field -> what a text there must be, as words."""
-    documented: tuple[tuple[str, type[Model]], ...] = ()
-    """Further models of its own for the reference page, with their titles."""
-
-
 Addresses = Mapping[int, Mapping[str, str]]
 """Ordinal -> plane -> host:port."""
 
@@ -384,7 +370,17 @@ class Target:
     @property
     def peer_planes(self) -> tuple[str, ...]:
         """The planes that a partition between nodes can take."""
-        return tuple(plane.name for plane in self.planes if plane.between_nodes)
+        return tuple(str(plane.name) for plane in self.planes if plane.between_nodes)
+
+    @property
+    def planes_named(self) -> tuple[str, ...]:
+        """The planes that a document can name."""
+        return tuple(str(plane.name) for plane in self.planes if not plane.off_limits)
+
+    @property
+    def replicating(self) -> frozenset[str]:
+        """The planes on which a write reaches the other nodes."""
+        return frozenset(plane.name for plane in self.planes if plane.replicates)
 
 
 def addresses_on_loopback(ports: Sequence[Mapping[str, int]]) -> Addresses:

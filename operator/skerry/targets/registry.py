@@ -12,7 +12,8 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from skerry.targets.port import AnyRules, Target, Word
+from skerry.targets.port import AnyRules, Target
+from skerry.targets.word import Word
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Spec
@@ -56,6 +57,11 @@ def roles() -> tuple[str, ...]:
     """The words that some target has for a role; those that all of them have come last."""
     found = {word: kind for name in names() for word, kind in target(name).roles.items()}
     return tuple(sorted(found, key=lambda word: found[word].everybody))
+
+
+def planes() -> tuple[str, ...]:
+    """The planes that a document for some target can name."""
+    return tuple(dict.fromkeys(word for name in names() for word in target(name).planes_named))
 
 
 def roles_that(test: Callable[[Target, str], bool]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from skerry.history.run import History
 from skerry.report.files import report_json
 from skerry.report.junit import junit_xml
 from skerry.report.model import make_report
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.api import EXPERIMENTS, NAMESPACES, Kind, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.drive import RunEnd

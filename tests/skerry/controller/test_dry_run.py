@@ -25,7 +25,7 @@ FAULTS = """
 
 def view(ordinal: int, controller: int = 2, **more) -> BrokerView:
     shown = {"reachable": True, "broker_epoch": 5, "controller": controller, "term": 4, "timing": "Default"} | more
-    return BrokerView(ordinal, 0, raft_role="Leader" if ordinal == controller else "Follower", **shown)
+    return BrokerView(ordinal, 0, group_role="Leader" if ordinal == controller else "Follower", **shown)
 
 
 def test_the_controller_is_the_present_one_and_leaders_are_those_of_a_new_topic():

@@ -18,7 +18,7 @@ from skerry.engine.world import Check, CheckLinks, Finish, Heal, HealAll, Inject
 from skerry.faults.network_partition import Connections, Cut, CutAction
 from skerry.faults.pause import Pause
 from skerry.schema.verdict import Finding, FindingKind, Verdict
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.api import KubeError
 
 

@@ -19,7 +19,7 @@ from skerry.faults.proof import Before, before
 from skerry.faults.registry import fault_type
 from skerry.faults.slow_network import Slow
 from skerry.faults.wipe import Wipe
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 
 
 class Verdict(NamedTuple):
@@ -77,7 +77,7 @@ def seen(*views, links=()):
     return Observation(brokers=brokers, links=links)
 
 
-NOTHING = Before({}, {})
+NOTHING = Before({}, {}, planes=(RAFT, DATA))
 ALL = Cut(TWO_WAY, (RAFT, DATA), Connections.ALL, CutAction.DROP)
 NEW = Cut(TWO_WAY, (RAFT, DATA), Connections.NEW, CutAction.DROP)
 

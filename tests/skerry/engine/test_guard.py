@@ -17,8 +17,9 @@ from skerry.faults.pause import Pause
 from skerry.faults.restart import Restart, RestartHow
 from skerry.faults.slow_network import Slow
 from skerry.report.plan import plan_lines
-from skerry.schema.vocabulary import Allowance, Plane
+from skerry.schema.vocabulary import Allowance
 from skerry.targets.registry import rules_of
+from skerry.targets.skerry.planes import Plane
 from skerry.targets.skerry.roles import ClusterView, PartitionView
 
 RAFT, DATA = Plane.RAFT, Plane.REPLICATION

@@ -7,7 +7,7 @@ import pytest
 from skerry.engine.interval import GAP_NS, Bracket, IntervalJudge
 from skerry.faults.readings import Reading, of_direction, of_kept, of_new
 from skerry.faults.samples import LinkKind, LinkView
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 
 MS = 1_000_000
 S = 1_000 * MS

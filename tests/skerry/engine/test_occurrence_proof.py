@@ -16,14 +16,15 @@ from skerry.faults.disk import Disk
 from skerry.faults.kill import Kill, KillHow
 from skerry.faults.network_partition import Connections, Cut, CutAction
 from skerry.faults.pause import Pause
+from skerry.faults.proof import before
 from skerry.faults.restart import Restart, RestartHow
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 
 CUT = Cut(((0, 1), (1, 0)), tuple(Plane), Connections.NEW, CutAction.DROP)
 GONE = Kill((2,), KillHow.PROCESS, 0)
 LATER = ClockShift((2,), jump_ns=S)
 RUNNING = ProcessState.RUNNING
-STRAY = "the new connection 1 -> 2 on Raft fails, although nobody cut it"
+STRAY = "the new connection 1 -> 2 on Client fails, although nobody cut it"
 
 
 def at(ns: int, tried_ns: int, failing: set[tuple[int, int]] = frozenset()) -> Observation:  # type: ignore[assignment]
@@ -39,10 +40,13 @@ def at(ns: int, tried_ns: int, failing: set[tuple[int, int]] = frozenset()) -> O
     return Observation(brokers=tuple(BrokerView(o, ns, True, RUNNING, ns) for o in range(3)), links=new + kept)
 
 
+EARLIER = before(at(9 * S, 9 * S), at_ns=10 * S, planes=tuple(Plane))
+
+
 @pytest.mark.parametrize(("ended_ago_ms", "stray"), [(200, ""), (1500, STRAY)])
 def test_a_sample_may_tell_of_a_fault_that_has_just_ended(ended_ago_ms: int, stray: str) -> None:
     """The planted bug: the last connection that was tried while a broker was dead counted against the cut beside it."""
-    proof = OccurrenceProof(CUT, at(10 * S, 10 * S), (GONE,), {}, 10 * S, 5 * S)
+    proof = OccurrenceProof(CUT, at(10 * S, 10 * S), (GONE,), EARLIER, 10 * S, 5 * S)
     for tenth in range(1, 30):
         now_ns = 10 * S + tenth * 100 * MS
         proof.look(at(now_ns, now_ns, {(0, 1), (1, 2)}), (GONE,), None)
@@ -53,7 +57,7 @@ def test_a_sample_may_tell_of_a_fault_that_has_just_ended(ended_ago_ms: int, str
 
 def test_a_broker_that_another_fault_takes_meanwhile_is_not_missed() -> None:
     """The planted bug: it had been looked at when the fault began, and was said to be named by none."""
-    proof = OccurrenceProof(Kill((0,), KillHow.PROCESS, S), at(9 * S, 9 * S), (), {}, 10 * S, S)
+    proof = OccurrenceProof(Kill((0,), KillHow.PROCESS, S), at(9 * S, 9 * S), (), EARLIER, 10 * S, S)
     dead = at(10 * S + 100 * MS, 10 * S)
     gone = BrokerView(0, 10 * S + 100 * MS, False, ProcessState.GONE, 10 * S + 100 * MS)
     proof.look(Observation(brokers=(gone, *dead.brokers[1:])), (LATER,), None)
@@ -63,7 +67,7 @@ def test_a_broker_that_another_fault_takes_meanwhile_is_not_missed() -> None:
 def test_what_could_not_be_seen_at_first_did_not_begin_late() -> None:
     """The planted bug: a paused broker shows no slow disk, and when it ran again the disk was said to be late."""
     slow = Disk((0,), slow_by_ns=300 * MS)
-    proof = OccurrenceProof(slow, at(9 * S, 9 * S), (Pause((0,)),), {}, 10 * S, 5 * S)
+    proof = OccurrenceProof(slow, at(9 * S, 9 * S), (Pause((0,)),), EARLIER, 10 * S, 5 * S)
     for tenth in range(1, 36):
         now_ns = 10 * S + tenth * 100 * MS
         seen = at(now_ns, now_ns)
@@ -89,7 +93,7 @@ def test_what_could_not_be_seen_at_first_did_not_begin_late() -> None:
 def test_what_is_asked_to_stop_may_act_before_it_is_gone(fault: Kill | Restart, from_ms: int) -> None:
     """The planted bug: a leader that handed over on SIGTERM, and answered for 400 ms more, had led nobody when it was
     gone: `leaderChange` found no change, and failed."""
-    proof = OccurrenceProof(fault, at(9 * S, 9 * S), (), {}, 10 * S, S)
+    proof = OccurrenceProof(fault, at(9 * S, 9 * S), (), EARLIER, 10 * S, S)
     for tenth in range(1, 6):
         now_ns = 10 * S + tenth * 100 * MS
         seen = at(now_ns, now_ns)

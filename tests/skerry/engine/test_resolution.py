@@ -120,7 +120,7 @@ def test_one_group_is_slow_among_its_members(experiment):
 def view(ordinal, leader, epoch, isr=(0, 1, 2), *, raft="Follower", term=1, controller=-1, at=100, reachable=True):
     sample = BrokerSample("orders", 0, leader, epoch, isr, (), 1, 1, "Follower")
     return BrokerView(
-        ordinal, at, reachable, raft_role=raft, term=term, controller=controller, broker_epoch=1, partitions=(sample,)
+        ordinal, at, reachable, group_role=raft, term=term, controller=controller, broker_epoch=1, partitions=(sample,)
     )
 
 

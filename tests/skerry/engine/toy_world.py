@@ -38,7 +38,7 @@ from skerry.faults.network_partition import Cut
 from skerry.faults.pause import Pause
 from skerry.faults.wipe import Wipe
 from skerry.history.records import BrokerSample, FaultEvent, PhaseEvent
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -237,7 +237,7 @@ class ToyWorld:
             incarnation=f"{ordinal}-{node.incarnation}",
             directory_id=f"disk-{ordinal}-{node.incarnation}",
             registered_clean=node.clean,
-            raft_role="Leader" if self.controller == ordinal else "Follower",
+            group_role="Leader" if self.controller == ordinal else "Follower",
             term=4,
             controller=self.controller,
             fenced=False,

@@ -119,7 +119,7 @@ def test_the_local_world_can_kill_its_members_and_cannot_cut_their_links() -> No
     able = capabilities_of("local", experiment)
     assert able.target_lacking("etcd") == ""
     assert able.lacking(needed_features(experiment.spec)) == []
-    cut = document("duration: 1s, partition: {groups: [[{role: Leader}], [{role: Other}]], planes: [Raft]}")
+    cut = document("duration: 1s, partition: {groups: [[{role: Leader}], [{role: Other}]], planes: [Peer]}")
     (sentence, *_) = able.lacking(needed_features(cut.spec))
     assert "the nodes of `etcd` do not report on their links, so that it could not be verified" in sentence
     empty = document("wipe: {target: {role: Follower}}", "maxWriteGap: {atMost: 3s, during: crash}")

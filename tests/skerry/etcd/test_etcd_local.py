@@ -75,7 +75,7 @@ def test_a_leader_that_is_killed_is_replaced_and_nothing_is_left(
     ((victim,),) = effect.groups
     before = [s for s in history.statuses if s.broker == victim and s.reachable and s.after_ns < effect.before_ns]
     after = [s for s in history.statuses if s.broker == victim and s.reachable and s.before_ns > effect.after_ns]
-    assert before[-1].raft_role == "Leader"
+    assert before[-1].group_role == "Leader"
     assert {s.incarnation for s in before}.isdisjoint({s.incarnation for s in after})  # another process
     assert min(s.before_ns for s in after) > effect.after_ns + 3_500_000_000  # it was kept down
     assert after[0].after_ns <= healed.after_ns

@@ -79,7 +79,7 @@ def controller_asked(at, behind_ms=0, epoch=1):
     """The controller's own answer, with what was measured of its wall clock."""
     leader = 0 if epoch == 1 else 2
     off = -behind_ms * MS
-    return status(1, at, leader=leader, epoch=epoch, raft_role="Leader", clock_low_ns=off, clock_high_ns=off + MS)
+    return status(1, at, leader=leader, epoch=epoch, group_role="Leader", clock_low_ns=off, clock_high_ns=off + MS)
 
 
 @pytest.mark.parametrize("behind_ms", [0, 300, 2000])

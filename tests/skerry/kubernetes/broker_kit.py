@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 
 Object = dict[str, Any]

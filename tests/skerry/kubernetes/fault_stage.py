@@ -17,7 +17,7 @@ from fake_api import FakeApi
 from skerry.engine.world import ActionReport, Heal, HealAll, Inject, OccurrenceId, ReportState
 from skerry.faults.kill import Kill, KillHow
 from skerry.faults.network_partition import Connections, Cut, CutAction
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.pods import Pods
 from skerry.worlds.kubernetes.steps import Images, Waits

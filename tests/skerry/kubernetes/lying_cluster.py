@@ -40,7 +40,7 @@ from skerry.engine.world import (
 from skerry.experiment import Finding, FindingKind, Verdict
 from skerry.history.records import BrokerSample
 from skerry.runner.messages import View
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 
 MS = 1_000_000
 LATE_MS = LATE_S * 1000
@@ -257,7 +257,7 @@ class LyingCluster:
             incarnation=f"{ordinal}-{lives}",
             directory_id=f"disk-{ordinal}",
             registered_clean=self._clean[ordinal],
-            raft_role=role,
+            group_role=role,
             term=4,
             controller=0,
             fenced=False,

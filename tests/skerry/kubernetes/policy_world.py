@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 
 from skerry.faults.network_partition import Connections, Cut, CutAction
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 
 NAMESPACE = "skerry"

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.capabilities import capabilities
 from skerry.worlds.kubernetes.cluster import ClusterProblem, broker_set, pod_shape
 from skerry.worlds.kubernetes.opt_ins import OptIns

@@ -20,7 +20,7 @@ from policy_world import (
 )
 
 from skerry.faults.port import OccurrenceId
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.policy import cut_pairs, guards_of, policies_for, voiding
 
 NAMESPACES = {"skerry": NAMESPACE_LABELS, "kube-system": {"kubernetes.io/metadata.name": "kube-system"}}

@@ -24,7 +24,7 @@ from ready_namespace import (
 from skerry.experiment import load_document
 from skerry.faults.kill.fault import DOWN_FOR
 from skerry.faults.network_partition.fault import ESTABLISHED
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.api import KubeError
 from skerry.worlds.kubernetes.names import Artefact, labels
 from skerry.worlds.kubernetes.preflight import Accepted, Refusal, namespace_refusal, preflight

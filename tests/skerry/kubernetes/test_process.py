@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from skerry.engine.observation import ProcessState
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.process import (
     Processes,

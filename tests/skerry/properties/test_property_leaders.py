@@ -50,7 +50,7 @@ def test_two_leaders_by_an_election_and_a_status():
 
 
 def test_two_controllers_in_one_term():
-    first, second = (status(b, raft_role="Leader", term=4) for b in (1, 2))
+    first, second = (status(b, group_role="Leader", term=4) for b in (1, 2))
     assert_fails("two-leaders-in-one-epoch", "TwoControllers", (0, 1), [first, second])
 
 

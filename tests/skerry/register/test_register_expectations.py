@@ -45,7 +45,7 @@ FAULT = [
 
 def says(member: int, role: str, term: int, at: int) -> StatusSample:
     leader = member if role == "Leader" else -1
-    return StatusSample(member, at * MS, (at + 10) * MS, True, raft_role=role, term=term, controller=leader)
+    return StatusSample(member, at * MS, (at + 10) * MS, True, group_role=role, term=term, controller=leader)
 
 
 def silent(member: int, at: int) -> StatusSample:

@@ -170,7 +170,7 @@ def view(
     samples = tuple(
         BrokerSample("t", p, leader, epoch, isr, (), 0, 0, "Leader" if p in leads else "Follower") for p in range(2)
     )
-    return BrokerView(ordinal, 0, up, process, raft_role=raft, partitions=samples)
+    return BrokerView(ordinal, 0, up, process, group_role=raft, partitions=samples)
 
 
 def seen(*views, rate=400, acknowledged=1200):

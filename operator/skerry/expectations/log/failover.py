@@ -168,7 +168,9 @@ def _stops_all_writes(run: LogFacts, partition: int, occurrence: Occurrence, eff
     if old is None or spec.workload.acks is not Acks.ALL or spec.topic.min_in_sync_replicas < 2:
         return False
     known = FAULTS.get(occurrence.kind)
-    if known is None or not known.stops_leader(run.experiment.fault(occurrence.fault).body):
+    if known is None or not known.stops_leader(
+        run.experiment.fault(occurrence.fault).body, run.experiment.target.replicating
+    ):
         return False
     alone = (old.leader,) in occurrence.groups
     return alone if occurrence.links else old.leader in occurrence.victims

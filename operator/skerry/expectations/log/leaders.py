@@ -27,7 +27,7 @@ class Leadership(NamedTuple):
 def partition_leaders(history: History, topic: str) -> dict[int, list[Leadership]]:
     """Per partition, by epoch. Seen in elections, in brokers' applied metadata, and in acknowledgements."""
     found: dict[tuple[int, int], Leadership] = {}
-    controllers_said = [s for s in history.statuses if s.reachable and s.raft_role == "Leader"]
+    controllers_said = [s for s in history.statuses if s.reachable and s.group_role == "Leader"]
     for election in history.elections:
         if election.topic == topic:
             earliest, latest = _stamped_ns(history, election, controllers_said)
@@ -102,7 +102,7 @@ def controller_clock_was_right(history: History, from_ns: int, to_ns: int) -> bo
     """Its wall clock was measured before, in and after that time, and may have been right, to the clock error, each
     time. One that was set back meanwhile, or that nobody looked at, may have stamped anything."""
     error = history.clock_error_ns
-    asked = [s for s in history.statuses if s.reachable and s.raft_role == "Leader"]
+    asked = [s for s in history.statuses if s.reachable and s.group_role == "Leader"]
     before = [s for s in asked if s.after_ns <= from_ns][-1:]
     after = [s for s in asked if s.before_ns >= to_ns][:1]
     between = [s for s in asked if s.after_ns > from_ns and s.before_ns < to_ns]

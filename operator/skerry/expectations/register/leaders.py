@@ -43,7 +43,7 @@ def leaderships(history: History) -> list[Leadership]:
         if not status.reachable:
             continue
         key = (status.term, status.broker)
-        if status.raft_role == LEADS and key not in found:
+        if status.group_role == LEADS and key not in found:
             found[key] = Leadership(status.term, status.broker, last.get(status.broker), status)
         last[status.broker] = status
     return [found[key] for key in sorted(found)]

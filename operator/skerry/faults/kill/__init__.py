@@ -5,7 +5,7 @@ from __future__ import annotations
 from skerry.faults.kill import proof
 from skerry.faults.kill.fault import FEATURES, Kill, concrete, needs
 from skerry.faults.kill.model import RULES, KillFault, KillHow
-from skerry.faults.port import EVERY_PLANE, Absence, Ending, FaultType
+from skerry.faults.port import Absence, Ending, FaultType
 
 FAULT = FaultType(
     body=KillFault,
@@ -19,8 +19,8 @@ FAULT = FaultType(
     disproof=proof.disproof,
     absence=lambda body: Absence.ALWAYS,
     ends_processes=True,
-    stops_leader=lambda body: True,
-    silenced=lambda body: EVERY_PLANE,  # a victim that is gone answers on none
+    stops_leader=lambda body, replicating: True,
+    silenced=lambda body, planes: planes,  # a victim that is gone answers on none
     rules=RULES,
     ending=Ending("downFor", "kill"),
 )

@@ -6,7 +6,6 @@ from skerry.faults.network_partition import proof
 from skerry.faults.network_partition.fault import FEATURES, Cut, concrete, needs
 from skerry.faults.network_partition.model import RULES, Connections, CutAction, Link, PartitionFault
 from skerry.faults.port import FaultType, GroupsRule, Relies
-from skerry.schema.vocabulary import Plane
 
 FAULT = FaultType(
     body=PartitionFault,
@@ -19,8 +18,8 @@ FAULT = FaultType(
     healed=proof.healed,
     shows_on_kept_links=True,
     relies=frozenset({Relies.LINK_REPORTS}),
-    stops_leader=lambda body: Plane.REPLICATION in body.planes,
-    silenced=lambda body: tuple(str(plane) for plane in body.planes) if body is not None else (),
+    stops_leader=lambda body, replicating: replicating <= set(body.planes),
+    silenced=lambda body, planes: frozenset(body.planes) if body is not None else frozenset(),
     rules=RULES,
     groups=GroupsRule(
         size="has({0}.groups) ? {0}.groups.size() : 8",  # with `links` it has none at all, which is another sentence

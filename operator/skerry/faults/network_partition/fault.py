@@ -9,14 +9,12 @@ import msgspec
 from skerry.faults.network_partition.model import Connections, CutAction, PartitionFault
 from skerry.faults.pairs import between, ends, holds_of
 from skerry.faults.port import Effect, Feature, Groups, Hold, ResolvedFault
-from skerry.schema.vocabulary import Plane
 
 PARTITION = Feature("partition")
 ONE_WAY = Feature("partition, one way")
 ESTABLISHED = Feature("partition, connections: All")
 REJECT = Feature("partition, action: Reject")
-CLIENT_PLANE = Feature("partition of the Client plane")
-FEATURES = (PARTITION, ONE_WAY, ESTABLISHED, REJECT, CLIENT_PLANE)
+FEATURES = (PARTITION, ONE_WAY, ESTABLISHED, REJECT)
 
 
 class Cut(ResolvedFault, frozen=True, tag="partition"):
@@ -24,7 +22,7 @@ class Cut(ResolvedFault, frozen=True, tag="partition"):
 
     links: tuple[tuple[int, int], ...]
     """Ordered pairs (source, target) of broker ordinals, sorted."""
-    planes: tuple[Plane, ...]
+    planes: tuple[str, ...]
     connections: Connections
     action: CutAction
     groups: tuple[tuple[int, ...], ...] = ()
@@ -71,8 +69,6 @@ def needs(body: PartitionFault) -> Iterator[Feature]:
         yield ESTABLISHED
     if body.action is CutAction.REJECT:
         yield REJECT
-    if Plane.CLIENT in body.planes:
-        yield CLIENT_PLANE
 
 
 def _both_ways(body: PartitionFault) -> bool:

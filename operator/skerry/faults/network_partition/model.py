@@ -8,12 +8,13 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from skerry.faults.port import FaultBody, Path
+from skerry.faults.link_body import LinkFaultBody
+from skerry.faults.port import Path
 from skerry.schema.base import JsonObject, Model, exactly_one
 from skerry.schema.cel import PLANES_ONCE, rule
 from skerry.schema.cel import exactly_one as one_of
 from skerry.schema.selectors import Selector
-from skerry.schema.vocabulary import Plane, Role
+from skerry.schema.vocabulary import Role
 
 
 class Connections(StrEnum):
@@ -37,9 +38,8 @@ class Link(Model):
     to: Selector
 
 
-class PartitionFault(FaultBody):
-    """Brokers of different groups cannot reach each other on the named planes. Clients still reach all of them unless
-    `Client` is named."""
+class PartitionFault(LinkFaultBody):
+    """Brokers of different groups cannot reach each other on the named planes. Clients still reach all of them."""
 
     groups: (
         Annotated[
@@ -51,8 +51,6 @@ class PartitionFault(FaultBody):
     """The sides, each a list of targets. Every broker of one is cut from every broker of the others."""
     links: Annotated[tuple[Link, ...], Field(min_length=1, max_length=64)] | None = None
     """One-way cuts of packets. A NetworkPolicy cannot do that: it needs the packet method."""
-    planes: Annotated[tuple[Plane, ...], Field(min_length=1, max_length=3)] = (Plane.RAFT, Plane.REPLICATION)
-    """Which of the brokers' networks. Default: Raft and Replication, so that clients still reach both sides."""
     connections: Connections = Connections.ALL
     """New: no connection can be opened. All: open ones are cut too."""
     action: CutAction = CutAction.DROP
@@ -61,8 +59,6 @@ class PartitionFault(FaultBody):
     @model_validator(mode="after")
     def _consistent(self) -> PartitionFault:
         exactly_one(self, ("groups", "links"), "what is cut")
-        if len(set(self.planes)) != len(self.planes):
-            raise ValueError("`planes` names one plane twice; name each once")
         targets = [target for group in self.target_groups() for target in group]
         if self.groups and sum(target.role == Role.OTHER for target in targets) > 1:
             raise ValueError("only one target may be `Other` (the brokers that nothing else names)")

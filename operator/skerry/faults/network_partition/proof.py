@@ -14,7 +14,7 @@ from itertools import permutations
 from skerry.faults.network_partition.fault import Cut
 from skerry.faults.network_partition.model import Connections
 from skerry.faults.port import ResolvedFault
-from skerry.faults.proof import PEER_PLANES, Before, Link, Proof, expected_links, fresh_link, link_name
+from skerry.faults.proof import Before, Link, Proof, expected_links, fresh_link, link_name
 from skerry.faults.readings import HIDDEN, Cover, Reading, cover_of, in_sight, of_direction, of_kept, of_new, sample_of
 from skerry.faults.samples import LinkKind, Samples
 
@@ -24,7 +24,7 @@ def read(fault: Cut, samples: Samples, earlier: Before, others: tuple[ResolvedFa
     pairs = set(fault.links)
     cover = cover_of(others, (view.ordinal for view in samples.brokers if view.exited))
     ordinals = sorted(view.ordinal for view in samples.brokers)
-    for plane in dict.fromkeys((*PEER_PLANES, *fault.planes)):
+    for plane in dict.fromkeys((*earlier.planes, *fault.planes)):
         for source, target in permutations(ordinals, 2):
             link = source, target, plane
             cut, back = (source, target) in pairs, (target, source) in pairs

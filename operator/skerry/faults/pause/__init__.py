@@ -5,7 +5,7 @@ from __future__ import annotations
 from skerry.faults.pause import proof
 from skerry.faults.pause.fault import FEATURES, Pause, concrete, needs
 from skerry.faults.pause.model import PauseFault
-from skerry.faults.port import EVERY_PLANE, Absence, FaultType
+from skerry.faults.port import Absence, FaultType
 
 FAULT = FaultType(
     body=PauseFault,
@@ -17,7 +17,7 @@ FAULT = FaultType(
     proven=proof.proven,
     healed=proof.healed,
     absence=lambda body: Absence.ALWAYS,
-    silenced=lambda body: EVERY_PLANE,  # a victim that is gone answers on none
+    silenced=lambda body, planes: planes,  # a victim that is gone answers on none
 )
 
 __all__ = ["FAULT", "Pause", "PauseFault"]

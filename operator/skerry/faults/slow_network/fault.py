@@ -9,7 +9,6 @@ import msgspec
 from skerry.faults.pairs import between, ends, holds_of
 from skerry.faults.port import Effect, Feature, Groups, Hold, ResolvedFault
 from skerry.faults.slow_network.model import SlowFault
-from skerry.schema.vocabulary import Plane
 
 SLOW = Feature("slow")
 LOSS = Feature("slow, lossPercent")
@@ -26,7 +25,7 @@ class Slow(ResolvedFault, frozen=True, tag="slow"):
     """Packets from source to target are late, lost, or paced. 0: that property is left alone."""
 
     links: tuple[tuple[int, int], ...]
-    planes: tuple[Plane, ...]
+    planes: tuple[str, ...]
     latency_ns: int = 0
     """Added one way, to each listed direction."""
     jitter_ns: int = 0

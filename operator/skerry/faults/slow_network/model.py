@@ -7,14 +7,14 @@ from typing import Annotated
 
 from pydantic import Field, Strict, model_validator
 
-from skerry.faults.port import FaultBody, Path
+from skerry.faults.link_body import LinkFaultBody
+from skerry.faults.port import Path
 from skerry.schema.base import Duration, JsonObject, Percent, format_duration
 from skerry.schema.cel import NO_TIME, PLANES_ONCE, rule
 from skerry.schema.selectors import Selector
-from skerry.schema.vocabulary import Plane
 
 
-class SlowFault(FaultBody):
+class SlowFault(LinkFaultBody):
     """Packets between the named brokers are late, lost, or paced, in both directions."""
 
     between: Annotated[
@@ -22,8 +22,6 @@ class SlowFault(FaultBody):
         Field(min_length=1, max_length=8),
     ]
     """Groups of targets: packets between different groups are affected. One group: between all of its members."""
-    planes: Annotated[tuple[Plane, ...], Field(min_length=1, max_length=3)] = (Plane.RAFT, Plane.REPLICATION)
-    """Which of the brokers' networks. Default: Raft and Replication."""
     latency_ns: Duration = 0
     """Added in each direction."""
     jitter_ns: Duration = 0
@@ -42,8 +40,6 @@ class SlowFault(FaultBody):
                 f"`jitter` ({format_duration(self.jitter_ns)}) must not exceed `latency` "
                 f"({format_duration(self.latency_ns)}): packets cannot arrive before they are sent"
             )
-        if len(set(self.planes)) != len(self.planes):
-            raise ValueError("`planes` names one plane twice; name each once")
         return self
 
     def problems(self) -> Iterator[tuple[Path, str]]:

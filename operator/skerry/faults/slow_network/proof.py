@@ -19,7 +19,6 @@ from statistics import median
 
 from skerry.faults.port import ResolvedFault
 from skerry.faults.proof import (
-    PEER_PLANES,
     PING_FAILED_AFTER_NS,
     Before,
     Link,
@@ -44,7 +43,7 @@ def read(fault: Slow, samples: Samples, earlier: Before, others: tuple[ResolvedF
     for link in expected_links(fault.links, fault.planes):
         yield _slowed(fault, link, samples, earlier, cover.hides_cut(link))
     ordinals = sorted(view.ordinal for view in samples.brokers)
-    for plane in PEER_PLANES:
+    for plane in earlier.planes:
         for source in ordinals:
             for target in ordinals:
                 link = source, target, plane

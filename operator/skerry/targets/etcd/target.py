@@ -44,7 +44,7 @@ TARGET = Target(
     name="etcd",
     title="etcd 3.5, a strictly serializable key-value store",
     model=DataModel.REGISTER,
-    planes=(PlanePort(CLIENT, between_nodes=False), PlanePort(PEER, between_nodes=True)),
+    planes=(PlanePort(CLIENT, between_nodes=False), PlanePort(PEER, between_nodes=True, replicates=True)),
     roles={
         "Leader": RoleKind.LEADER,
         "Follower": RoleKind.FOLLOWER,

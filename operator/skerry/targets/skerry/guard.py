@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from skerry.faults.port import Effect
-from skerry.schema.vocabulary import Allowance, Plane
+from skerry.schema.vocabulary import Allowance
+from skerry.targets.skerry.planes import Plane
 
 
 class Prediction(msgspec.Struct, frozen=True):

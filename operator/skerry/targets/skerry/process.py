@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from skerry.experiment.document import Experiment
 from skerry.history.records import ReplicaDump
-from skerry.schema.vocabulary import Plane
 from skerry.targets.port import NodePlace
 from skerry.targets.skerry.disk import dump_replica
-from skerry.targets.skerry.planes import ADMIN
+from skerry.targets.skerry.planes import ADMIN, Plane
 
 
 class BrokerPorts(NamedTuple):

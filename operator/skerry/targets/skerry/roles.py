@@ -86,7 +86,7 @@ def _credibility(view: BrokerView, sample: BrokerSample, controller: int) -> tup
 
 def _controller(views: list[BrokerView]) -> tuple[int, int]:
     """(controller, term): a broker that says that it leads the quorum, in the highest term; else what most believe."""
-    leading = [(view.term, view.ordinal) for view in views if view.raft_role == "Leader"]
+    leading = [(view.term, view.ordinal) for view in views if view.group_role == "Leader"]
     if leading:
         term, ordinal = max(leading)
         return ordinal, term

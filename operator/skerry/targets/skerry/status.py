@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
 from skerry.history.records import BrokerSample, ElectionSeen, StatusSample
-from skerry.schema.vocabulary import Plane
+from skerry.targets.skerry.planes import Plane
 from skerry_broker.core.status import NodeStatus, PartitionStatus
 from skerry_broker.status_report import PeerCheck, PeerCheckReport, StatusReport
 
@@ -49,7 +49,7 @@ class NodeAnswer:
             incarnation=node.incarnation,
             directory_id=node.directory_id,
             registered_clean=node.registered_clean,
-            raft_role=node.raft.role,
+            group_role=node.raft.role,
             term=node.raft.term,
             controller=node.controller,
             fenced=node.fenced,
@@ -69,7 +69,7 @@ class NodeAnswer:
             reachable=True,
             broker_epoch=node.broker_epoch,
             incarnation=node.incarnation,
-            raft_role=node.raft.role,
+            group_role=node.raft.role,
             term=node.raft.term,
             controller=node.controller,
             fenced=node.fenced,

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from skerry.experiment.document import Experiment
 from skerry.history.records import ReplicaDump
-from skerry.schema.vocabulary import Plane
 from skerry.targets.port import Addresses, Seen
 from skerry.targets.skerry.admin import AdminClient
 from skerry.targets.skerry.client import SkerryClient
 from skerry.targets.skerry.dumps import fetch_dumps
-from skerry.targets.skerry.planes import ADMIN
+from skerry.targets.skerry.planes import ADMIN, Plane
 from skerry.workload.operations import ClientSpec
 
 OWN_TOPIC_MARK = re.compile(r"-skx-[0-9a-f]{8}$")

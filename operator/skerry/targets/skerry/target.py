@@ -6,11 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from skerry.schema.log import PREPARE, TOPIC
-from skerry.schema.vocabulary import Plane, Role
+from skerry.schema.vocabulary import Role
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, Own, PlanePort, RoleKind, Stamps, System, Target
 from skerry.targets.skerry.guarantees import OWES
 from skerry.targets.skerry.placement import Placement
-from skerry.targets.skerry.planes import ADMIN
+from skerry.targets.skerry.planes import ADMIN, Plane
 
 if TYPE_CHECKING:
     from skerry.experiment.document import Experiment, Spec
@@ -54,8 +54,8 @@ TARGET = Target(
     planes=(
         PlanePort(Plane.CLIENT, between_nodes=False),
         PlanePort(Plane.RAFT, between_nodes=True),
-        PlanePort(Plane.REPLICATION, between_nodes=True),
-        PlanePort(ADMIN, between_nodes=False),
+        PlanePort(Plane.REPLICATION, between_nodes=True, replicates=True),
+        PlanePort(ADMIN, between_nodes=False, off_limits=True),
     ),
     roles={
         "PartitionLeader": RoleKind.LEADER,

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
 from skerry.targets import registry
 from skerry.targets.pod_shape import PodShape, RestartHold
 from skerry.worlds.kubernetes.names import hold_name
@@ -26,10 +25,11 @@ class BrokerSet(msgspec.Struct, frozen=True):
     service: str
     """The headless Service that gives each pod its name."""
     replicas: int
-    ports: dict[Plane, int]
+    ports: dict[str, int]
     """TCP, one per plane."""
     admin_port: int
     admin_plane: str = "Admin"
+    client_plane: str = "Client"
     container: str = ""
     """The broker's, in each pod."""
     run_as_user: int | None = None
@@ -57,14 +57,14 @@ class BrokerSet(msgspec.Struct, frozen=True):
         return int(digits) if int(digits) < self.replicas else None
 
     def client_address(self, ordinal: int) -> str:
-        return self._address(ordinal, self.ports[Plane.CLIENT])
+        return self._address(ordinal, self.ports[self.client_plane])
 
     def admin_address(self, ordinal: int) -> str:
         return self._address(ordinal, self.admin_port)
 
     def addresses(self, ordinal: int) -> dict[str, str]:
         """Plane -> host:port, of every plane on which a run reaches the broker."""
-        return {Plane.CLIENT: self.client_address(ordinal), self.admin_plane: self.admin_address(ordinal)}
+        return {self.client_plane: self.client_address(ordinal), self.admin_plane: self.admin_address(ordinal)}
 
     def _address(self, ordinal: int, port: int) -> str:
         return f"{self.pod_name(ordinal)}.{self.service}:{port}"
@@ -115,9 +115,10 @@ def broker_set(stateful_set: JsonObject, shape: PodShape) -> BrokerSet:
         namespace=str(metadata["namespace"]),
         service=str(spec["serviceName"]),
         replicas=int(spec.get("replicas", 1)),
-        ports={Plane(plane): port for plane, port in ports.items() if plane != shape.admin},
+        ports={plane: port for plane, port in ports.items() if plane != shape.admin},
         admin_port=ports[shape.admin],
         admin_plane=shape.admin,
+        client_plane=shape.client,
         container=str(container["name"]),
         run_as_user=of_container.get("runAsUser", of_pod.get("runAsUser")),
         selector=",".join(f"{key}={value}" for key, value in sorted(match_labels.items())),

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from skerry.faults.network_partition import Connections, Cut, CutAction
 from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, PODS, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.fuse import fuse_manifest
@@ -34,6 +33,8 @@ DOCTOR = "doctor"
 PYTHON = "/opt/venv/bin/python"
 """The interpreter in the operator's image."""
 CUT_PORT, OPEN_PORT, TELL_PORT = 7001, 7002, 8080
+CUT, OPEN = "Cut", "Open"
+"""The planes of the two probes."""
 FUSE_S = 120.0
 PODS_S = 45.0
 STEADY_S = 10.0
@@ -105,7 +106,7 @@ class _Probe:
         self._deployment = deployment
         self._pace = pace
         self._fuse = object_name(DOCTOR, suffix)
-        ports = {Plane.RAFT: CUT_PORT, Plane.REPLICATION: OPEN_PORT}
+        ports = {CUT: CUT_PORT, OPEN: OPEN_PORT}
         self._set = BrokerSet(self._fuse, kube.namespace, "", 2, ports, TELL_PORT)
         self._server, self._client = (self._set.pod_name(ordinal) for ordinal in self._set.ordinals)
 
@@ -127,7 +128,7 @@ class _Probe:
         before = await self._steady()
         say("cutting them off by a NetworkPolicy")
         links = ((0, 1), (1, 0))
-        cut = Cut(links, (Plane.RAFT,), Connections.NEW, CutAction.DROP, ((0,), (1,)))
+        cut = Cut(links, (CUT,), Connections.NEW, CutAction.DROP, ((0,), (1,)))
         for policy in policies_for(cut, self._set, experiment=DOCTOR, occurrence=OccurrenceId("probe", 0), owner=fuse):
             policy["metadata"]["labels"] = labels(DOCTOR, Artefact.PROBE)
             policy["metadata"]["name"] = self._fuse
@@ -161,7 +162,7 @@ class _Probe:
         kube = self._kube
         pods = [pod for name in (self._server, self._client) if (pod := await kube.get(PODS, name)) is not None]
         standing = await kube.list(NETWORK_POLICIES)
-        ports = {Plane.RAFT: CUT_PORT}
+        ports = {CUT: CUT_PORT}
         voiders = voiding(standing, pods, {NAMESPACE_NAME_LABEL: kube.namespace}, [(self._server, self._client)], ports)
         if voiders:
             raise Impossible(f"NetworkPolicy `{voiders[0].policy}` allows what the probe would deny")

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from skerry.faults.network_partition import Cut, CutAction
 from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.names import (
     ARTEFACT_LABEL,
@@ -53,8 +52,6 @@ def cut_pairs(cut: Cut) -> tuple[Pair, ...]:
     """
     if cut.one_way:
         raise ValueError("a NetworkPolicy cannot cut one direction: it refuses connections, not packets")
-    if Plane.CLIENT in cut.planes:
-        raise ValueError("a NetworkPolicy between brokers cannot cut the Client plane: clients are not brokers")
     if cut.action is not CutAction.DROP:
         raise ValueError("a NetworkPolicy cannot choose between silence and refusal: that is its network plugin's")
     return tuple(sorted({(min(link), max(link)) for link in cut.links}))
@@ -163,7 +160,7 @@ class Voider(NamedTuple):
     policy: str
     source: str
     target: str
-    plane: Plane
+    plane: str
     port: int
     guard: str
     """The pod which both select."""
@@ -192,7 +189,7 @@ def voiding(
     pods: Iterable[JsonObject],
     namespace_labels: Mapping[str, str],
     pairs: Iterable[tuple[str, str]],
-    ports: Mapping[Plane, int],
+    ports: Mapping[str, int],
     guards: Collection[str] | None = None,
 ) -> list[Voider]:
     """The standing policies that allow what a cut is to deny, one entry each, sorted by name; empty: it will bite.
@@ -231,7 +228,7 @@ class _Wire(NamedTuple):
 
     source: PodFacts
     target: PodFacts
-    plane: Plane
+    plane: str
     port: int
     namespace_labels: Mapping[str, str]
 

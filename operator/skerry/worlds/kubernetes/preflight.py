@@ -17,7 +17,6 @@ from skerry.engine.needs import needed_features
 from skerry.experiment.document import Experiment
 from skerry.faults.port import Feature
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import injector
 from skerry.worlds.kubernetes.api import NAMESPACES, NETWORK_POLICIES, PODS, STATEFUL_SETS, Kube, KubeError
 from skerry.worlds.kubernetes.capabilities import capabilities
@@ -242,7 +241,7 @@ async def _require_effect(
     if not planes:
         return
     names = [brokers.pod_name(ordinal) for ordinal in brokers.ordinals]
-    ports = {plane: brokers.ports[plane] for plane in Plane if plane in planes}
+    ports = {plane: port for plane, port in brokers.ports.items() if plane in planes}
     standing = await kube.list(NETWORK_POLICIES)
     voiders = voiding(standing, pods, labels_of(namespace), combinations(names, 2), ports)
     if not voiders:

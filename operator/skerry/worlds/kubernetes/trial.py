@@ -13,7 +13,6 @@ from skerry.experiment.document import Experiment
 from skerry.faults.network_partition import Connections, Cut, CutAction
 from skerry.faults.port import OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes import policy
 from skerry.worlds.kubernetes.api import JOBS, NETWORK_POLICIES, Kind, Kube, KubeError
 from skerry.worlds.kubernetes.cluster import BrokerSet
@@ -69,7 +68,7 @@ def _created(
     yield JOBS, fuse
     if brokers.replicas > 1 and any(HANDLERS[fault.kind].policy_planes(fault.body) for fault in spec.faults):
         fuse["metadata"]["uid"] = OWNER_UID
-        cut = Cut(((0, 1), (1, 0)), (Plane.RAFT, Plane.REPLICATION), Connections.NEW, CutAction.DROP, ((0,), (1,)))
+        cut = Cut(((0, 1), (1, 0)), experiment.target.peer_planes, Connections.NEW, CutAction.DROP, ((0,), (1,)))
         for each in policy.policies_for(
             cut, brokers, experiment=experiment.name, occurrence=OccurrenceId(TRIAL, 0), owner=fuse
         ):

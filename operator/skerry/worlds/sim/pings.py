@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from skerry.engine.world import LinkKind, LinkView
-from skerry.schema.vocabulary import Plane
 from skerry.worlds.sim.cluster import PEER_PLANES, Cluster
 from skerry.worlds.sim.scheduler import NS_PER_MS
-from skerry_broker.core.types import Plane as BrokerPlane
+from skerry_broker.core.types import Plane
 
 PING_EVERY_NS = 100 * NS_PER_MS
 FAILED_AFTER_NS = 300 * NS_PER_MS
@@ -27,7 +26,7 @@ Done = Callable[[list[LinkView]], None]
 
 
 class Ping(NamedTuple):
-    plane: BrokerPlane
+    plane: Plane
     sent_ns: int
     check: int
     """Number of the check whose new connection it goes over, or `KEPT`."""
@@ -52,7 +51,7 @@ class _Pair:
 class _Check:
     """New connections that one broker was asked to open. Over when all are answered, or after 300 ms."""
 
-    def __init__(self, source: int, links: dict[tuple[int, BrokerPlane], LinkView], done: Done) -> None:
+    def __init__(self, source: int, links: dict[tuple[int, Plane], LinkView], done: Done) -> None:
         self.source = source
         self.links = links
         self.unanswered = len(links)
@@ -62,7 +61,7 @@ class _Check:
 class Pinger:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._pairs: dict[int, dict[tuple[int, BrokerPlane], _Pair]] = {
+        self._pairs: dict[int, dict[tuple[int, Plane], _Pair]] = {
             source: {
                 (target, plane): _Pair(cluster.now_ns)
                 for target in cluster.broker_ids
@@ -98,7 +97,7 @@ class Pinger:
         self._checks_begun = number = self._checks_begun + 1
         # Failed until answered.
         links = {
-            (target, plane): LinkView(broker_id, target, Plane(plane.value), LinkKind.NEW, now_ns, False)
+            (target, plane): LinkView(broker_id, target, plane.value, LinkKind.NEW, now_ns, False)
             for target, plane in self._pairs[broker_id]
         }
         self._checks[number] = _Check(broker_id, links, done)
@@ -141,7 +140,7 @@ class Pinger:
         if check is None or check.links[source, ping.plane].ok:
             return
         check.links[source, ping.plane] = LinkView(
-            place, source, Plane(ping.plane.value), LinkKind.NEW, ping.sent_ns, True, rtt_ns=round_trip_ns
+            place, source, ping.plane.value, LinkKind.NEW, ping.sent_ns, True, rtt_ns=round_trip_ns
         )
         check.unanswered -= 1
         if not check.unanswered:
@@ -158,7 +157,7 @@ class Pinger:
                 LinkView(
                     broker_id,
                     target,
-                    Plane(plane.value),
+                    plane.value,
                     LinkKind.KEPT,
                     now_ns,
                     silent_ns < FAILED_AFTER_NS,

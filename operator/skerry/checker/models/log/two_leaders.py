@@ -66,7 +66,7 @@ def _leaders_by_epoch(evidence: Evidence) -> dict[tuple[PartitionKey, int], _Lea
 def _controllers_by_term(evidence: Evidence) -> dict[int, _Leaders]:
     found: dict[int, _Leaders] = {}
     for status in evidence.history.statuses:
-        if status.reachable and status.raft_role == "Leader" and status.term >= 0:
+        if status.reachable and status.group_role == "Leader" and status.term >= 0:
             found.setdefault(status.term, {}).setdefault(status.broker, status)
     return found
 

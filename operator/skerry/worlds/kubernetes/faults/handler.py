@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from skerry.engine.world import Inject
 from skerry.faults.port import AnyFaultType, Feature, OccurrenceId
 from skerry.schema.base import JsonObject
-from skerry.schema.vocabulary import Plane
 from skerry.worlds.kubernetes.api import Kube
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.hold import Hold
@@ -94,7 +93,7 @@ class Handler:
     """What takes an ephemeral container."""
     containers: Callable[[BrokerSet, frozenset[Feature], str, str], Iterator[JsonObject]] = _no_containers
     """(brokers, what a document needs, name, image) -> the ephemeral containers, for a dry run."""
-    policy_planes: Callable[[Any], tuple[Plane, ...]] = lambda body: ()
+    policy_planes: Callable[[Any], tuple[str, ...]] = lambda body: ()
     """On which planes a document's fault puts NetworkPolicies, which other policies could void."""
 
     @property

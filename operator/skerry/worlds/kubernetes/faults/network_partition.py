@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from skerry.engine.world import Inject, OccurrenceId
 from skerry.faults.network_partition import FAULT, Connections, Cut
-from skerry.faults.network_partition.fault import CLIENT_PLANE, ESTABLISHED, ONE_WAY, REJECT
+from skerry.faults.network_partition.fault import ESTABLISHED, ONE_WAY, REJECT
 from skerry.faults.port import Feature
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes import policy
@@ -214,7 +214,6 @@ def _cannot(opt_ins: OptIns) -> dict[Feature, str]:
     reasons = {
         ONE_WAY: f"a NetworkPolicy refuses connections, not packets; {LATER}",
         REJECT: "whether a NetworkPolicy drops or rejects is up to the network plugin; use `action: Drop`.",
-        CLIENT_PLANE: "clients are no pods of the StatefulSet; use `planes: [Raft, Replication]`.",
     }
     if not opt_ins.injector:
         reasons[ESTABLISHED] = (

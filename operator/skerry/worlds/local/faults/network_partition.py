@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from skerry.engine.world import Inject
 from skerry.faults.network_partition import FAULT, Connections, Cut
-from skerry.faults.network_partition.fault import CLIENT_PLANE
 from skerry.faults.port import OccurrenceId
 from skerry.worlds.local.faults.handler import Handler
 from skerry.worlds.local.machines import Machines
@@ -16,7 +15,7 @@ def rules_of(occurrence: OccurrenceId, fault: Cut, expires_ns: int) -> list[Rule
     return [
         Rule(
             fault=str(occurrence),
-            flow=Flow(source, target, str(plane)),
+            flow=Flow(source, target, plane),
             expires_ns=expires_ns,
             cut=CutAction(str(fault.action)),
             new_connections_only=fault.connections is Connections.NEW,
@@ -39,6 +38,5 @@ HANDLER = Handler(
     FAULT,
     apply,
     lift,
-    cannot={CLIENT_PLANE: "clients reach the brokers directly; use `planes: [Raft, Replication]`."},
     own_deadline=True,
 )

@@ -18,7 +18,7 @@ def rules_of(occurrence: OccurrenceId, fault: Slow, expires_ns: int) -> list[Rul
     return [
         Rule(
             fault=str(occurrence),
-            flow=Flow(source, target, str(plane)),
+            flow=Flow(source, target, plane),
             expires_ns=expires_ns,
             latency_ms=fault.latency_ns // MS,
             jitter_ms=fault.jitter_ns // MS,

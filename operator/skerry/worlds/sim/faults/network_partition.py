@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from skerry.faults.network_partition import FAULT, Connections, Cut, CutAction
-from skerry.faults.network_partition.fault import CLIENT_PLANE
 from skerry.faults.port import OccurrenceId
 from skerry.worlds.sim.faults.handler import Handler, Machines
 from skerry.worlds.sim.faults.planes import broker_planes
@@ -29,12 +28,4 @@ def lift(machines: Machines, occurrence: OccurrenceId, fault: Cut) -> None:
     machines.cluster.heal(str(occurrence))
 
 
-HANDLER = Handler(
-    FAULT,
-    apply,
-    lift,
-    cannot={
-        CLIENT_PLANE: "a partition is between brokers, and they do not talk on the Client plane; use "
-        "`planes: [Raft, Replication]`."
-    },
-)
+HANDLER = Handler(FAULT, apply, lift)

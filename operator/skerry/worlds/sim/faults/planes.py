@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from skerry.schema.vocabulary import Plane as DocumentPlane
 from skerry_broker.core.types import Plane
 
 
-def broker_planes(planes: Iterable[DocumentPlane]) -> tuple[Plane, ...]:
-    return tuple(Plane(plane.value) for plane in planes)
+def broker_planes(planes: Iterable[str]) -> tuple[Plane, ...]:
+    return tuple(Plane(plane) for plane in planes)
