@@ -55,6 +55,18 @@ def test_how_a_process_ended_says_who_is_to_blame(code, verdict, words):
     assert finding.witness == (2,)
 
 
+def test_what_a_kubelet_says_of_the_end_is_told():
+    (finding,) = judged(answer(1), ProcessExit(1, 5 * S, -9, "", "OOMKilled"), answer(6, reachable=False))
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "BrokerExited")
+    assert "broker 1 was ended by somebody else (SIGKILL) (OOMKilled) at 5.00 s" in finding.message
+
+
+def test_an_end_that_is_told_late_explains_the_restart_before_it():
+    """The planted bug: a kubelet tells 2 s later how a container ended, and its restart was a second finding."""
+    (finding,) = judged(answer(1), answer(4, "b"), ProcessExit(1, 6 * S, 1, "boom"))
+    assert (finding.verdict, finding.reason) == (Verdict.FAIL, "BrokerCrashed")
+
+
 def test_a_process_that_never_answered_has_not_come_up_which_the_run_tells():
     (finding,) = judged(ProcessExit(1, 5 * S, 1, "address in use"), answer(6, broker=2))
     assert finding.verdict is Verdict.PASS

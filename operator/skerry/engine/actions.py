@@ -7,7 +7,7 @@ import msgspec
 from skerry.expectations.bodies import Probed
 from skerry.faults.port import OccurrenceId
 from skerry.faults.registry import AnyFault
-from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent
+from skerry.history.records import FaultEvent, FindingSeen, MetricSample, Note, PhaseEvent, ProcessExit
 from skerry.schema.verdict import Finding, Verdict
 
 
@@ -105,7 +105,7 @@ class Finish(msgspec.Struct, frozen=True, tag="finish"):
     aborted: bool = False
 
 
-Recorded = FaultEvent | PhaseEvent | Note | FindingSeen | MetricSample
+Recorded = FaultEvent | PhaseEvent | Note | FindingSeen | MetricSample | ProcessExit
 """What is written into the history from outside of the recording process."""
 
 

@@ -325,6 +325,8 @@ class ProcessExit(msgspec.Struct, frozen=True, tag="exit", omit_defaults=True, g
     code: Number
     words: str = ""
     """The last lines of its log."""
+    why: str = ""
+    """What else is said of its end by the one who runs it: `OOMKilled`."""
 
 
 class Stall(msgspec.Struct, frozen=True, tag="stall", omit_defaults=True, gc=False):

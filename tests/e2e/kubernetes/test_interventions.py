@@ -1,13 +1,14 @@
-"""Somebody intervenes: aborts a run, cleans up after it, or wants the same brokers."""
+"""Somebody intervenes: aborts a run, cleans up after it, wants the same brokers, or signals one of them."""
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 from e2e_cli import skerry
 from e2e_cluster import until
-from e2e_documents import cut, deletion, experiment
+from e2e_documents import cut, deletion, experiment, unique
 from e2e_lab import Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -77,3 +78,50 @@ def test_the_same_name_applied_again_is_another_experiment(lab: Lab) -> None:
     assert len(statuses) > 5
     assert {status["seed"] for status in statuses if "seed" in status} == {1}
     assert {status["phase"] for status in statuses if "verdict" in status} == {"Complete"}
+
+
+SIGNAL_THE_BROKER = """
+import os, pathlib, signal
+(pid,) = (int(each.parent.name) for each in pathlib.Path("/proc").glob("[0-9]*/status")
+          if b"\\nPPid:\\t1\\n" in each.read_bytes() and int(each.parent.name) != os.getpid())
+os.kill(pid, signal.Signals[{signal!r}])
+"""
+
+
+def signal_broker(lab: Lab, ordinal: int, signal: str) -> None:
+    """From a container beside the broker's, in its PID namespace, as its user: as a bug of its own, or a stranger."""
+    operator = lab.cluster.get("deployments", lab.namespace, "skerry-operator")
+    assert operator is not None
+    name = f"broker-{ordinal}"
+    pod = json.loads(lab.must("get", "pod", name, "--output=json"))
+    pod["spec"].setdefault("ephemeralContainers", []).append(
+        {
+            "name": unique("signal"),
+            "image": operator["spec"]["template"]["spec"]["containers"][0]["image"],
+            "command": ["/opt/venv/bin/python", "-c", SIGNAL_THE_BROKER.format(signal=signal)],
+            "targetContainerName": "broker",
+            "securityContext": {"runAsUser": 10001, "runAsNonRoot": True, "allowPrivilegeEscalation": False},
+        }
+    )
+    path = f"/api/v1/namespaces/{lab.namespace}/pods/{name}/ephemeralcontainers"
+    lab.must("replace", "--raw", path, "--filename=-", stdin=json.dumps(pod))
+
+
+@pytest.mark.parametrize(
+    ("signal", "verdict", "words"),
+    [
+        ("SIGABRT", "Fail", "broker 2 crashed (SIGABRT)"),
+        ("SIGKILL", "Inconclusive", "broker 2"),
+    ],
+)
+def test_a_broker_that_crashes_is_a_fail_and_one_that_others_kill_is_not(
+    lab: Lab, signal: str, verdict: str, words: str
+) -> None:
+    fault = cut("30s")
+    fault["partition"]["groups"] = [[{"ordinal": 0}], [{"ordinal": 1}]]
+    run = lab.apply(experiment("crashed", fault))
+    run.until_phase("Holding")
+    signal_broker(lab, 2, signal)
+    ended = run.ended()
+    assert (ended.verdict, ended.reason) == (verdict, "BrokerCrashed" if verdict == "Fail" else "BrokerExited")
+    assert words in ended.message

@@ -263,3 +263,68 @@ def test_the_first_look_blames_nobody():
 
 def test_a_view_of_nothing():
     assert ended_by_itself(ProcessView(), ProcessView()) == ""
+
+
+# --- how did it end? ------------------------------------------------------------------------------------
+
+
+def ends(pods, touched=()):
+    """(number of the look, code, words, the kubelet's word) of every end that is told."""
+    processes = Processes(BROKERS)
+    said = [processes.look(0, each, {0} if number in touched else set()).end for number, each in enumerate(pods)]
+    return [(number, end.code, end.message, end.reason) for number, end in enumerate(said) if end is not None]
+
+
+TRACEBACK = "Traceback\n  AssertionError: end_offset went back"
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (ended(code=1, reason="Error", message=TRACEBACK), 1),
+        (ended(code=134, reason="Error"), -6),
+        (ended(code=139, reason="Error"), -11),
+        (ended(code=137, reason="Error"), -9),
+        (ended(code=143, reason="Error"), -15),
+        (ended(code=0), 0),
+        (ended(code=1, reason="OOMKilled"), -9),  # a child was killed, and its init said that in its own way
+        (ended(code=255, reason="Error"), 255),
+    ],
+)
+def test_how_the_process_itself_ended(end, code):
+    back = pod(state=runs(), container="c-2", last=end, restarts=1)
+    facts = end["terminated"]
+    told = (code, facts.get("message", ""), facts["reason"])
+    assert ends([UP, pod(state=end, container="c-1"), back, back]) == [(1, *told)]
+    assert ends([UP, back, back]) == [(1, *told)], "also when nobody saw it gone"
+
+
+def test_an_end_is_told_when_the_kubelet_comes_to_it():
+    last = ended(code=1, reason="Error")
+    pods = [UP, pod(state=waits(), restarts=1), pod(state=waits("CrashLoopBackOff"), last=last, restarts=1)]
+    assert ends(pods) == [(2, 1, "", "Error")]
+
+
+@pytest.mark.parametrize(
+    "pods",
+    [
+        [pod(state=runs(), container="c-2", last=ended(code=1), restarts=4)] * 2,  # before the run
+        DELETED_GRACEFULLY,
+        [UP, pod(state=ended(code=137), container="c-1", phase="Failed", reason="Evicted")],
+        [UP, pod("u-2", ended(code=1, reason="Error"), "c-2")],
+        [UP, pod(state=ended(code=137, reason="ContainerStatusUnknown"), container="c-1")],
+    ],
+    ids=["before the run", "deleted", "evicted", "another pod's", "nobody knows"],
+)
+def test_what_says_nothing_of_how_the_process_ended_is_not_told(pods):
+    assert ends(pods) == []
+
+
+def test_how_the_victim_of_our_fault_ended_is_not_told():
+    assert ends(CRASHED_IN_PLACE, touched=range(1, len(CRASHED_IN_PLACE))) == []
+
+
+def test_the_last_lines_of_a_long_log_are_kept():
+    (told,) = ends([UP, pod(state=ended(code=1, reason="Error", message="x" * 4000 + TRACEBACK), container="c-1")])
+    assert told[2].endswith(TRACEBACK)
+    assert len(told[2]) == 300

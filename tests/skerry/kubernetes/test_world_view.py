@@ -13,7 +13,7 @@ from scripted_pod import WORKLOAD
 from theatre import NS, PATIENT, Theatre, a_run_with_a_cut, nothing, watching
 
 from skerry.engine.world import BrokerView, Observation, ProcessState, Record
-from skerry.history.records import Stall
+from skerry.history.records import ProcessExit, Stall
 from skerry.worlds.kubernetes.drive import RunEnd
 
 
@@ -41,6 +41,27 @@ async def test_processes_are_seen_by_the_api_server(theatre: Theatre) -> None:
     await until(lambda: now().brokers[1].process is ProcessState.GONE)
     assert now().brokers[1].exited.startswith("its container ended with exit code 139")
     assert not now().brokers[0].exited
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_how_a_broker_ended_by_itself_goes_into_the_history_once(theatre: Theatre) -> None:
+    """The planted bug: on Kubernetes a broker that died of its own assertion was Inconclusive, for nobody told how."""
+    shows_brokers(theatre)
+    running, now = await watch(theatre)
+    words = "AssertionError: end_offset went back"
+    theatre.api.put(broker_pod(1, state=terminated(1, message=words)))
+    await until(lambda: now().brokers[1].exited)
+    theatre.api.put(broker_pod(2, state=terminated(137, "OOMKilled")))
+    await until(lambda: now().brokers[2].exited)
+    seen = len(theatre.script.seen)
+    await until(lambda: len(theatre.script.seen) > seen + 3)
+    records = [each.record for each in theatre.pod.actions if isinstance(each, Record)]
+    exits = [each for each in records if isinstance(each, ProcessExit)]
+    assert [(each.broker, each.code, each.words, each.why) for each in exits] == [
+        (1, 1, words, ""),
+        (2, -9, "", "OOMKilled"),
+    ]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

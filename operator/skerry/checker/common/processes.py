@@ -24,6 +24,8 @@ NAME = "processes"
 DRAWN_ON_ITSELF = frozenset({"SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"})
 STOPPED_IN_ORDER = 0
 WORDS_SHOWN_MAX = 300
+TOLD_LATE_NS = 5_000_000_000
+"""How much later than the process that came next a kubelet may tell how the last one ended."""
 
 
 def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
@@ -52,7 +54,8 @@ def _judged(evidence: RunEvidence, ended: ProcessExit) -> Finding:
     how, by_itself = _how(ended.code)
     words = " ".join(ended.words.split())[-WORDS_SHOWN_MAX:]
     said = f"; its log ends with: {words}" if words else ", without a word in its log"
-    message = f"broker {ended.broker} {how} at {ended.at_ns / 1e9:.2f} s{said}"
+    why = f" ({ended.why})" if ended.why else ""
+    message = f"broker {ended.broker} {how}{why} at {ended.at_ns / 1e9:.2f} s{said}"
     witness = _witness(evidence.history, ended)
     if by_itself:
         return broken(NAME, "BrokerCrashed", message, witness=witness)
@@ -98,9 +101,8 @@ def _replaced(history: History) -> Iterator[tuple[StatusSample, StatusSample]]:
 
 def _explained(history: History, before: StatusSample, after: StatusSample) -> bool:
     """A fault may have ended the old process, and somebody of ours started the new one; or its end is told already."""
-    if any(
-        ended.broker == after.broker and before.before_ns <= ended.at_ns <= after.after_ns for ended in history.exits
-    ):
+    told = (each.at_ns for each in history.exits if each.broker == after.broker)
+    if any(before.before_ns <= at_ns <= after.after_ns + TOLD_LATE_NS for at_ns in told):
         return True
     for begin in history.faults:
         if begin.step is FaultStep.INJECTING and ends_processes(begin.kind) and _hits(begin, after.broker):

@@ -19,6 +19,8 @@ from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text
 
 SIGNALLED = 128
 """An init, as a shell, exits with this and the number of the signal that ended its child."""
+OUT_OF_MEMORY = "OOMKilled"
+"""The kubelet's reason when the kernel killed for want of memory, whatever became of the container's first process."""
 NOT_LOCATED = "ContainerStatusUnknown"
 """The kubelet's reason when a pod goes whose container it does not find: one that never started, as a rule."""
 TEXT_MAX = 300
@@ -34,6 +36,7 @@ class ProcessEnd(msgspec.Struct, frozen=True):
     reason: str = ""
     """The kubelet's word: Completed, Error, OOMKilled, ..."""
     message: str = ""
+    """The last lines of its log, where its pod asks for them (`FallbackToLogsOnError`)."""
     finished_wall_ns: int = 0
     """In whole seconds, by the node's clock; 0: unknown."""
 
@@ -47,10 +50,19 @@ class ProcessEnd(msgspec.Struct, frozen=True):
         except ValueError:
             return ""
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code, or the negative number of the signal that ended it; None: nobody knows."""
+        if self.reason == OUT_OF_MEMORY:
+            return -signal.SIGKILL
+        if self.exit_code < 0 or self.reason == NOT_LOCATED:
+            return None
+        return SIGNALLED - self.exit_code if self.signal_name else self.exit_code
+
     def __str__(self) -> str:
         said = ", ".join(each for each in (self.signal_name, self.reason) if each)
         when = f" at {wall_text(self.finished_wall_ns)}" if self.finished_wall_ns else ""
-        words = f": {self.message}" if self.message else ""
+        words = f": {self.message.splitlines()[-1]}" if self.message else ""
         return f"container ended with exit code {self.exit_code}{f' ({said})' if said else ''}{when}{words}"
 
 
@@ -153,6 +165,15 @@ def ended_by_itself(before: ProcessView, now: ProcessView) -> str:
     return ""
 
 
+def exit_of(before: ProcessView, now: ProcessView) -> ProcessEnd | None:
+    """How the process itself ended that ran before, in the pod that it had; None: that is not known, or not yet, or its
+    pod was taken away, and the process with it."""
+    end = now.end
+    if end is None or end == before.end or end.code is None or now.uid != before.uid:
+        return None
+    return None if now.deletion_wall_ns or now.disruption else end
+
+
 def _gone_with_its_pod(old: ProcessView) -> bool:
     """The object of its pod is no more; so is its process."""
     return old.state is ProcessState.GONE or (bool(old.deletion_wall_ns) and old.grace_s > 0)
@@ -185,7 +206,7 @@ def _end_of(terminated: JsonObject) -> ProcessEnd:
         container_id=str(terminated.get("containerID") or ""),
         exit_code=int(terminated.get("exitCode", -1)),
         reason=str(terminated.get("reason") or ""),
-        message=str(terminated.get("message") or "").strip()[:TEXT_MAX],
+        message=str(terminated.get("message") or "").strip()[-TEXT_MAX:],
         finished_wall_ns=wall_ns(terminated.get("finishedAt")),
     )
 
@@ -205,6 +226,8 @@ class KnownProcess(msgspec.Struct, frozen=True):
     view: ProcessView
     ended_by_itself: str = ""
     """How, from when it was first seen until a fault of ours touches it; see ``BrokerView.exited``."""
+    end: ProcessEnd | None = None
+    """How it ended, said once: in the look in which that is known."""
 
 
 class Processes:
@@ -214,6 +237,8 @@ class Processes:
         self._brokers = brokers
         self._views: dict[int, ProcessView] = {}
         self._ended: dict[int, str] = {}
+        self._unsaid: dict[int, ProcessView] = {}
+        """Those of which it is not known yet how they ended, as they were before."""
 
     def look(self, ordinal: int, pod: JsonObject | None, touched: Collection[int]) -> KnownProcess:
         """Take in the newest object of a broker's pod.
@@ -226,6 +251,11 @@ class Processes:
         self._views[ordinal] = view
         if ordinal in touched:
             self._ended.pop(ordinal, None)
+            self._unsaid.pop(ordinal, None)
         elif before is not None and ordinal not in self._ended and (ended := ended_by_itself(before, view)):
             self._ended[ordinal] = ended
-        return KnownProcess(view.state, view, self._ended.get(ordinal, ""))
+            self._unsaid[ordinal] = before
+        end = exit_of(self._unsaid[ordinal], view) if ordinal in self._unsaid else None
+        if end is not None:
+            del self._unsaid[ordinal]
+        return KnownProcess(view.state, view, self._ended.get(ordinal, ""), end)

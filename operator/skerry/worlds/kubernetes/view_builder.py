@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from skerry.engine.world import ActionReport, BrokerView, Observation, ProcessState
-from skerry.history.records import Stall
+from skerry.history.records import ProcessExit, Stall
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.outbox import Outbox
 from skerry.worlds.kubernetes.pods import Pods
@@ -15,17 +15,30 @@ from skerry.worlds.kubernetes.process import Processes
 from skerry.worlds.kubernetes.recording import Recording
 from skerry.worlds.kubernetes.world_faults import Faults
 
+USUAL = ("Completed", "Error")
+"""What a kubelet calls the end of a container of which it has no more to say than the exit code."""
+
 
 class ViewBuilder:
     """Everything that is shown has an age of its own: what one of the three no longer says grows old, and is not made
     young by what the others say."""
 
-    def __init__(self, recording: Recording, outbox: Outbox, pods: Pods, brokers: BrokerSet, faults: Faults) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        outbox: Outbox,
+        pods: Pods,
+        brokers: BrokerSet,
+        faults: Faults,
+        record: Callable[[ProcessExit], None],
+    ) -> None:
+        """``record``: gets how a broker ended that no fault of ours took, once."""
         self._recording = recording
         self._outbox = outbox
         self._pods = pods
         self._faults = faults
         self._processes = Processes(brokers)
+        self._record = record
         self._stalls_taken: set[Stall] = set()
 
     def observe(self, reports: Iterable[ActionReport], abort: str, disproof: str) -> Observation:
@@ -53,6 +66,10 @@ class ViewBuilder:
         known = self._processes.look(view.ordinal, self._pods.latest(view.ordinal), self._faults.touched)
         if known.state is ProcessState.RUNNING:
             self._faults.seen_running(view.ordinal, known.view.uid)
+        if known.end is not None and known.end.code is not None:
+            why = "" if known.end.reason in USUAL else known.end.reason
+            at_ns = self._recording.times.now_ns()
+            self._record(ProcessExit(view.ordinal, at_ns, known.end.code, known.end.message, why))
         return msgspec.structs.replace(
             view,
             process=known.state,

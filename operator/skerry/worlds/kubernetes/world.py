@@ -129,7 +129,7 @@ class KubernetesWorld:
             self._note,
             self._object,
         )
-        self._view_builder = ViewBuilder(self._recording, self._outbox, self._pods, brokers, self._faults)
+        self._view_builder = ViewBuilder(self._recording, self._outbox, self._pods, brokers, self._faults, self._record)
         self._tasks: set[asyncio.Task[None]] = set()
         self._abort = ""
         self._disproof = ""
