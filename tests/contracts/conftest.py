@@ -1,6 +1,6 @@
-"""Lets the tests here import what lies beside the CRD's bad examples."""
+"""Lets the tests here import what lies beside them, and beside the CRD's bad examples."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e" / "crd"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "e2e" / "crd")]

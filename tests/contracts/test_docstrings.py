@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from statements import statements
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +28,7 @@ WORDS_MIN = 2
 
 def strings(module: ast.Module) -> Iterator[tuple[ast.AST | None, int, str]]:
     """(what it describes, line, text): of modules, classes and functions, and (None) of fields."""
-    for node in ast.walk(module):
+    for node in (module, *statements(module)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for number, statement in enumerate(node.body):
@@ -54,10 +55,10 @@ def problems(owner: ast.AST | None, text: str) -> Iterator[str]:
         yield f"a sentence has {WORDS_MIN} words or more"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_docstrings_are_sentences(path: Path) -> None:
+def test_docstrings_are_sentences() -> None:
     found = [
-        f"line {line}: {problem}: {text.strip()[:80]!r}"
+        f"{path.relative_to(ROOT)}:{line}: {problem}: {text.strip()[:80]!r}"
+        for path in FILES
         for owner, line, text in strings(ast.parse(path.read_text()))
         for problem in problems(owner, text)
     ]

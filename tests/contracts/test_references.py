@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from statements import statements
+
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("broker", "operator", "injector", "hack", "bench")
 PAGE = ROOT / "docs" / "invariants.md"
@@ -59,7 +61,7 @@ _PROSE = re.compile(r'"""[\s\S]*?"""|(?<=\s)#[^\n]*')
 
 def docstrings(text: str) -> Iterator[tuple[int, str]]:
     """(line, text) of every string that stands as a statement: docstrings, and those below a field."""
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
 
