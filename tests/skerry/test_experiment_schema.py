@@ -94,30 +94,25 @@ def nodes(node, path=""):
             yield from nodes(node[key], f"{path}[]")
 
 
-EVERY_NODE = pytest.mark.parametrize(
-    ("path", "node"), list(nodes(SCHEMA)), ids=lambda value: value if isinstance(value, str) else ""
-)
+def test_every_node_is_structural_and_bounded():
+    for path, node in nodes(SCHEMA):
+        assert not node.keys() & FORBIDDEN, path
+        assert ("type" in node) != bool(node.get("x-kubernetes-int-or-string")), path
+        assert not ("properties" in node and "additionalProperties" in node), path
+        if node.get("type") == "array":
+            assert "maxItems" in node, f"{path}: CEL's cost is bounded by it"
+        if node.get("type") == "string" and path.startswith(".spec"):
+            assert node.keys() & {"maxLength", "enum"}, f"{path}: CEL's cost is bounded by it"
+        if "additionalProperties" in node:
+            assert "maxProperties" in node, f"{path}: CEL's cost is bounded by it"
 
 
-@EVERY_NODE
-def test_every_node_is_structural_and_bounded(path, node):
-    assert not node.keys() & FORBIDDEN
-    assert ("type" in node) != bool(node.get("x-kubernetes-int-or-string"))
-    assert not ("properties" in node and "additionalProperties" in node)
-    if node.get("type") == "array":
-        assert "maxItems" in node, "CEL's cost is bounded by it"
-    if node.get("type") == "string" and path.startswith(".spec"):
-        assert node.keys() & {"maxLength", "enum"}, "CEL's cost is bounded by it"
-    if "additionalProperties" in node:
-        assert "maxProperties" in node, "CEL's cost is bounded by it"
-
-
-@EVERY_NODE
-def test_kubectl_explain_says_something_of_every_field(path, node):
+def test_kubectl_explain_says_something_of_every_field():
     """`metadata` is described by the API server, which allows nobody else to do it."""
-    if path and not path.startswith(".metadata") and not path.endswith("[]"):
-        assert len(node.get("description", "")) >= 8, "write a docstring under the field of the model"
-        assert node["description"].endswith((".", "`")), "a sentence, or a name"
+    for path, node in nodes(SCHEMA):
+        if path and not path.startswith(".metadata") and not path.endswith("[]"):
+            assert len(node.get("description", "")) >= 8, f"{path}: write a docstring under the field of the model"
+            assert node["description"].endswith((".", "`")), f"{path}: a sentence, or a name"
 
 
 def test_every_table_of_rules_belongs_to_a_model():

@@ -34,6 +34,8 @@ OTHERS = [
 WIRES = [("TCP", port) for port in (1, 53, 9091, 9092, 9093, 9094, 9095, 9096, 65535)]
 WIRES += [("UDP", 53), ("UDP", 9093), ("SCTP", 9094)]
 SEEDS = range(300)
+CHUNK = 20
+CHUNKS = pytest.mark.parametrize("seeds", [SEEDS[first : first + CHUNK] for first in SEEDS[::CHUNK]], ids=str)
 
 
 def drawn_cut(draw):
@@ -74,20 +76,22 @@ def differences(policies, cut, pods):
     ]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_alone_the_policies_deny_exactly_what_is_cut(seed):
-    draw = random.Random(seed)
-    count, cut = drawn_cut(draw)
-    avoid = draw.sample(range(count), draw.randint(0, 2))
-    pods = [broker_pod(ordinal) for ordinal in range(count)] + OTHERS
-    assert differences(made(cut, count, avoid), cut, pods) == []
+@CHUNKS
+def test_alone_the_policies_deny_exactly_what_is_cut(seeds):
+    for seed in seeds:
+        draw = random.Random(seed)
+        count, cut = drawn_cut(draw)
+        avoid = draw.sample(range(count), draw.randint(0, 2))
+        pods = [broker_pod(ordinal) for ordinal in range(count)] + OTHERS
+        assert differences(made(cut, count, avoid), cut, pods) == [], f"seed {seed}"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_no_more_pods_are_selected_than_all_but_the_largest_side(seed):
-    count, cut = drawn_cut(random.Random(seed))
-    sizes = [len(group) for group in cut.groups]
-    assert len(made(cut, count)) == sum(sizes) - max(sizes)
+@CHUNKS
+def test_no_more_pods_are_selected_than_all_but_the_largest_side(seeds):
+    for seed in seeds:
+        count, cut = drawn_cut(random.Random(seed))
+        sizes = [len(group) for group in cut.groups]
+        assert len(made(cut, count)) == sum(sizes) - max(sizes), f"seed {seed}"
 
 
 BREAKS = {
@@ -213,14 +217,15 @@ def drawn_case(seed):
     return cut, pods, made(cut, count, avoid), standing, voiders
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_nothing_voids_the_cut_exactly_when_the_union_denies_it(seed):
-    cut, pods, own, standing, voiders = drawn_case(seed)
-    assert not any(voider.doubt for voider in voiders), "everything here is plain"
-    assert bool(voiders) == bool(leaks(own + standing, cut, pods))
-    named = {voider.policy for voider in voiders}
-    left = [each for each in standing if each["metadata"]["name"] not in named]
-    assert leaks(own + left, cut, pods) == [], "without those that were named it bites"
+@CHUNKS
+def test_nothing_voids_the_cut_exactly_when_the_union_denies_it(seeds):
+    for seed in seeds:
+        cut, pods, own, standing, voiders = drawn_case(seed)
+        assert not any(voider.doubt for voider in voiders), f"seed {seed}: everything here is plain"
+        assert bool(voiders) == bool(leaks(own + standing, cut, pods)), f"seed {seed}"
+        named = {voider.policy for voider in voiders}
+        left = [each for each in standing if each["metadata"]["name"] not in named]
+        assert leaks(own + left, cut, pods) == [], f"seed {seed}: without those that were named it bites"
 
 
 def test_the_draws_are_not_one_sided():
