@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
@@ -190,7 +191,7 @@ class _Expectation(Model):
         exactly_one(self, RULE_ATTRIBUTES, "the rule")
         return self
 
-    @property
+    @cached_property  # asked again and again, and found only by trying them all
     def rule(self) -> str:
         """The field of the body as written: `leaderChange`, `writesRefused` ..."""
         return next(word for word, each in EXPECTATIONS.items() if getattr(self, each.attribute) is not None)

@@ -8,6 +8,7 @@ become huge ones.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 import msgspec
 import yaml
 from pydantic import ValidationError
+from yaml.composer import Composer
+from yaml.resolver import Resolver
 
 from skerry.experiment import crosschecks
 from skerry.experiment.document import Experiment
@@ -100,8 +103,7 @@ class _Loader:
         if len(text.encode("utf-8", "replace")) > DOCUMENT_BYTES_MAX:
             self._fail(0, f"is larger than {DOCUMENT_BYTES_MAX // 1024} KiB; an experiment is a page of text")
         try:
-            self._refuse_unsafe(text)
-            roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+            roots = _Composer(self._safe_events(text)).roots()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 0
@@ -118,11 +120,13 @@ class _Loader:
             )
         return roots[0]
 
-    def _refuse_unsafe(self, text: str) -> None:
-        """Before any node is built: anchors, own tags, number of values, and depth (the parser's time grows with its
-        square)."""
+    def _safe_events(self, text: str) -> list[yaml.Event]:
+        """What the parser finds. Before any node is built are refused: anchors, own tags, too many values, and depth
+        (the parser's time grows with its square)."""
+        events: list[yaml.Event] = []
         depth = values = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            events.append(event)
             line = event.start_mark.line + 1 if event.start_mark else 0
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 self._fail(line, "uses a YAML anchor (`&name`, `*name`); write the value out")
@@ -139,6 +143,7 @@ class _Loader:
                     self._fail(line, TOO_DEEP)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
+        return events
 
     def _duplicate_keys(self, node: yaml.Node, path: Path) -> Iterator[Problem]:
         if isinstance(node, yaml.MappingNode):
@@ -202,6 +207,32 @@ class _Loader:
 
     def _fail(self, line: int, sentence: str) -> Any:
         raise DocumentError([Problem(self.source, line, "", sentence)]) from None
+
+
+class _Composer(Composer, Resolver):
+    """Nodes of what was parsed. Parsing takes most of the time that a document takes, so it is done once."""
+
+    def __init__(self, events: list[yaml.Event]) -> None:
+        Composer.__init__(self)
+        Resolver.__init__(self)
+        self._coming = deque(events)
+
+    def roots(self) -> list[yaml.Node]:
+        found = []
+        while self.check_node():
+            root = self.get_node()
+            assert root is not None
+            found.append(root)
+        return found
+
+    def check_event(self, *kinds: type[yaml.Event]) -> bool:
+        return bool(self._coming) and isinstance(self._coming[0], kinds)
+
+    def peek_event(self) -> yaml.Event:
+        return self._coming[0]
+
+    def get_event(self) -> yaml.Event:
+        return self._coming.popleft()
 
 
 def path_text(path: Path) -> str:
