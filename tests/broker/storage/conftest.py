@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +122,9 @@ class MemoryDisk:
         return path in self.names
 
     def list(self, path: str) -> list[str]:
-        return sorted(name[len(path) + 1 :] for name in self.names if name.rpartition("/")[0] == path)
+        inside = path + "/"
+        below = [name[len(inside) :] for name in self.names if name.startswith(inside)]
+        return sorted(name for name in below if "/" not in name)
 
     def make_directory(self, path: str) -> None:
         if path not in self.names:
@@ -147,12 +150,9 @@ class MemoryDisk:
     def sync_directory(self, path: str) -> None:
         assert path in self.names
         self._change()
-        self._settle(lambda operation: path in parents(operation))
-
-    def _settle(self, chosen: Callable[[tuple[str, str, object]], bool]) -> None:
-        left = []
+        left: list[tuple[str, str, object]] = []
         for operation in self.pending:
-            if chosen(operation):
+            if path in parents(operation):
                 if operation[0] == "rename":  # what happened inside a renamed directory goes with it
                     inside = [other for other in left if other[1].startswith(operation[1] + "/")]
                     left = [other for other in left if other not in inside]
@@ -170,10 +170,15 @@ class MemoryDisk:
         return lambda: self.locked.discard(path)
 
 
-def parents(operation: tuple[str, str, object]) -> set[str]:
+def parents(operation: tuple[str, str, object]) -> tuple[str, ...]:
     kind, path, argument = operation
-    paths = [path, argument] if kind == "rename" else [path]
-    return {str(one).rpartition("/")[0] for one in paths}
+    return (parent(path), parent(str(argument))) if kind == "rename" else (parent(path),)
+
+
+@functools.cache
+def parent(path: str) -> str:
+    """The same few paths, again and again."""
+    return path.rpartition("/")[0]
 
 
 def apply(names: dict[str, Inode | None], operation: tuple[str, str, object]) -> None:
