@@ -8,6 +8,8 @@ more than the usual time is long, and begins early: the end of a run must not wa
 
 from __future__ import annotations
 
+import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 """No test fails by the pace of its machine."""
+
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+"""No test asks a server of others, and reading every certificate that this machine trusts takes longer than what most
+tests do: each process that imports aiohttp does it, and each client of a Kubernetes API."""
 
 TESTS = Path(__file__).parent
 LANES = {"conformance": "conformance"}
@@ -30,6 +36,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(LANES.get(folder, "processes")))
     if hasattr(config, "workerinput"):  # a parallel worker's
         items.sort(key=lambda item: -given_s(item))
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests, and all that they import, stay to the end: no look for garbage has to walk them.
+    And looking after every 700 new objects is too often for what makes them by the million."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
 
 
 def given_s(item: pytest.Item) -> float:
