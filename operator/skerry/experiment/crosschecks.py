@@ -14,6 +14,7 @@ from skerry.experiment.document import Experiment, Fault
 from skerry.experiment.places import Path, all_targets, at_most, named, partitions_of
 from skerry.experiment.target_checks import (
     Found,
+    allowances_of_the_target,
     did_you_mean,
     expectations_of_the_target,
     planes_of_the_target,
@@ -228,6 +229,7 @@ RULES: tuple[Callable[[Experiment], Found], ...] = (
     workload_of_the_target,
     roles_of_the_target,
     planes_of_the_target,
+    allowances_of_the_target,
     subjects_of_the_target,
     expectations_of_the_target,
     words_of_the_target,

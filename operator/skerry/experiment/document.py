@@ -30,7 +30,8 @@ from skerry.schema.base import (
     Text,
     exactly_one,
 )
-from skerry.schema.vocabulary import Acks, Allowance, TimingPreset
+from skerry.schema.target_words import WordOfSomeTarget
+from skerry.schema.vocabulary import Acks, TimingPreset
 from skerry.targets import registry
 from skerry.targets.port import Target
 
@@ -244,9 +245,11 @@ class _Spec(Model):
     """Targets and predicted effect only; nothing is injected."""
     prometheus_url: Annotated[str, Strict(), Field(pattern=r"^https?://[^\s]+$", max_length=300)] | None = None
     """For `promql` expectations."""
-    allow: Annotated[tuple[Allowance, ...], Field(max_length=2)] = ()
-    """What the plan may do on purpose: QuorumLoss, BelowMinIsr. The guard refuses a plan that needs one which is not
-    listed."""
+    allow: Annotated[
+        tuple[Annotated[str, Strict(), WordOfSomeTarget(registry.allowances)], ...], Field(max_length=8)
+    ] = ()
+    """What the plan may do on purpose; the target says what there is to allow. The guard refuses a plan that needs one
+    which is not listed."""
     faults: Annotated[tuple[Fault, ...], Field(min_length=1, max_length=16)]
     """What is broken, and when. Names are unique."""
     expect: Annotated[tuple[Expectation, ...], Field(max_length=32)] = ()

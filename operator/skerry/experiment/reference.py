@@ -68,7 +68,7 @@ def _sections() -> Iterator[str]:
             yield from _section(heading, own, schema, 4)
     yield from _section("Targets", Selector, schema, 2)
     yield from _roles()
-    yield from _planes()
+    yield from _planes_and_allowances()
     yield from _section("expect[]", Expectation, schema, 2, only=("name",))
     for name, expectation in EXPECTATIONS.items():
         yield from _section(name, expectation.body, schema, 3)
@@ -87,12 +87,13 @@ def _roles() -> Iterator[str]:
     yield ""
 
 
-def _planes() -> Iterator[str]:
-    yield "| target | its `planes` | on which its nodes talk to each other |"
-    yield "|---|---|---|"
+def _planes_and_allowances() -> Iterator[str]:
+    yield "| target | its `planes` | on which its nodes talk to each other | what can be `allow`ed |"
+    yield "|---|---|---|---|"
     for name in registry.names():
         target = registry.target(name)
-        yield f"| `{name}` | {_words(target.planes_named)} | {_words(target.peer_planes)} |"
+        cells = (target.planes_named, target.peer_planes, target.allowances)
+        yield f"| `{name}` | {' | '.join(_words(each) for each in cells)} |"
     yield ""
 
 

@@ -100,6 +100,18 @@ def planes_of_the_target(experiment: Experiment) -> Found:
                 )
 
 
+def allowances_of_the_target(experiment: Experiment) -> Found:
+    """What is allowed is something that a plan for the target could do."""
+    target = experiment.target
+    for index, word in enumerate(experiment.spec.allow):
+        if word not in target.allowances:
+            known, hint = ", ".join(target.allowances) or "nothing", did_you_mean(word, list(target.allowances))
+            yield (
+                ("spec", "allow", index),
+                f"`{word}` is nothing that can be allowed for the target `{target.name}`, only {known}{hint}",
+            )
+
+
 def subjects_of_the_target(experiment: Experiment) -> Found:
     """Whose leader an expectation is about is something that the target has."""
     target = experiment.target

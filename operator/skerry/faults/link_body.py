@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, GetJsonSchemaHandler, Strict, model_validator
-from pydantic_core import CoreSchema
+from pydantic import Field, Strict, model_validator
 
 from skerry.faults.port import FaultBody
-from skerry.schema.base import JsonObject
+from skerry.schema.target_words import WordOfSomeTarget
 from skerry.targets import registry
-
-
-class _OfSomeTarget:
-    """In a schema, which is made for no document, the planes of all targets are known."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
-        return {"type": "string", "enum": list(registry.planes())}
 
 
 class LinkFaultBody(FaultBody):
     """A fault of the links between nodes."""
 
-    planes: Annotated[tuple[Annotated[str, Strict(), _OfSomeTarget()], ...], Field(min_length=1, max_length=8)] = ()
+    planes: Annotated[
+        tuple[Annotated[str, Strict(), WordOfSomeTarget(registry.planes)], ...], Field(min_length=1, max_length=8)
+    ] = ()
     """Which of the nodes' networks; the target of the document says which there are. Default: all on which its nodes
     talk to each other, so that clients still reach every node."""
 

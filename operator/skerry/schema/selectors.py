@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, GetJsonSchemaHandler, Strict, model_validator
-from pydantic_core import CoreSchema
+from pydantic import Field, Strict, model_validator
 
-from skerry.schema.base import FaultName, JsonObject, Model, Ordinal, PartitionIndex, exactly_one
+from skerry.schema.base import FaultName, Model, Ordinal, PartitionIndex, exactly_one
+from skerry.schema.target_words import WordOfSomeTarget
 from skerry.schema.vocabulary import Role
 from skerry.targets import registry
-
-
-class _OfSomeTarget:
-    """In a schema, which is made for no document, the roles of all targets are known."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonObject:
-        return {"type": "string", "enum": list(registry.roles())}
 
 
 class Selector(Model):
     """Brokers by role or by ordinal."""
 
-    role: Annotated[str, Strict(), _OfSomeTarget()] | None = None
+    role: Annotated[str, Strict(), WordOfSomeTarget(registry.roles)] | None = None
     """What the broker is when the fault begins; looked up at that moment, and again when it moved in between. The
     target of the document says which roles there are."""
     ordinal: Ordinal | None = None

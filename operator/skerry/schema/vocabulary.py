@@ -29,9 +29,8 @@ class TimingPreset(StrEnum):
         return 3 if self is TimingPreset.RELAXED else 1
 
 
-class Allowance(StrEnum):
-    QUORUM_LOSS = "QuorumLoss"
-    BELOW_MIN_ISR = "BelowMinIsr"
+QUORUM_LOSS = "QuorumLoss"
+"""The word of `allow` for a plan that takes the quorum away, in every target that has one."""
 
 
 class MetricSource(StrEnum):

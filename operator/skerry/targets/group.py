@@ -17,7 +17,7 @@ import msgspec
 from skerry.engine.observation import BrokerView, Observation
 from skerry.experiment.document import Spec
 from skerry.faults.port import Effect
-from skerry.schema.vocabulary import Allowance
+from skerry.schema.vocabulary import QUORUM_LOSS
 from skerry.targets.port import Holders, RoleKind
 
 LEADS = "Leader"
@@ -130,7 +130,7 @@ class GroupRules:
 
     def refusals(self, predictions: Sequence[GroupPrediction]) -> list[str]:
         lost = next((each for each in predictions if not each.holds), None)
-        if lost is None or Allowance.QUORUM_LOSS in self._spec.allow:
+        if lost is None or QUORUM_LOSS in self._spec.allow:
             return []
         return [
             f"it would take the quorum ({lost.connected} brokers connected, {lost.majority} needed); "

@@ -325,6 +325,8 @@ class Target:
     """In the order in which its nodes take their ports."""
     roles: Mapping[str, RoleKind]
     """The words of the document -> what they mean. `Other` and `All` are among them."""
+    allowances: tuple[str, ...]
+    """What a document may `allow` a plan to do; ``rules`` refuse a plan that needs one which is not allowed."""
     rules: Callable[[Spec], AnyRules]
     connect: Callable[[Addresses, Experiment], System]
     """Opens nothing yet."""

@@ -64,6 +64,11 @@ def planes() -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for name in names() for word in target(name).planes_named))
 
 
+def allowances() -> tuple[str, ...]:
+    """What a document for some target can allow."""
+    return tuple(dict.fromkeys(word for name in names() for word in target(name).allowances))
+
+
 def roles_that(test: Callable[[Target, str], bool]) -> tuple[str, ...]:
     """The words of roles for which ``test`` holds in every target that has them."""
     known = [target(name) for name in names()]

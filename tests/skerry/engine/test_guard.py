@@ -17,8 +17,9 @@ from skerry.faults.pause import Pause
 from skerry.faults.restart import Restart, RestartHow
 from skerry.faults.slow_network import Slow
 from skerry.report.plan import plan_lines
-from skerry.schema.vocabulary import Allowance
+from skerry.schema.vocabulary import QUORUM_LOSS
 from skerry.targets.registry import rules_of
+from skerry.targets.skerry.guard import BELOW_MIN_ISR
 from skerry.targets.skerry.planes import Plane
 from skerry.targets.skerry.roles import ClusterView, PartitionView
 
@@ -93,11 +94,11 @@ def test_what_is_left(experiment, brokers, active, added, replicas, quorum, isr)
     [
         (kill(0), [], []),
         (kill(0, 1), [], ["quorum"]),
-        (kill(0, 1), [Allowance.QUORUM_LOSS], []),
-        (kill(0, 1), [Allowance.BELOW_MIN_ISR], ["quorum"]),
+        (kill(0, 1), [QUORUM_LOSS], []),
+        (kill(0, 1), [BELOW_MIN_ISR], ["quorum"]),
         (cut((0,), (1,), (2,), planes=(DATA,)), [], ["minimum ISR"]),
-        (cut((0,), (1,), (2,), planes=(DATA,)), [Allowance.QUORUM_LOSS], ["minimum ISR"]),
-        (cut((0,), (1,), (2,), planes=(DATA,)), [Allowance.BELOW_MIN_ISR], []),
+        (cut((0,), (1,), (2,), planes=(DATA,)), [QUORUM_LOSS], ["minimum ISR"]),
+        (cut((0,), (1,), (2,), planes=(DATA,)), [BELOW_MIN_ISR], []),
     ],
 )
 def test_what_the_guard_refuses(experiment, added, allow, refused):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict
 
 from skerry.schema.base import Model
+from skerry.schema.vocabulary import QUORUM_LOSS
 from skerry.targets.etcd.guarantees import OWES
 from skerry.targets.etcd.planes import CLIENT, PEER
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, PlanePort, RoleKind, System, Target
@@ -51,6 +52,7 @@ TARGET = Target(
         "Other": RoleKind.OTHER,
         "All": RoleKind.ALL,
     },
+    allowances=(QUORUM_LOSS,),
     rules=_rules,
     connect=_connect,
     owes=OWES,

@@ -16,8 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from skerry.faults.port import Effect
-from skerry.schema.vocabulary import Allowance
+from skerry.schema.vocabulary import QUORUM_LOSS
 from skerry.targets.skerry.planes import Plane
+
+BELOW_MIN_ISR = "BelowMinIsr"
+"""The word of `allow` for a plan that leaves a partition fewer in-sync replicas than it needs."""
 
 
 class Prediction(msgspec.Struct, frozen=True):
@@ -67,19 +70,19 @@ def predict(
     )
 
 
-def refusals(predictions: Iterable[Prediction], allow: Sequence[Allowance]) -> list[str]:
+def refusals(predictions: Iterable[Prediction], allow: Sequence[str]) -> list[str]:
     """Sentences for what would happen and is not allowed; empty: go ahead."""
     found = list(predictions)
     sentences = []
     lost = next((each for each in found if not each.quorum), None)
-    if lost is not None and Allowance.QUORUM_LOSS not in allow:
+    if lost is not None and QUORUM_LOSS not in allow:
         sentences.append(
             f"it would take the quorum ({lost.voters_connected} brokers connected, {lost.majority} needed); "
             "if that is meant, add `QuorumLoss` to `allow`"
         )
     # Without a quorum nobody leads: to say it of the partitions too would be the same fact told twice.
     below = sorted({partition for each in found if each.quorum for partition in each.below_min_isr})
-    if below and Allowance.BELOW_MIN_ISR not in allow:
+    if below and BELOW_MIN_ISR not in allow:
         sentences.append(
             f"it would leave {_partitions(below)} below the minimum ISR; if that is meant, add `BelowMinIsr` to `allow`"
         )

@@ -6,9 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from skerry.schema.log import PREPARE, TOPIC
-from skerry.schema.vocabulary import Role
+from skerry.schema.vocabulary import QUORUM_LOSS, Role
 from skerry.targets.port import Addresses, AnyRules, DataModel, Launch, Own, PlanePort, RoleKind, Stamps, System, Target
 from skerry.targets.skerry.guarantees import OWES
+from skerry.targets.skerry.guard import BELOW_MIN_ISR
 from skerry.targets.skerry.placement import Placement
 from skerry.targets.skerry.planes import ADMIN, Plane
 
@@ -66,6 +67,7 @@ TARGET = Target(
         Role.OTHER: RoleKind.OTHER,
         Role.ALL: RoleKind.ALL,
     },
+    allowances=(QUORUM_LOSS, BELOW_MIN_ISR),
     rules=_rules,
     connect=_connect,
     owes=OWES,

@@ -1,4 +1,4 @@
-"""The planes of a fault of links are words of the document's target, as roles are."""
+"""The planes of a fault of links, and what can be allowed, are words of the document's target, as roles are."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ metadata: {name: links}
 spec:
   hypothesis: It goes on.
   target: TARGET
+  allow: [ALLOWED]
   faults:
   - {name: links, duration: 5s, FAULT}
 """
@@ -25,9 +26,10 @@ CUT = "partition: {groups: [[{ordinal: 0}], [{role: Other}]]PLANES}"
 SLOW = "slow: {between: [[{role: All}]], latency: 50msPLANES}"
 
 
-def document(target: str, fault: str, *planes: str) -> Experiment:
+def document(target: str, fault: str, *planes: str, allowed: str = "") -> Experiment:
     said = f", planes: [{', '.join(planes)}]" if planes else ""
-    return load_document(DOCUMENT.replace("TARGET", target).replace("FAULT", fault.replace("PLANES", said)), "test")
+    text = DOCUMENT.replace("TARGET", target).replace("ALLOWED", allowed)
+    return load_document(text.replace("FAULT", fault.replace("PLANES", said)), "test")
 
 
 @pytest.mark.parametrize("fault", [CUT, SLOW])
@@ -72,3 +74,23 @@ def test_the_schema_knows_the_planes_of_all_targets() -> None:
     planes = partition.model_json_schema()["properties"]["planes"]
     assert planes["items"]["enum"] == ["Client", "Peer", "Raft", "Replication"]
     assert set(planes["items"]["enum"]) == set(registry.planes())
+
+
+def test_a_document_allows_what_its_target_knows() -> None:
+    assert document("skerry", CUT, allowed="QuorumLoss, BelowMinIsr").spec.allow == ("QuorumLoss", "BelowMinIsr")
+    assert document("etcd", CUT, allowed="QuorumLoss").spec.allow == ("QuorumLoss",)
+    assert registry.allowances() == ("QuorumLoss", "BelowMinIsr")
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed", "known"),
+    [
+        ("etcd", "BelowMinIsr", "QuorumLoss"),
+        ("skerry", "Quorumloss", "QuorumLoss, BelowMinIsr; did you mean `QuorumLoss`?"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(target: str, allowed: str, known: str) -> None:
+    with pytest.raises(DocumentError) as refused:
+        document(target, CUT, allowed=allowed)
+    said = f"`{allowed}` is nothing that can be allowed for the target `{target}`, only {known}"
+    assert str(refused.value).endswith(said)
