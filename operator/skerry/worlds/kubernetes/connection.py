@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from kubernetes.aio import client, config
 
 ACCOUNT_DIRECTORY = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE = "default"
@@ -34,6 +33,8 @@ async def find_connection(context: str = "") -> Connection:
 
     Raises NoConnection: there is neither, or the file is wrong.
     """
+    from kubernetes.aio import client, config  # when a cluster is asked for, and not for `skerry plan`
+
     configuration: Any = client.Configuration()
     configuration.retries = None
     if not context and in_cluster():
@@ -59,6 +60,8 @@ def _kubeconfig() -> str:
 
 
 def _account(configuration: Any) -> Any:
+    from kubernetes.aio import config
+
     token, authority = ACCOUNT_DIRECTORY / "token", ACCOUNT_DIRECTORY / "ca.crt"
     loader: Any = config.incluster_config.InClusterConfigLoader
     try:

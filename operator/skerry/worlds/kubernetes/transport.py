@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
-from kubernetes.aio import client
 
 from skerry.schema.base import JsonObject
 
@@ -60,6 +59,8 @@ class Transport:
     """``asked`` says in words what a call asks (`create pods/a in namespace b`), for the sentence of its failure."""
 
     def __init__(self, configuration: Any) -> None:
+        from kubernetes.aio import client  # when a cluster is asked: it takes longer than the rest of `skerry plan`
+
         self._configuration = configuration
         self._client: Any = client.ApiClient(configuration)
 
