@@ -38,8 +38,10 @@ def changed(text: str, diff: str) -> str:
 
 
 def copy_with(name: str, folder: Path, *beginnings: str) -> Path:
-    """Copy the laboratory into ``folder``, with the files and changes of the page; returns what to put on the path."""
-    shutil.copytree(ROOT / "operator", folder / "operator", ignore=shutil.ignore_patterns("__pycache__"))
+    """Copy the laboratory into ``folder``, with the files and changes of the page; returns what to put on the path.
+
+    The copies are as old as the originals, so that the bytecode beside them still counts."""
+    shutil.copytree(ROOT / "operator", folder / "operator")
     for path, text in files(name).items():
         if not path.startswith(beginnings):
             continue
