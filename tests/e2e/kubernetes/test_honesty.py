@@ -44,9 +44,17 @@ def test_a_kill_that_somebody_ends_early_is_not_a_pass(lab: Lab) -> None:
     run = lab.apply(experiment("revived", kept_down))
     run.until_phase("Holding")
     (hold,) = [each.partition("/")[2] for each in run.artefacts() if each.startswith("configmaps/")]
+    until("its successor is held", 30, lambda: _held(lab, "broker-2"))
     lab.must("delete", "configmap", hold)
     lab.must("delete", "pod", "broker-2", "--grace-period=1")
     ended = run.ended(within_s=200)
     assert (ended.verdict, ended.reason) == ("Inconclusive", "FaultLost"), ended.message
     assert "broker 2 runs again" in ended.message
     assert ended.condition("Healed")["status"] == "True", "and it was seen to be back"
+
+
+def _held(lab: Lab, name: str) -> bool:
+    """The pod that took the place of the one that was killed is there, and its init container waits."""
+    pod = lab.cluster.get("pods", lab.namespace, name) or {"metadata": {}, "status": {}}
+    waiting = pod["status"].get("initContainerStatuses") or [{"state": {}}]
+    return "deletionTimestamp" not in pod["metadata"] and "running" in waiting[0]["state"]

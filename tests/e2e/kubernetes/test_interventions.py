@@ -100,7 +100,14 @@ def signal_broker(lab: Lab, ordinal: int, signal: str) -> None:
             "image": operator["spec"]["template"]["spec"]["containers"][0]["image"],
             "command": ["/opt/venv/bin/python", "-c", SIGNAL_THE_BROKER.format(signal=signal)],
             "targetContainerName": "broker",
-            "securityContext": {"runAsUser": 10001, "runAsNonRoot": True, "allowPrivilegeEscalation": False},
+            "securityContext": {
+                "runAsUser": 10001,
+                "runAsNonRoot": True,
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
         }
     )
     path = f"/api/v1/namespaces/{lab.namespace}/pods/{name}/ephemeralcontainers"
@@ -122,6 +129,9 @@ def test_a_broker_that_crashes_is_a_fail_and_one_that_others_kill_is_not(
     run = lab.apply(experiment("crashed", fault))
     run.until_phase("Holding")
     signal_broker(lab, 2, signal)
-    ended = run.ended()
+    try:
+        ended = run.ended()
+    finally:
+        lab.must("delete", "pod", "broker-2")  # an ephemeral container cannot be taken out of its pod
     assert (ended.verdict, ended.reason) == (verdict, "BrokerCrashed" if verdict == "Fail" else "BrokerExited")
     assert words in ended.message
