@@ -313,8 +313,10 @@ def test_an_end_is_told_when_the_kubelet_comes_to_it():
         [UP, pod(state=ended(code=137), container="c-1", phase="Failed", reason="Evicted")],
         [UP, pod("u-2", ended(code=1, reason="Error"), "c-2")],
         [UP, pod(state=ended(code=137, reason="ContainerStatusUnknown"), container="c-1")],
+        [UP, pod(state=ended(code=255, reason="Unknown"), container="c-1")],
+        [UP, pod(state=ended(code=128, reason="StartError"), container="c-1")],
     ],
-    ids=["before the run", "deleted", "evicted", "another pod's", "nobody knows"],
+    ids=["before the run", "deleted", "evicted", "another pod's", "nobody knows", "a reboot", "never started"],
 )
 def test_what_says_nothing_of_how_the_process_ended_is_not_told(pods):
     assert ends(pods) == []

@@ -23,6 +23,8 @@ OUT_OF_MEMORY = "OOMKilled"
 """The kubelet's reason when the kernel killed for want of memory, whatever became of the container's first process."""
 NOT_LOCATED = "ContainerStatusUnknown"
 """The kubelet's reason when a pod goes whose container it does not find: one that never started, as a rule."""
+INVENTED = frozenset({NOT_LOCATED, "Unknown", "StartError", "ContainerCannotRun"})
+"""The reasons with which an exit code is not the process's: a runtime or node went down, or nothing was started."""
 TEXT_MAX = 300
 NO_POD = "there is no pod"
 NOT_YET = "its container was not started yet"
@@ -55,7 +57,7 @@ class ProcessEnd(msgspec.Struct, frozen=True):
         """Its exit code, or the negative number of the signal that ended it; None: nobody knows."""
         if self.reason == OUT_OF_MEMORY:
             return -signal.SIGKILL
-        if self.exit_code < 0 or self.reason == NOT_LOCATED:
+        if self.exit_code < 0 or self.reason in INVENTED:
             return None
         return SIGNALLED - self.exit_code if self.signal_name else self.exit_code
 
