@@ -8,6 +8,7 @@ from skerry.cli.worlds import capabilities_with_everything
 from skerry.engine.capabilities import OTHER_PLANES
 from skerry.engine.needs import needed_features
 from skerry.experiment import DocumentError, Experiment, load_document
+from skerry.faults.registry import FAULTS
 from skerry.schema.base import Model
 from skerry.targets import registry
 
@@ -41,6 +42,14 @@ def test_a_fault_that_names_none_takes_those_between_nodes(
     assert experiment.spec.faults[0].body.planes_named == between_nodes
     assert experiment == document(target, fault, *between_nodes)
     assert OTHER_PLANES not in needed_features(experiment.spec)
+
+
+@pytest.mark.parametrize(
+    ("replicating", "stops"), [({"Replication"}, True), ({"Replication", "Client"}, False), (set(), False)]
+)
+def test_a_cut_stops_a_leader_when_it_takes_all_planes_of_its_writes(replicating: set[str], stops: bool) -> None:
+    body = document("skerry", CUT).spec.faults[0].body
+    assert FAULTS["partition"].stops_leader(body, frozenset(replicating)) is stops
 
 
 @pytest.mark.parametrize("fault", [CUT, SLOW])

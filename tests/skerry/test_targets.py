@@ -77,7 +77,7 @@ def test_every_built_in_target_says_what_it_must() -> None:
         assert RoleKind.LEADER in target.roles.values()
 
 
-def test_our_broker_knows_every_role_and_plane_of_the_vocabulary() -> None:
+def test_our_broker_says_its_roles_and_planes() -> None:
     skerry = registry.target("skerry")
     assert [role for role in skerry.roles if skerry.of_partition(role)] == [
         "PartitionLeader",

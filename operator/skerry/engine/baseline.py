@@ -30,7 +30,7 @@ class Baseline:
 
     def before(self, samples: Samples, at_ns: int) -> Before:
         """What a fault is compared with whose injection is asked for now."""
-        return before(samples, self.rtts_ns, at_ns, self._planes)
+        return before(samples, self._planes, self.rtts_ns, at_ns)
 
     @property
     def rtts_ns(self) -> dict[Link, tuple[int, ...]]:

@@ -156,8 +156,8 @@ def _default(attribute: str, field: FieldInfo) -> str:
         return "as below"
     if attribute.endswith("_ns"):
         return f"`{format_duration(value)}`"
-    if value == ():
-        return ""
+    if value == () and any(getattr(each, "min_length", 0) for each in field.metadata):
+        return ""  # it stands for what nobody may write; the meaning says what that is
     if isinstance(value, tuple):
         return f"`[{', '.join(str(getattr(each, 'value', each)) for each in value)}]`"
     if isinstance(value, bool):

@@ -38,11 +38,13 @@ class Before(msgspec.Struct, frozen=True):
 
 def before(
     samples: Samples,
+    planes: tuple[str, ...],
     rtts_ns: Mapping[Link, tuple[int, ...]] | None = None,
     at_ns: int = 0,
-    planes: tuple[str, ...] = (),
 ) -> Before:
-    """What is to be compared with."""
+    """What is to be compared with.
+
+    ``planes``: all on which the nodes talk to each other; on one that is left out nothing would be missed."""
     return Before(
         {view.ordinal: view for view in samples.brokers},
         {

@@ -377,6 +377,7 @@ class Target:
     @property
     def planes_named(self) -> tuple[str, ...]:
         """The planes that a document can name."""
+        # a target may write them as an enum, and a document holds plain texts
         return tuple(str(plane.name) for plane in self.planes if not plane.off_limits)
 
     @property

@@ -176,7 +176,7 @@ def broker(**more):
     return BrokerView(0, more.pop("at", LATER), more.pop("reachable", True), process_sampled_ns=LATER, **more)
 
 
-OLD = before(seen(broker(incarnation="a", broker_epoch=5, directory_id="d", clock_offset_ns=0)))
+OLD = before(seen(broker(incarnation="a", broker_epoch=5, directory_id="d", clock_offset_ns=0)), (RAFT, DATA))
 KILL = Kill((0,), KillHow.PROCESS, 0)
 
 

@@ -40,7 +40,7 @@ def at(ns: int, tried_ns: int, failing: set[tuple[int, int]] = frozenset()) -> O
     return Observation(brokers=tuple(BrokerView(o, ns, True, RUNNING, ns) for o in range(3)), links=new + kept)
 
 
-EARLIER = before(at(9 * S, 9 * S), at_ns=10 * S, planes=tuple(Plane))
+EARLIER = before(at(9 * S, 9 * S), tuple(Plane), at_ns=10 * S)
 
 
 @pytest.mark.parametrize(("ended_ago_ms", "stray"), [(200, ""), (1500, STRAY)])

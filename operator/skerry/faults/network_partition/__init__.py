@@ -18,7 +18,7 @@ FAULT = FaultType(
     healed=proof.healed,
     shows_on_kept_links=True,
     relies=frozenset({Relies.LINK_REPORTS}),
-    stops_leader=lambda body, replicating: replicating <= set(body.planes),
+    stops_leader=lambda body, replicating: bool(replicating) and replicating <= set(body.planes),
     silenced=lambda body, planes: frozenset(body.planes) if body is not None else frozenset(),
     rules=RULES,
     groups=GroupsRule(
