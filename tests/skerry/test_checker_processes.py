@@ -37,7 +37,7 @@ def test_all_of_them_ran():
 @pytest.mark.parametrize(
     ("code", "verdict", "words"),
     [
-        (1, Verdict.FAIL, "ended by itself, with exit code 1"),
+        (1, Verdict.FAIL, "ended by itself (exit code 1)"),
         (-6, Verdict.FAIL, "crashed (SIGABRT)"),
         (-11, Verdict.FAIL, "crashed (SIGSEGV)"),
         (-9, Verdict.INCONCLUSIVE, "was ended by somebody else (SIGKILL)"),
@@ -58,7 +58,7 @@ def test_how_a_process_ended_says_who_is_to_blame(code, verdict, words):
 def test_what_a_kubelet_says_of_the_end_is_told():
     (finding,) = judged(answer(1), ProcessExit(1, 5 * S, -9, "", "OOMKilled"), answer(6, reachable=False))
     assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "BrokerExited")
-    assert "broker 1 was ended by somebody else (SIGKILL) (OOMKilled) at 5.00 s" in finding.message
+    assert "broker 1 was ended by somebody else (SIGKILL, OOMKilled) at 5.00 s" in finding.message
 
 
 def test_an_end_that_is_told_late_explains_the_restart_before_it():

@@ -118,7 +118,7 @@ def signal_broker(lab: Lab, ordinal: int, signal: str) -> None:
     ("signal", "verdict", "words"),
     [
         ("SIGABRT", "Fail", "broker 2 crashed (SIGABRT)"),
-        ("SIGKILL", "Inconclusive", "broker 2"),
+        ("SIGKILL", "Inconclusive", "SIGKILL"),
     ],
 )
 def test_a_broker_that_crashes_is_a_fail_and_one_that_others_kill_is_not(

@@ -21,7 +21,7 @@ async def test_a_crash_is_a_signal_and_then_the_deletion_of_that_very_pod(stage:
     assert await stage.inject(CRASH, crash_of(0)) == "DONE"
     assert stage.api.writes == ["patch pods/ephemeralcontainers/broker-0", "delete pods/broker-0"]
     assert deletions(stage) == [("broker-0", "uid-of-broker-0", 1)]
-    assert stage.faults.touched == {0}
+    assert stage.faults.taken == {"uid-of-broker-0"}
     await until(lambda: stage.notes)
     [note] = stage.notes
     assert note.startswith("0: SIGKILL was sent to process 7 (python); its connections were closed at 1000.")
@@ -214,16 +214,11 @@ async def test_who_is_dead_or_dying_cannot_be_killed(stage: Stage, kill, make, t
     assert deletions(stage) == []
 
 
-async def test_a_broker_is_touched_until_another_pod_of_its_runs(stage: Stage) -> None:
+async def test_what_is_taken_is_a_pod_and_never_its_replacement(stage: Stage) -> None:
     stage.on_injector(stage.killer)
     await stage.inject(CRASH, crash_of(0))
-    stage.faults.seen_running(0, "newcomer")
-    assert stage.faults.touched == {0}, "it is back before the heal, and may be killed by it once more"
     await stage.heal(CRASH, crash_of(0))
-    stage.faults.seen_running(0, "uid-of-broker-0")
-    assert stage.faults.touched == {0}, "old news"
-    stage.faults.seen_running(0, "newcomer")
-    assert stage.faults.touched == set()
+    assert stage.faults.taken == {"uid-of-broker-0"}, "what is told late of its end is ours"
 
 
 def ended_with(exit_code: int) -> dict[str, object]:

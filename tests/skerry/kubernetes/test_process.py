@@ -22,7 +22,8 @@ AT_NS = 1_795_791_268_000_000_000
 
 
 def ended(container="c-1", code=0, reason="Completed", at="2026-11-27T14:54:28Z", **more):
-    return {"terminated": {"containerID": container, "exitCode": code, "reason": reason, "finishedAt": at, **more}}
+    facts = {"containerID": container, "exitCode": code, "reason": reason, "startedAt": at, "finishedAt": at}
+    return {"terminated": facts | more}
 
 
 def runs():
@@ -222,43 +223,54 @@ def test_how_it_ended_by_itself(case):
     assert ended_by_itself(earlier, now) == sentence
 
 
-def looks(pods, touched=()):
-    """What each look says; ``touched``: the numbers of the looks at which a fault of ours may be at work."""
+def looks(pods, taken=(), since_ns=0, ordinal=0):
+    """What each look says. ``taken``: uid of a pod -> the look from which a fault of ours has taken it."""
     processes = Processes(BROKERS)
+    from_look = dict(taken)
     return [
-        processes.look(0, each, {0} if number in touched else set()).ended_by_itself for number, each in enumerate(pods)
+        processes.look(ordinal, each, {uid for uid, first in from_look.items() if number >= first}, since_ns)
+        for number, each in enumerate(pods)
     ]
 
 
+def said(pods, taken=()):
+    return [each.ended_by_itself for each in looks(pods, taken)]
+
+
 def test_what_was_seen_first_stands():
-    said = "its pod is being deleted, and not by us"
-    assert looks(DELETED_GRACEFULLY) == ["", *[said] * 7]
+    first = "its pod is being deleted, and not by us"
+    assert said(DELETED_GRACEFULLY) == ["", *[first] * 7]
 
 
 @pytest.mark.parametrize("pods", [DELETED_GRACEFULLY, DELETED_AT_ONCE, CRASHED_IN_PLACE])
 def test_what_we_did_is_not_held_against_the_broker(pods):
-    assert not any(looks(pods, touched=range(1, len(pods))))
-    assert any(looks(pods, touched=range(2, len(pods))))
+    assert not any(said(pods, {"u-1": 1}))
+    assert any(said(pods))
 
 
 def test_a_process_that_ends_after_our_fault_is_over_has_ended_by_itself():
-    pods = [*DELETED_GRACEFULLY, pod("u-2", ended("c-2", 1, "Error"), "c-2")]
-    assert looks(pods, touched=range(1, 8)) == [""] * 8 + ["its container ended with exit code 1 (Error) at 14:54:28Z"]
+    how = "its container ended with exit code 1 (Error) at 14:54:28Z"
+    crashed = pod("u-2", ended("c-2", 1, "Error"), "c-2")
+    assert said([*DELETED_GRACEFULLY, crashed], {"u-1": 1}) == [""] * 8 + [how]
+    # One that crashes before anybody saw it run is not ours either: the planted bug excused it until it was back.
+    never_seen = DELETED_GRACEFULLY[:-1]
+    assert said([*never_seen, crashed], {"u-1": 1}) == [""] * 7 + [how]
+    assert ends([*never_seen, crashed], {"u-1": 1}, AT_NS) == [(7, 1, "", "Error")]
 
 
 def test_brokers_are_told_apart():
     processes = Processes(BROKERS)
     for ordinal in (0, 1):
-        assert processes.look(ordinal, UP, set()).state is RUNNING
-    gone = processes.look(1, pod(state=ended(code=1, reason="Error"), container="c-1"), {0})
+        assert processes.look(ordinal, UP, set(), 0).state is RUNNING
+    gone = processes.look(1, pod(state=ended(code=1, reason="Error"), container="c-1"), {"u-0"}, 0)
     assert (gone.state, gone.view.container_id) == (GONE, "c-1")
     assert gone.ended_by_itself
-    assert processes.look(0, UP, {0}).ended_by_itself == ""
+    assert processes.look(0, UP, {"u-0"}, 0).ended_by_itself == ""
 
 
 def test_the_first_look_blames_nobody():
     crashed = pod(state=runs(), container="c-2", last=ended(code=137), restarts=4)
-    assert Processes(BROKERS).look(0, crashed, set()).ended_by_itself == ""
+    assert said([crashed]) == [""]
 
 
 def test_a_view_of_nothing():
@@ -268,11 +280,13 @@ def test_a_view_of_nothing():
 # --- how did it end? ------------------------------------------------------------------------------------
 
 
-def ends(pods, touched=()):
+def ends(pods, taken=(), since_ns=0):
     """(number of the look, code, words, the kubelet's word) of every end that is told."""
-    processes = Processes(BROKERS)
-    said = [processes.look(0, each, {0} if number in touched else set()).end for number, each in enumerate(pods)]
-    return [(number, end.code, end.message, end.reason) for number, end in enumerate(said) if end is not None]
+    return [
+        (number, end.code, end.message, end.reason)
+        for number, known in enumerate(looks(pods, taken, since_ns))
+        for end in known.ends
+    ]
 
 
 TRACEBACK = "Traceback\n  AssertionError: end_offset went back"
@@ -289,6 +303,8 @@ TRACEBACK = "Traceback\n  AssertionError: end_offset went back"
         (ended(code=0), 0),
         (ended(code=1, reason="OOMKilled"), -9),  # a child was killed, and its init said that in its own way
         (ended(code=255, reason="Error"), 255),
+        (ended(code=1, reason="Error", signal=9), -9),  # a runtime that tells the signal
+        (ended(code=0, reason="Error", signal=6), -6),
     ],
 )
 def test_how_the_process_itself_ended(end, code):
@@ -311,19 +327,50 @@ def test_an_end_is_told_when_the_kubelet_comes_to_it():
         [pod(state=runs(), container="c-2", last=ended(code=1), restarts=4)] * 2,  # before the run
         DELETED_GRACEFULLY,
         [UP, pod(state=ended(code=137), container="c-1", phase="Failed", reason="Evicted")],
-        [UP, pod("u-2", ended(code=1, reason="Error"), "c-2")],
+        [pod(state=waits()), pod(state=waits("CrashLoopBackOff"), last=ended("c-0", 1, "Error"))],
         [UP, pod(state=ended(code=137, reason="ContainerStatusUnknown"), container="c-1")],
         [UP, pod(state=ended(code=255, reason="Unknown"), container="c-1")],
         [UP, pod(state=ended(code=128, reason="StartError"), container="c-1")],
     ],
-    ids=["before the run", "deleted", "evicted", "another pod's", "nobody knows", "a reboot", "never started"],
+    ids=[
+        "before the run",
+        "deleted",
+        "evicted",
+        "told late of before",
+        "nobody knows",
+        "a reboot",
+        "never started",
+    ],
 )
 def test_what_says_nothing_of_how_the_process_ended_is_not_told(pods):
     assert ends(pods) == []
 
 
 def test_how_the_victim_of_our_fault_ended_is_not_told():
-    assert ends(CRASHED_IN_PLACE, touched=range(1, len(CRASHED_IN_PLACE))) == []
+    assert ends(CRASHED_IN_PLACE, {"u-1": 1}) == []
+
+
+def test_every_end_is_told_once():
+    """The planted bug: of a broker that somebody killed, and that then ended by itself, only the first was told."""
+    killed, failed = ended("c-1", 137, "Error"), ended("c-2", 1, "Error")
+    pods = [
+        UP,
+        pod(state=killed, container="c-1"),
+        pod(state=runs(), container="c-2", last=killed, restarts=1),
+        pod(state=failed, container="c-2", last=killed, restarts=1),
+        pod(state=waits("CrashLoopBackOff"), container="c-2", last=failed, restarts=1),
+        pod(state=runs(), container="c-3", last=failed, restarts=2),
+    ]
+    both = [(1, -9, "", "Error"), (3, 1, "", "Error")]
+    assert ends(pods) == both
+    # Both ends in one look, when nobody looked in between.
+    assert ends([UP, pods[3]], since_ns=AT_NS) == [(1, -9, "", "Error"), (1, 1, "", "Error")]
+
+
+@pytest.mark.parametrize(("since_ns", "told"), [(0, 0), (AT_NS + 1, 0), (AT_NS, 1)])
+def test_an_end_of_a_process_that_nobody_saw_is_of_this_run_if_it_was_started_in_it(since_ns, told):
+    back = pod(state=waits("CrashLoopBackOff"), container="c-1", last=ended("c-1", 1, "Error"), restarts=1)
+    assert len(ends([pod(state=waits()), back], since_ns=since_ns)) == told
 
 
 def test_the_last_lines_of_a_long_log_are_kept():

@@ -12,7 +12,7 @@ from broker_kit import BROKERS, broker_pod, terminated, until
 from scripted_pod import WORKLOAD
 from theatre import NS, PATIENT, Theatre, a_run_with_a_cut, nothing, watching
 
-from skerry.engine.world import BrokerView, Observation, ProcessState, Record
+from skerry.engine.world import BrokerView, Check, Observation, ProcessState, Record
 from skerry.history.records import ProcessExit, Stall
 from skerry.worlds.kubernetes.drive import RunEnd
 
@@ -56,14 +56,21 @@ async def test_how_a_broker_ended_by_itself_goes_into_the_history_once(theatre: 
     await until(lambda: now().brokers[2].exited)
     seen = len(theatre.script.seen)
     await until(lambda: len(theatre.script.seen) > seen + 3)
-    records = [each.record for each in theatre.pod.actions if isinstance(each, Record)]
-    exits = [each for each in records if isinstance(each, ProcessExit)]
-    assert [(each.broker, each.code, each.words, each.why) for each in exits] == [
-        (1, 1, words, ""),
-        (2, -9, "", "OOMKilled"),
-    ]
+    recorded = [(1, 1, words, ""), (2, -9, "", "OOMKilled")]
+    assert exits(theatre) == recorded
+    theatre.world.perform(Check(99))
+    theatre.api.put(broker_pod(0, state=terminated(1)))
+    await until(lambda: now().brokers[0].exited)
+    seen = len(theatre.script.seen)
+    await until(lambda: len(theatre.script.seen) > seen + 3)
+    assert exits(theatre) == recorded, "what ends after the run is not of the run"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+def exits(theatre: Theatre) -> list[tuple[int, int, str, str]]:
+    records = [each.record for each in theatre.pod.actions if isinstance(each, Record)]
+    return [(each.broker, each.code, each.words, each.why) for each in records if isinstance(each, ProcessExit)]
 
 
 async def test_an_old_picture_of_processes_is_not_made_young_by_the_brokers_words(theatre: Theatre) -> None:

@@ -51,11 +51,11 @@ def check(evidence: RunEvidence, guarantees: Guarantees) -> Iterator[Finding]:
 
 
 def _judged(evidence: RunEvidence, ended: ProcessExit) -> Finding:
-    how, by_itself = _how(ended.code)
+    how, detail, by_itself = _how(ended.code)
     words = " ".join(ended.words.split())[-WORDS_SHOWN_MAX:]
-    said = f"; its log ends with: {words}" if words else ", without a word in its log"
-    why = f" ({ended.why})" if ended.why else ""
-    message = f"broker {ended.broker} {how}{why} at {ended.at_ns / 1e9:.2f} s{said}"
+    said = f"; its log ends with: {words}" if words else "; no last words of its log are known"
+    why = ", ".join(filter(None, (detail, ended.why)))
+    message = f"broker {ended.broker} {how}{f' ({why})' if why else ''} at {ended.at_ns / 1e9:.2f} s{said}"
     witness = _witness(evidence.history, ended)
     if by_itself:
         return broken(NAME, "BrokerCrashed", message, witness=witness)
@@ -64,24 +64,24 @@ def _judged(evidence: RunEvidence, ended: ProcessExit) -> Finding:
     )
 
 
-def _how(code: int) -> tuple[str, bool]:
-    """In words, and whether it was its own doing."""
+def _how(code: int) -> tuple[str, str, bool]:
+    """In words, in detail, and whether it was its own doing."""
     if code == STOPPED_IN_ORDER:
-        return "was asked by somebody to stop, and did so in order (exit code 0)", False
+        return "was asked by somebody to stop, and did so in order", "exit code 0", False
     if code > 0:
-        return f"ended by itself, with exit code {code}", True
+        return "ended by itself", f"exit code {code}", True
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
     if name in DRAWN_ON_ITSELF:
-        return f"crashed ({name})", True
-    return f"was ended by somebody else ({name})", False
+        return "crashed", name, True
+    return "was ended by somebody else", name, False
 
 
 def ended_by_itself(ended: ProcessExit) -> bool:
     """It was the process's own doing: the failure is the system's."""
-    return _how(ended.code)[1]
+    return _how(ended.code)[2]
 
 
 def _answered_before(history: History, ended: ProcessExit) -> bool:

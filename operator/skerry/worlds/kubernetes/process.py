@@ -7,7 +7,6 @@ deleted with grace 0 proves nothing: its object goes at once, and its process li
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Collection
 
 import msgspec
@@ -15,57 +14,11 @@ import msgspec
 from skerry.engine.observation import ProcessState
 from skerry.schema.base import JsonObject
 from skerry.worlds.kubernetes.cluster import BrokerSet
-from skerry.worlds.kubernetes.wall import NS, wall_ns, wall_text
+from skerry.worlds.kubernetes.process_end import TEXT_MAX, ProcessEnd, ends_of
+from skerry.worlds.kubernetes.wall import NS, wall_ns
 
-SIGNALLED = 128
-"""An init, as a shell, exits with this and the number of the signal that ended its child."""
-OUT_OF_MEMORY = "OOMKilled"
-"""The kubelet's reason when the kernel killed for want of memory, whatever became of the container's first process."""
-NOT_LOCATED = "ContainerStatusUnknown"
-"""The kubelet's reason when a pod goes whose container it does not find: one that never started, as a rule."""
-INVENTED = frozenset({NOT_LOCATED, "Unknown", "StartError", "ContainerCannotRun"})
-"""The reasons with which an exit code is not the process's: a runtime or node went down, or nothing was started."""
-TEXT_MAX = 300
 NO_POD = "there is no pod"
 NOT_YET = "its container was not started yet"
-
-
-class ProcessEnd(msgspec.Struct, frozen=True):
-    """How a broker's container ended."""
-
-    container_id: str
-    exit_code: int
-    reason: str = ""
-    """The kubelet's word: Completed, Error, OOMKilled, ..."""
-    message: str = ""
-    """The last lines of its log, where its pod asks for them (`FallbackToLogsOnError`)."""
-    finished_wall_ns: int = 0
-    """In whole seconds, by the node's clock; 0: unknown."""
-
-    @property
-    def signal_name(self) -> str:
-        """The name of the signal that ended the process; empty: none did, or it cannot be told."""
-        if self.reason == NOT_LOCATED:
-            return ""  # the exit code is the kubelet's invention
-        try:
-            return signal.Signals(self.exit_code - SIGNALLED).name
-        except ValueError:
-            return ""
-
-    @property
-    def code(self) -> int | None:
-        """Its exit code, or the negative number of the signal that ended it; None: nobody knows."""
-        if self.reason == OUT_OF_MEMORY:
-            return -signal.SIGKILL
-        if self.exit_code < 0 or self.reason in INVENTED:
-            return None
-        return SIGNALLED - self.exit_code if self.signal_name else self.exit_code
-
-    def __str__(self) -> str:
-        said = ", ".join(each for each in (self.signal_name, self.reason) if each)
-        when = f" at {wall_text(self.finished_wall_ns)}" if self.finished_wall_ns else ""
-        words = f": {self.message.splitlines()[-1]}" if self.message else ""
-        return f"container ended with exit code {self.exit_code}{f' ({said})' if said else ''}{when}{words}"
 
 
 class ProcessView(msgspec.Struct, frozen=True):
@@ -88,8 +41,14 @@ class ProcessView(msgspec.Struct, frozen=True):
     """What the deletion gave it."""
     disruption: str = ""
     """Who takes the pod away, when its conditions or status name somebody: an eviction, a preemption, a drain."""
-    end: ProcessEnd | None = None
-    """The last end that was seen."""
+    ends: tuple[ProcessEnd, ...] = ()
+    """The ends of which its newest pod tells, of the last container and of the one before, the last first; without one:
+    the last that was seen."""
+
+    @property
+    def end(self) -> ProcessEnd | None:
+        """The last end that was seen."""
+        return self.ends[0] if self.ends else None
 
 
 def process_view(pod: JsonObject | None, brokers: BrokerSet, known: ProcessView | None) -> ProcessView:
@@ -107,18 +66,18 @@ def process_view(pod: JsonObject | None, brokers: BrokerSet, known: ProcessView 
     metadata, status = pod["metadata"], pod.get("status") or {}
     container = _status_of(brokers.container, status.get("containerStatuses"))
     now: JsonObject = container.get("state") or {}
-    ended = now.get("terminated") or (container.get("lastState") or {}).get("terminated")
+    ends = ends_of(container)
     view = ProcessView(
-        state=_state(status, now, bool(ended), old, str(metadata["uid"])),
+        state=_state(status, now, bool(ends), old, str(metadata["uid"])),
         uid=str(metadata["uid"]),
         present=True,
-        container_id=str(container.get("containerID") or (ended or {}).get("containerID") or old.container_id),
+        container_id=str(container.get("containerID") or (ends[0].container_id if ends else "") or old.container_id),
         restarts=int(container.get("restartCount") or 0),
         waiting="" if "running" in now else _waiting(status, now, brokers),
         deletion_wall_ns=_deletion_wall_ns(metadata),
         grace_s=int(metadata.get("deletionGracePeriodSeconds") or 0),
         disruption=_disruption(status),
-        end=_end_of(ended) if ended else old.end,
+        ends=ends or old.ends[:1],
     )
     if view.uid == old.uid and old.grace_s > view.grace_s:
         # The kubelet's own deletion, when all is over, has grace 0.
@@ -143,8 +102,8 @@ def _state(status: JsonObject, now: JsonObject, ended: bool, old: ProcessView, u
 def ended_by_itself(before: ProcessView, now: ProcessView) -> str:
     """How the process ended that ran before, or one that came after it, or that it is about to; empty: it did not.
 
-    It is for the caller to say that no fault of ours had touched it in between. Of a container that was restarted, or
-    a pod that was replaced, so quickly that nobody saw it gone, this tells too.
+    It is for the caller to say that no fault of ours has taken its pod. Of a container that was restarted, or a pod
+    that was replaced, so quickly that nobody saw it gone, this tells too.
     """
     if before.state is not ProcessState.RUNNING:
         # Late news of the process that was gone before is no news.
@@ -165,15 +124,6 @@ def ended_by_itself(before: ProcessView, now: ProcessView) -> str:
         again = ", and was started again" if now.state is ProcessState.RUNNING else ""
         return f"its {now.end or 'container ended, and nobody says how'}{again}"
     return ""
-
-
-def exit_of(before: ProcessView, now: ProcessView) -> ProcessEnd | None:
-    """How the process itself ended that ran before, in the pod that it had; None: that is not known, or not yet, or its
-    pod was taken away, and the process with it."""
-    end = now.end
-    if end is None or end == before.end or end.code is None or now.uid != before.uid:
-        return None
-    return None if now.deletion_wall_ns or now.disruption else end
 
 
 def _gone_with_its_pod(old: ProcessView) -> bool:
@@ -203,16 +153,6 @@ def _status_of(name: str, statuses: list[JsonObject] | None) -> JsonObject:
     return next((each for each in statuses or [] if each["name"] == name), {})
 
 
-def _end_of(terminated: JsonObject) -> ProcessEnd:
-    return ProcessEnd(
-        container_id=str(terminated.get("containerID") or ""),
-        exit_code=int(terminated.get("exitCode", -1)),
-        reason=str(terminated.get("reason") or ""),
-        message=str(terminated.get("message") or "").strip()[-TEXT_MAX:],
-        finished_wall_ns=wall_ns(terminated.get("finishedAt")),
-    )
-
-
 def _waiting(status: JsonObject, state: JsonObject, brokers: BrokerSet) -> str:
     hold = _status_of(brokers.hold, status.get("initContainerStatuses"))
     if "running" in (hold.get("state") or {}):
@@ -227,37 +167,57 @@ class KnownProcess(msgspec.Struct, frozen=True):
     state: ProcessState
     view: ProcessView
     ended_by_itself: str = ""
-    """How, from when it was first seen until a fault of ours touches it; see ``BrokerView.exited``."""
-    end: ProcessEnd | None = None
-    """How it ended, said once: in the look in which that is known."""
+    """How, from when it was first seen; see ``BrokerView.exited``."""
+    ends: tuple[ProcessEnd, ...] = ()
+    """How processes of it ended in this run that no fault of ours took: each said once, in the look in which that is
+    known, the first first."""
 
 
 class Processes:
-    """The processes of all brokers, look by look."""
+    """The processes of all brokers, look by look.
+
+    What a fault of ours takes is a pod: every process in it is ours to end from then on, and none of its replacement.
+    """
 
     def __init__(self, brokers: BrokerSet) -> None:
         self._brokers = brokers
         self._views: dict[int, ProcessView] = {}
         self._ended: dict[int, str] = {}
-        self._unsaid: dict[int, ProcessView] = {}
-        """Those of which it is not known yet how they ended, as they were before."""
+        self._ran: set[str] = set()
+        """The containers that were seen to run."""
+        self._said: set[str] = set()
+        """Those whose end is known."""
 
-    def look(self, ordinal: int, pod: JsonObject | None, touched: Collection[int]) -> KnownProcess:
+    def look(self, ordinal: int, pod: JsonObject | None, taken: Collection[str], since_wall_ns: int) -> KnownProcess:
         """Take in the newest object of a broker's pod.
 
-        ``touched``: the ordinals whose process a fault of ours may have ended, or may be about to: from before it is
-            injected until the broker is seen to be back.
+        ``taken``: the uids of the pods whose process a fault of ours may have ended, or is about to.
+        ``since_wall_ns``: when the run began. The end of a process that nobody saw run is of this run if it was started
+            after that.
         """
         before = self._views.get(ordinal)
         view = process_view(pod, self._brokers, before)
         self._views[ordinal] = view
-        if ordinal in touched:
+        if before is not None and (ended := ended_by_itself(before, view)):
+            whose = before.uid if before.state is ProcessState.RUNNING else view.uid
+            if whose not in taken:
+                self._ended.setdefault(ordinal, ended)
+        ours = view.uid in taken
+        if ours:
             self._ended.pop(ordinal, None)
-            self._unsaid.pop(ordinal, None)
-        elif before is not None and ordinal not in self._ended and (ended := ended_by_itself(before, view)):
-            self._ended[ordinal] = ended
-            self._unsaid[ordinal] = before
-        end = exit_of(self._unsaid[ordinal], view) if ordinal in self._unsaid else None
-        if end is not None:
-            del self._unsaid[ordinal]
-        return KnownProcess(view.state, view, self._ended.get(ordinal, ""), end)
+        elif view.state is ProcessState.RUNNING:
+            self._ran.add(view.container_id)
+        fresh = self._fresh(view, since_wall_ns)
+        if ours or view.deletion_wall_ns or view.disruption:
+            fresh = ()  # who takes a pod away takes its process with it: that is no end of its own
+        return KnownProcess(view.state, view, self._ended.get(ordinal, ""), fresh)
+
+    def _fresh(self, view: ProcessView, since_wall_ns: int) -> tuple[ProcessEnd, ...]:
+        """What is known for the first time."""
+        found = []
+        for end in reversed(view.ends):
+            in_this_run = end.container_id in self._ran or 0 < since_wall_ns <= end.started_wall_ns
+            if in_this_run and end.code is not None and end.container_id not in self._said:
+                self._said.add(end.container_id)
+                found.append(end)
+        return tuple(found)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from skerry.engine.world import ActionReport, BrokerView, Observation, ProcessState
+from skerry.engine.world import ActionReport, BrokerView, Observation
 from skerry.history.records import ProcessExit, Stall
 from skerry.worlds.kubernetes.cluster import BrokerSet
 from skerry.worlds.kubernetes.outbox import Outbox
@@ -32,13 +32,15 @@ class ViewBuilder:
         faults: Faults,
         record: Callable[[ProcessExit], None],
     ) -> None:
-        """``record``: gets how a broker ended that no fault of ours took, once."""
+        """``record``: gets how a broker ended that no fault of ours took, each end once."""
         self._recording = recording
         self._outbox = outbox
         self._pods = pods
         self._faults = faults
         self._processes = Processes(brokers)
         self._record = record
+        self.judged = False
+        """The run is over, and what it recorded is about to be judged: what ends from now on is not of this run."""
         self._stalls_taken: set[Stall] = set()
 
     def observe(self, reports: Iterable[ActionReport], abort: str, disproof: str) -> Observation:
@@ -63,13 +65,13 @@ class ViewBuilder:
     def _with_process(self, view: BrokerView, looked_ns: int) -> BrokerView:
         """What the API server says of the process, beside what the broker says of itself. It is as old as the last
         complete look at the pods, whatever the age of the broker's own words."""
-        known = self._processes.look(view.ordinal, self._pods.latest(view.ordinal), self._faults.touched)
-        if known.state is ProcessState.RUNNING:
-            self._faults.seen_running(view.ordinal, known.view.uid)
-        if known.end is not None and known.end.code is not None:
-            why = "" if known.end.reason in USUAL else known.end.reason
-            at_ns = self._recording.times.now_ns()
-            self._record(ProcessExit(view.ordinal, at_ns, known.end.code, known.end.message, why))
+        pod, since_wall_ns = self._pods.latest(view.ordinal), self._recording.view.started_wall_ns
+        known = self._processes.look(view.ordinal, pod, self._faults.taken, since_wall_ns)
+        for end in known.ends:
+            if end.code is not None and not self.judged:
+                why = "" if end.reason in USUAL else end.reason
+                at_ns = self._recording.times.now_ns()
+                self._record(ProcessExit(view.ordinal, at_ns, end.code, end.message, why))
         return msgspec.structs.replace(
             view,
             process=known.state,

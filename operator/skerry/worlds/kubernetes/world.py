@@ -163,6 +163,7 @@ class KubernetesWorld:
             case HealAll():
                 self._spawn(self._faults.heal_all(action))
             case Check():
+                self._view_builder.judged = True
                 self._spawn(self._check(action))
             case _:
                 self._outbox.put(action)

@@ -84,20 +84,15 @@ class Faults:
         self._injections: dict[OccurrenceId, asyncio.Task[None]] = {}
 
     @property
-    def touched(self) -> set[int]:
-        """Whose process a fault of ours may have ended, until another pod of theirs runs."""
-        return {ordinal for carrier in self.carriers.values() for ordinal in carrier.touched}
+    def taken(self) -> set[str]:
+        """The uids of the pods whose process a fault of ours may have ended, or is about to."""
+        return {uid for carrier in self.carriers.values() for uid in carrier.taken}
 
     @property
     def injector(self) -> InjectorView:
         """Whether what was injected is still there."""
         lost = next((carrier.lost for carrier in self.carriers.values() if carrier.lost), "")
         return InjectorView(alive=not lost, detail=lost)
-
-    def seen_running(self, ordinal: int, uid: str) -> None:
-        """This pod of a broker's runs."""
-        for carrier in self.carriers.values():
-            carrier.seen_running(ordinal, uid)
 
     def raise_failure(self) -> None:
         """The task that looks after a fault that stands has died."""

@@ -65,7 +65,7 @@ class BrokerProcess:
             return ""
         words = self.log_tail(1)
         how = f"exited with code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}, not by us"
-        return f"it {how}" + (f"; its log ends with: {words}" if words else ", without a word in its log")
+        return f"it {how}" + (f"; its log ends with: {words}" if words else "; its log says nothing")
 
     @property
     def state(self) -> ProcessState:

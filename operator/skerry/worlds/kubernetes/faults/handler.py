@@ -49,17 +49,14 @@ class Carrier:
         """Make it absent, whether it was ever there or not; its fuse is removed afterwards. Raises KubeError."""
 
     @property
-    def touched(self) -> set[int]:
-        """Whose process a fault of ours may have ended, until another pod of theirs runs."""
+    def taken(self) -> set[str]:
+        """The uids of the pods whose process a fault of ours may have ended, or is about to."""
         return set()
 
     @property
     def lost(self) -> str:
         """Why one that should be in force is not, or may not be; empty: all are, as far as is known here."""
         return ""
-
-    def seen_running(self, ordinal: int, uid: str) -> None:
-        """This pod of a broker's runs."""
 
     def lived_until_ns(self, action_id: int) -> int:
         """When all victims of an injection certainly lived yet; -1: not known."""

@@ -44,24 +44,16 @@ class Kills(Carrier):
         self._note = tools.note
         self._objects = tools.objects
         self._waits = tools.waits
-        self._touched: set[int] = set()
-        self._killed_uids: dict[int, str] = {}
+        self._taken: set[str] = set()
         self._restarts: dict[int, int] = {}
         """The restart count of each victim's container, when it was chosen."""
-        self._returning: set[int] = set()
         self._alive_ns: dict[int, int] = {}
         """Action -> until when all its victims certainly lived; -1: that is not known of one of them."""
         self._background: list[asyncio.Task[None]] = []
 
     @property
-    def touched(self) -> set[int]:
-        return self._touched
-
-    def seen_running(self, ordinal: int, uid: str) -> None:
-        """This pod of a broker's runs. After the heal of its kill, what happens to it is not ours any more."""
-        if ordinal in self._returning and self._killed_uids.get(ordinal) != uid:
-            self._returning.discard(ordinal)
-            self._touched.discard(ordinal)
+    def taken(self) -> set[str]:
+        return self._taken
 
     def lived_until_ns(self, action_id: int) -> int:
         """When all victims of an injection certainly lived yet; -1: not known."""
@@ -74,15 +66,12 @@ class Kills(Carrier):
             fuse = await self._fuse(action)
             # Long enough for now; the moment it is gone, `_gone` says how long it really is.
             await self._hold.set(kill.ordinals, time.time() + (kill.grace_ns + kill.down_for_ns) / NS, fuse)
-        self._touched |= set(kill.ordinals)
-        self._returning -= set(kill.ordinals)
         one = self._crash if kill.how is KillHow.PROCESS else self._delete
         await together(*(one(action, kill, ordinal) for ordinal in kill.ordinals))
 
     async def lift(self, occurrence: OccurrenceId, fault: Kill) -> None:
         """Nobody is kept down any more. Raises KubeError."""
         await self._hold.release(fault.ordinals)
-        self._returning |= set(fault.ordinals)
 
     def raise_failure(self) -> None:
         """The task that waits for exit statuses has died: what they say might void the kill."""
@@ -117,7 +106,7 @@ class Kills(Carrier):
         )
         name = str(container["name"])
         async with self._wire(ordinal) as wire:
-            self._killed_uids[ordinal] = uid
+            self._taken.add(uid)
             await self._injectors.start(ordinal, uid, container)
             timeout_s = self._injectors.timeout_s
             await either(
@@ -146,7 +135,7 @@ class Kills(Carrier):
         timeout_s = grace_s + self._waits.gone_s
         asked_ns = self._times.lower_ns()
         async with self._wire(ordinal) as wire:
-            self._killed_uids[ordinal] = uid
+            self._taken.add(uid)
             if not await whole(self._kube.delete(PODS, where, uid=uid, grace_s=grace_s)):
                 raise FaultError(f"pod {where} was deleted by somebody else just before")
             await either(wire.fell(timeout_s), self._pods.until(lambda: self._pods.gone(uid), timeout_s))
