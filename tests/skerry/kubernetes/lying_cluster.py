@@ -31,6 +31,7 @@ from skerry.engine.world import (
     LinkView,
     PartitionAcks,
     Prepare,
+    Record,
     ReportState,
     StartProbe,
     StartWorkload,
@@ -38,7 +39,7 @@ from skerry.engine.world import (
     WorkloadView,
 )
 from skerry.experiment import Finding, FindingKind, Verdict
-from skerry.history.records import BrokerSample
+from skerry.history.records import BrokerSample, FaultEvent, FaultStep
 from skerry.runner.messages import View
 from skerry.targets.skerry.planes import Plane
 
@@ -152,13 +153,19 @@ class LyingCluster:
         for ordinal, since_ms in list(self._dead_since_ms.items()):
             held = time.time() < self._held_until_s(ordinal) + START_MS / 1000
             if self._lie == EARLY:
-                held = self._now_ms < since_ms + EARLY_MS
+                held = self._lasts(since_ms)
             if self._lie == ENDLESS or held or self._now_ms < since_ms + DOWN_MS:
                 continue
             del self._dead_since_ms[ordinal]
             pod = self._api.find("pods", f"broker-{ordinal}")
             if pod is not None:
                 self._api.put(self._broker(ordinal, str(pod["metadata"]["uid"])))
+
+    def _lasts(self, since_ms: int) -> bool:
+        """What ends early lasts until it was proven, however long that takes on this machine."""
+        proven = (each.record for each in self._pod.actions if isinstance(each, Record))
+        begun = any(isinstance(record, FaultEvent) and record.step is FaultStep.EFFECTIVE for record in proven)
+        return not begun or self._now_ms < since_ms + EARLY_MS
 
     def _held_until_s(self, ordinal: int) -> float:
         """By the wall clock; 0: nobody holds it."""
@@ -197,7 +204,7 @@ class LyingCluster:
         if self._lie == LATE:
             return {pair for pair, since_ms in self._since_ms.items() if self._now_ms >= since_ms + self._late_ms}
         if self._lie == EARLY:
-            return {pair for pair, since_ms in self._since_ms.items() if self._now_ms < since_ms + EARLY_MS}
+            return {pair for pair, since_ms in self._since_ms.items() if self._lasts(since_ms)}
         return {NOTHING: set(), ENDLESS: set(self._ever)}.get(self._lie, denied)
 
     def _links(self) -> Iterator[LinkView]:

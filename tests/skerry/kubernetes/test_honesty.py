@@ -14,7 +14,7 @@ from broker_kit import BROKERS
 from fake_api import FakeApi
 from fault_stage import EXPERIMENT
 from honesty_matrix import PAGE, ROWS, WORLDS, Cell, JsonObject, Told, cells_of, cells_of_world, fault
-from lies import LATE
+from lies import EARLY, LATE
 from lying_cluster import LATE_MS, LyingCluster
 from scripted_pod import ScriptedPod
 
@@ -43,7 +43,7 @@ spec:
   faults:
 """
 LASTS, LONG = "1500ms", "3s"
-"""What begins 2 s late has to begin while it lasts."""
+"""What begins 2 s late has to begin while it lasts, and what ends early before its end."""
 BOUNDS = Bounds(
     steady_hold_ns=50 * MS,
     verify_ns=2500 * MS,
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 def fault_of(row: str, lie: str) -> JsonObject:
-    found = fault("lie", row, LONG if lie == LATE else LASTS) | {"startAfter": "100ms"}
+    found = fault("lie", row, LONG if lie in (EARLY, LATE) else LASTS) | {"startAfter": "100ms"}
     if row == "partition":  # a policy cuts no connection that is open
         found["partition"] = found["partition"] | {"connections": "New"}
     return found

@@ -237,7 +237,8 @@ async def _require_effect(
     kube: Kube, namespace: JsonObject, brokers: BrokerSet, pods: Sequence[JsonObject], experiment: Experiment
 ) -> None:
     """No standing policy allows what a cut would deny. Who will have which role is not known: all pairs are asked."""
-    planes = {plane for fault in experiment.spec.faults for plane in HANDLERS[fault.kind].policy_planes(fault.body)}
+    by_policy = [fault for fault in experiment.spec.faults if HANDLERS[fault.kind].by_policy]
+    planes = {plane for fault in by_policy for plane in fault.body.planes_named}
     if not planes:
         return
     names = [brokers.pod_name(ordinal) for ordinal in brokers.ordinals]

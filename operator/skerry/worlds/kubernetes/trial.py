@@ -66,7 +66,7 @@ def _created(
         return
     fuse = fuse_manifest(name, experiment.name, owner, 60)
     yield JOBS, fuse
-    if brokers.replicas > 1 and any(HANDLERS[fault.kind].policy_planes(fault.body) for fault in spec.faults):
+    if brokers.replicas > 1 and any(HANDLERS[fault.kind].by_policy for fault in spec.faults):
         fuse["metadata"]["uid"] = OWNER_UID
         cut = Cut(((0, 1), (1, 0)), experiment.target.peer_planes, Connections.NEW, CutAction.DROP, ((0,), (1,)))
         for each in policy.policies_for(

@@ -90,8 +90,8 @@ class Handler:
     """What takes an ephemeral container."""
     containers: Callable[[BrokerSet, frozenset[Feature], str, str], Iterator[JsonObject]] = _no_containers
     """(brokers, what a document needs, name, image) -> the ephemeral containers, for a dry run."""
-    policy_planes: Callable[[Any], tuple[str, ...]] = lambda body: ()
-    """On which planes a document's fault puts NetworkPolicies, which other policies could void."""
+    by_policy: bool = False
+    """It puts NetworkPolicies, which other policies could void, on the planes that it names."""
 
     @property
     def carries(self) -> bool:

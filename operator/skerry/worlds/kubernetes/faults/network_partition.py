@@ -234,5 +234,5 @@ HANDLER = Handler(
     Cuts,
     injected=frozenset({ESTABLISHED}),
     containers=_containers,
-    policy_planes=lambda body: body.planes,
+    by_policy=True,
 )
