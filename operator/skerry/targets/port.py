@@ -275,6 +275,9 @@ class NodePlace(NamedTuple):
 class Launch(Protocol):
     """How a node is started as a process of this machine, and what it leaves on its disk."""
 
+    stop_s: float = 8.0
+    """How long a node may take to stop in order when a run is over; then it is killed."""
+
     def missing(self) -> str:
         """Why nothing can be started here (no binary), as a sentence that says what to do; empty: it can."""
         return ""

@@ -39,6 +39,10 @@ def program() -> Path:
 class EtcdLaunch(Launch):
     """One process a member, of the program that `program` finds. Its files are read by nobody but etcd."""
 
+    stop_s = 2.0
+    """When all stop at once, the leader waits seven seconds for one of those that are gone to take over, and the user
+    for the verdict."""
+
     def missing(self) -> str:
         try:
             program()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from skerry.experiment.document import Experiment
 from skerry.history.records import ReplicaDump
-from skerry.targets.port import NodePlace
+from skerry.targets.port import Launch, NodePlace
 from skerry.targets.skerry.disk import dump_replica
 from skerry.targets.skerry.planes import ADMIN, Plane
 
@@ -46,7 +46,7 @@ def broker_arguments(ordinal: int, own: BrokerPorts, peers: Mapping[int, BrokerP
     return arguments
 
 
-class SkerryLaunch:
+class SkerryLaunch(Launch):
     """`skerry_broker` of this installation, one process a broker."""
 
     def missing(self) -> str:

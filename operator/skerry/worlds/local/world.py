@@ -48,7 +48,6 @@ from skerry.worlds.local.watchdog import Watchdog
 from skerry.worlds.local.world_faults import Faults
 
 TURN_S = TURN_NS / 1_000_000_000
-STOP_TIMEOUT_S = 8.0
 
 
 class RunResult(NamedTuple):
@@ -210,10 +209,10 @@ class LocalWorld:
             broker.reap()
 
     async def _await_end(self, broker: BrokerProcess) -> None:
-        if not await broker.gone(STOP_TIMEOUT_S):
+        if not await broker.gone(self._launch.stop_s):
             self._run.note("did not stop on SIGTERM and was killed", broker.ordinal)
             broker.signal(signal.SIGKILL)
-            await broker.gone(STOP_TIMEOUT_S)
+            await broker.gone(self._launch.stop_s)
 
     async def _stop_and_dump(self, ends: Mapping[int, int]) -> list[ReplicaDump]:
         await self._run.sampling.stop()
