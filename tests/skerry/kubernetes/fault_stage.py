@@ -73,6 +73,7 @@ class Stage:
         self.disproofs: list[str] = []
         self.servers: dict[int, AdminServer] = {}
         self.brokers = BROKERS
+        self.clock = Clock()
         self.pods: Pods
         self.faults: Faults
         self._ids = itertools.count(1)
@@ -103,7 +104,7 @@ class Stage:
             self.brokers,
             self.pods,
             Images("skerry/injector:dev", "IfNotPresent"),
-            Clock(),
+            self.clock,
             self.reports.append,
             lambda text, broker: self.notes.append(f"{broker}: {text}"),
             self.disproofs.append,

@@ -57,6 +57,22 @@ async def test_the_early_edge_is_the_last_sign_of_life(stage: Stage) -> None:
     assert done.before_wall_ns - started.before_wall_ns == done.before_ns - started.before_ns
 
 
+async def test_the_late_edge_is_the_end_of_its_connections(stage: Stage) -> None:
+    """What is done with its pod afterwards takes a fifth of a second on a cluster, and is no part of the bracket."""
+    deleted_ns: list[int] = []
+    stage.api.on("delete", "pods", lambda pod: deleted_ns.append(stage.clock.upper_ns()))
+    stage.on_injector(stage.killer)
+    assert await stage.inject(CRASH, crash_of(0)) == "DONE"
+    assert stage.reports[-1].after_ns < deleted_ns[0]
+
+
+async def test_the_late_edge_of_many_is_the_latest_and_needs_the_end_of_each(stage: Stage) -> None:
+    stage.servers[1].die()
+    stage.on_injector(stage.killer)
+    assert await stage.inject(CRASH, crash_of(0, 1)) == "DONE"
+    assert stage.faults.carriers["kill"].bracket_ns(stage.reports[-1].id)[1] == -1
+
+
 async def test_the_early_edge_of_many_is_the_earliest_and_needs_a_sign_of_each(stage: Stage) -> None:
     stage.servers[1].die()  # its wire cannot be laid, so nobody knows since when it is dead
     stage.on_injector(lambda pod, container: stage.killer(pod, container) if pod == "broker-1" else None)

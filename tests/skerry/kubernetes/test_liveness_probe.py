@@ -22,7 +22,8 @@ def counting() -> Callable[[], int]:
 
 
 def wire_to(port: int, host: str = HOST) -> LivenessProbe:
-    return LivenessProbe(host, port, "/healthz", counting())
+    clock = counting()
+    return LivenessProbe(host, port, "/healthz", clock, clock)
 
 
 async def test_it_stands_as_long_as_the_process_does() -> None:
@@ -41,6 +42,7 @@ async def test_it_falls_when_the_process_dies() -> None:
         assert await waiting
         assert wire.has_fallen
         assert 0 < wire.alive_ns <= len(server.requests), "a proof of life is when an answered request was sent"
+        assert wire.alive_ns < wire.fell_ns, "and of the end when the connection was seen to end"
 
 
 async def test_what_accepts_while_its_sockets_are_being_closed_is_dead() -> None:

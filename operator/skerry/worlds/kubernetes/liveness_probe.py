@@ -33,18 +33,23 @@ class LivenessProbe:
     """``has_fallen`` turns true once, when the other side is gone, and ``stands`` turns false. A connection that could
     not be made, or that broke while the broker answers, neither stands nor falls."""
 
-    def __init__(self, host: str, port: int, path: str, clock: Callable[[], int]) -> None:
-        """``path``: what is asked for, by HTTP. ``clock``: a lower bound of the run's clock, nanoseconds."""
+    def __init__(
+        self, host: str, port: int, path: str, lower_ns: Callable[[], int], upper_ns: Callable[[], int]
+    ) -> None:
+        """``path``: what is asked for, by HTTP. ``lower_ns``, ``upper_ns``: bounds of the run's clock."""
         self._host = host
         self._port = port
         self._request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
-        self._clock = clock
+        self._lower_ns = lower_ns
+        self._upper_ns = upper_ns
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self.has_fallen = False
         self.stands = False
         self.alive_ns = -1
         """When the last request was sent that was answered; -1: none was."""
+        self.fell_ns = -1
+        """When it was noticed that the connection had ended with the process; -1: it has not."""
 
     async def __aenter__(self) -> Self:
         if self._host:
@@ -65,8 +70,9 @@ class LivenessProbe:
         if self._reader is not None and self._writer is not None and self.stands:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    broke = await self._breaks(self._reader, self._writer)
+                    broke, broke_ns = await self._breaks(self._reader, self._writer), self._upper_ns()
                     self.has_fallen = broke and not await self._answers_anew()
+                    self.fell_ns = broke_ns if self.has_fallen else -1
                     self.stands = False
         return self.has_fallen
 
@@ -78,7 +84,7 @@ class LivenessProbe:
         from the beginning, and neither would its end be."""
         try:
             while True:
-                sent_ns = self._clock()
+                sent_ns = self._lower_ns()
                 writer.write(self._request)
                 if await _answer(reader) != ALIVE:
                     return self.alive_ns >= 0

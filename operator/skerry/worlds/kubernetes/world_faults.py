@@ -164,9 +164,11 @@ class Faults:
             error = str(failure) or "timed out"
             self._report(ActionReport(action_id, ReportState.FAILED, before_ns, self._times.upper_ns(), wall_ns, error))
         else:
-            early_ns = max(before_ns, *(each.lived_until_ns(action_id) for each in self.carriers.values()))
+            alive_ns, gone_ns = zip(*(each.bracket_ns(action_id) for each in self.carriers.values()), strict=True)
+            early_ns, late_ns = max(before_ns, *alive_ns), self._times.upper_ns()
             early_wall_ns = wall_ns + early_ns - before_ns
-            self._report(ActionReport(action_id, ReportState.DONE, early_ns, self._times.upper_ns(), early_wall_ns))
+            late_ns = min(late_ns, max(gone_ns)) if max(gone_ns) >= 0 else late_ns
+            self._report(ActionReport(action_id, ReportState.DONE, early_ns, late_ns, early_wall_ns))
 
     async def _apply(self, action: Inject) -> None:
         await self.carriers[action.fault.kind].inject(action, action.fault)

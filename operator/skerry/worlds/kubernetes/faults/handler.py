@@ -58,9 +58,9 @@ class Carrier:
         """Why one that should be in force is not, or may not be; empty: all are, as far as is known here."""
         return ""
 
-    def lived_until_ns(self, action_id: int) -> int:
-        """When all victims of an injection certainly lived yet; -1: not known."""
-        return -1
+    def bracket_ns(self, action_id: int) -> tuple[int, int]:
+        """When all victims of an injection certainly lived yet, and when all were certainly gone; -1: not known."""
+        return -1, -1
 
     def raise_failure(self) -> None:
         """Raise what killed a task that looks after a fault which stands."""

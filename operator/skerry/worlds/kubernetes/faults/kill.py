@@ -47,17 +47,16 @@ class Kills(Carrier):
         self._taken: set[str] = set()
         self._restarts: dict[int, int] = {}
         """The restart count of each victim's container, when it was chosen."""
-        self._alive_ns: dict[int, int] = {}
-        """Action -> until when all its victims certainly lived; -1: that is not known of one of them."""
+        self._brackets_ns: dict[int, tuple[int, int]] = {}
+        """Action -> until when all its victims certainly lived, and when all were gone; -1: not known of one."""
         self._background: list[asyncio.Task[None]] = []
 
     @property
     def taken(self) -> set[str]:
         return self._taken
 
-    def lived_until_ns(self, action_id: int) -> int:
-        """When all victims of an injection certainly lived yet; -1: not known."""
-        return self._alive_ns.get(action_id, -1)
+    def bracket_ns(self, action_id: int) -> tuple[int, int]:
+        return self._brackets_ns.get(action_id, (-1, -1))
 
     async def inject(self, action: Inject, fault: Kill) -> None:
         """Raises FaultError, KubeError."""
@@ -114,8 +113,7 @@ class Kills(Carrier):
             )
             if wire.stands and self._pods.gone(uid):
                 await wire.fell(timeout_s)
-            at_ns = self._times.upper_ns()
-        self._lived(action.id, wire.alive_ns)
+        self._bracketed(action.id, wire)
         if not wire.has_fallen:
             end = self._injectors.end(uid, name)
             why = self._injectors.overdue(uid, name) if end is None else end.error
@@ -124,7 +122,7 @@ class Kills(Carrier):
             if why:
                 raise FaultError(f"the process of {where} was not killed: {why}")
         await whole(self._kube.delete(PODS, where, uid=uid, grace_s=1))
-        said = f"its connections were closed at {at_ns / NS:.3f} s" if wire.has_fallen else ""
+        said = f"its connections were closed at {wire.fell_ns / NS:.3f} s" if wire.has_fallen else ""
         await self._gone(kill, ordinal, uid, said, name)
 
     async def _delete(self, action: Inject, kill: Kill, ordinal: int) -> None:
@@ -141,11 +139,10 @@ class Kills(Carrier):
             await either(wire.fell(timeout_s), self._pods.until(lambda: self._pods.gone(uid), timeout_s))
             if wire.stands:  # a deletion by force makes the API server forget it before its end
                 await wire.fell(timeout_s)
-            at_ns = self._times.upper_ns()
         if wire.stands or not (wire.has_fallen or self._pods.gone(uid)):
             raise FaultError(f"the process of {where} was still there {self._waits.gone_s:g} s after its grace")
         said = f"SIGTERM was asked for at {asked_ns / NS:.3f} s (grace {grace_s} s)"
-        said += f", its connections were closed at {at_ns / NS:.3f} s" if wire.has_fallen else ""
+        said += f", its connections were closed at {wire.fell_ns / NS:.3f} s" if wire.has_fallen else ""
         await self._gone(kill, ordinal, uid, said, "")
 
     def _told(self, uid: str, injector: str, by_word: bool) -> bool:
@@ -167,11 +164,15 @@ class Kills(Carrier):
         return str(pod["metadata"]["uid"])
 
     def _wire(self, ordinal: int) -> LivenessProbe:
-        return LivenessProbe(self._pods.ip(ordinal), self._brokers.admin_port, "/healthz", self._times.lower_ns)
+        host, port = self._pods.ip(ordinal), self._brokers.admin_port
+        return LivenessProbe(host, port, "/healthz", self._times.lower_ns, self._times.upper_ns)
 
-    def _lived(self, action_id: int, alive_ns: int) -> None:
-        """The victims' last signs of life are a later edge than the order to kill; the earliest of them counts."""
-        self._alive_ns[action_id] = min(alive_ns, self._alive_ns.get(action_id, alive_ns))
+    def _bracketed(self, action_id: int, wire: LivenessProbe) -> None:
+        """The victims' last signs of life are a later edge than the order to kill, and the ends of their connections an
+        earlier one than what is done with their pods afterwards. The earliest and the latest of them count."""
+        alive_ns, gone_ns = self._brackets_ns.get(action_id, (wire.alive_ns, wire.fell_ns))
+        known = min(gone_ns, wire.fell_ns) >= 0
+        self._brackets_ns[action_id] = min(alive_ns, wire.alive_ns), max(gone_ns, wire.fell_ns) if known else -1
 
     async def _gone(self, kill: Kill, ordinal: int, uid: str, said: str, injector: str) -> None:
         """Its process is no more; from now on it is kept away. What the kubelet has to say of it comes later."""
