@@ -7,12 +7,13 @@ import importlib.metadata
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import aiohttp
-
 from skerry.schema.base import JsonObject
+
+if TYPE_CHECKING:  # imported by the call: who only asks what this world can do waits for no HTTP client
+    import aiohttp
 
 TIMEOUT_S = 10.0
 JSON = "application/json"
@@ -104,6 +105,8 @@ class Transport:
         timeout_s: float = TIMEOUT_S,
     ) -> bytes:
         """The whole answer. Raises KubeError."""
+        import aiohttp
+
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         try:
             response = await self._send(method, path, asked, query, body, content_type, timeout)
@@ -113,6 +116,8 @@ class Transport:
 
     async def lines(self, path: str, asked: str, query: Mapping[str, str], lasts_s: float) -> AsyncIterator[bytes]:
         """Yield the lines as the server sends them, until it ends; what breaks off is no line. Raises KubeError."""
+        import aiohttp
+
         timeout = aiohttp.ClientTimeout(total=lasts_s, sock_connect=TIMEOUT_S)
         response = None
         try:
