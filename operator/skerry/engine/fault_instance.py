@@ -232,8 +232,8 @@ class FaultInstance:
     def _take_effect(self, context: StepContext) -> None:
         """Record the measured beginning, once; everything counts from it."""
         assert self._proof is not None
-        if self.effective is None and self._proof.began is not None:
-            self.effective = self._proof.began
+        if self.effective is None and (began := self._proof.beginning(self._reported)) is not None:
+            self.effective = began
             self._event(context, FaultStep.EFFECTIVE, *self.effective)
 
     def _verified(self, context: StepContext) -> None:

@@ -50,6 +50,9 @@ class ActionReport(msgspec.Struct, frozen=True):
     """When the last reading was taken, after which it was so."""
     before_wall_ns: int = 0
     error: str = ""
+    measured: bool = False
+    """The two moments are those of what happened, as it was seen on the wire: of an injection, when all victims were
+    whole yet, and when all were taken. Else they are those of the order and of its end."""
 
 
 class InjectorView(msgspec.Struct, frozen=True):

@@ -67,6 +67,15 @@ class OccurrenceProof:
     def began(self) -> Bracket | None:
         return self._judge.began
 
+    def beginning(self, report: ActionReport | None) -> Bracket | None:
+        """``began``, no wider than what was measured of the injection itself. Samples that contradict that count alone:
+        what a world says of its own deeds is no proof."""
+        began = self._judge.began
+        if began is None or report is None or not report.measured:
+            return began
+        narrow = Bracket(max(began.before_ns, report.before_ns), min(began.after_ns, report.after_ns))
+        return narrow if narrow.before_ns <= narrow.after_ns else began
+
     @property
     def lost(self) -> Lost | None:
         return self._judge.lost

@@ -9,7 +9,7 @@ from toy_world import MS, S
 
 from skerry.engine.observation import Observation
 from skerry.engine.occurrence_proof import OccurrenceProof
-from skerry.engine.world import BrokerView, LinkKind, LinkView, ProcessState
+from skerry.engine.world import ActionReport, BrokerView, LinkKind, LinkView, ProcessState, ReportState
 from skerry.experiment import Verdict
 from skerry.faults.clock import ClockShift
 from skerry.faults.disk import Disk
@@ -62,6 +62,28 @@ def test_a_broker_that_another_fault_takes_meanwhile_is_not_missed() -> None:
     gone = BrokerView(0, 10 * S + 100 * MS, False, ProcessState.GONE, 10 * S + 100 * MS)
     proof.look(Observation(brokers=(gone, *dead.brokers[1:])), (LATER,), None)
     assert proof.missing(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("before_ms", "after_ms", "measured", "bracket_ms"),
+    [
+        (40, 60, True, (40, 60)),
+        (40, 250, True, (40, 100)),
+        (-10, 60, True, (0, 60)),
+        (40, 60, False, (0, 100)),  # the order and its end: a process may outlive both
+        (150, 160, True, (0, 100)),  # the samples saw it gone before
+    ],
+    ids=["on the wire", "not its end", "not its beginning", "by its word", "contradicted"],
+)
+def test_what_was_seen_on_the_wire_narrows_the_beginning(before_ms, after_ms, measured, bracket_ms) -> None:
+    proof = OccurrenceProof(Kill((0,), KillHow.PROCESS, S), at(9 * S, 9 * S), (), EARLIER, 10 * S, S)
+    proof.look(at(10 * S, 10 * S), (), None)
+    gone = BrokerView(0, 10 * S + 100 * MS, False, ProcessState.GONE, 10 * S + 100 * MS)
+    proof.look(Observation(brokers=(gone, *at(10 * S + 100 * MS, 10 * S).brokers[1:])), (), None)
+    report = ActionReport(1, ReportState.DONE, 10 * S + before_ms * MS, 10 * S + after_ms * MS, measured=measured)
+    found = proof.beginning(report)
+    assert found is not None
+    assert tuple((edge_ns - 10 * S) // MS for edge_ns in found) == bracket_ms
 
 
 def test_what_could_not_be_seen_at_first_did_not_begin_late() -> None:

@@ -167,8 +167,10 @@ class Faults:
             alive_ns, gone_ns = zip(*(each.bracket_ns(action_id) for each in self.carriers.values()), strict=True)
             early_ns, late_ns = max(before_ns, *alive_ns), self._times.upper_ns()
             early_wall_ns = wall_ns + early_ns - before_ns
-            late_ns = min(late_ns, max(gone_ns)) if max(gone_ns) >= 0 else late_ns
-            self._report(ActionReport(action_id, ReportState.DONE, early_ns, late_ns, early_wall_ns))
+            measured = max(alive_ns) >= 0 and max(gone_ns) >= 0
+            late_ns = min(late_ns, max(gone_ns)) if measured else late_ns
+            done = ActionReport(action_id, ReportState.DONE, early_ns, late_ns, early_wall_ns, measured=measured)
+            self._report(done)
 
     async def _apply(self, action: Inject) -> None:
         await self.carriers[action.fault.kind].inject(action, action.fault)
