@@ -61,8 +61,11 @@ async def test_the_late_edge_is_the_end_of_its_connections(stage: Stage) -> None
     """What is done with its pod afterwards takes a fifth of a second on a cluster, and is no part of the bracket."""
     deleted_ns: list[int] = []
     stage.api.on("delete", "pods", lambda pod: deleted_ns.append(stage.clock.upper_ns()))
-    stage.on_injector(stage.killer)
-    assert await stage.inject(CRASH, crash_of(0)) == "DONE"
+    stage.on_injector(lambda pod, container: None)
+    injecting = asyncio.create_task(stage.inject(CRASH, crash_of(0)))
+    await until(lambda: len(stage.servers[0].requests) > 3)
+    stage.process_dies(0)
+    assert await injecting == "DONE"
     assert stage.reports[-1].after_ns < deleted_ns[0]
     assert stage.reports[-1].measured
 
