@@ -23,6 +23,8 @@ from skerry.checker.models.log.linear import first_violation
 from skerry.history import History, blocks_of, encode_history, read_history
 from skerry.history.records import (
     DumpedBatch,
+    FaultEvent,
+    FaultStep,
     Fetch,
     Footer,
     Header,
@@ -42,14 +44,25 @@ metadata: {name: bench}
 spec:
   hypothesis: It is fast.
   topic: {name: orders, partitions: 3}
-  faults: [{name: quiet, duration: 1s, pause: {target: {ordinal: 0}}}]
+  faults: [{name: quiet, startAfter: 100ms, duration: 1s, pause: {target: {ordinal: 0}}}]
 """
+MS = 1_000_000
+PAUSED = (
+    (FaultStep.INJECTING, 100),
+    (FaultStep.EFFECTIVE, 100),
+    (FaultStep.VERIFIED, 200),
+    (FaultStep.HEALING, 1100),
+    (FaultStep.HEALED, 1101),
+)
+"""The steps of the document's fault, milliseconds after the start. Nothing that is measured here takes its time."""
 
 
 def generated_run(operations: int, *, partitions: int = PARTITIONS, records_per_read: int = 10) -> list[HistoryRecord]:
     """``operations`` client operations: ten writes of one record to one tail read and one read of ten records; then a
     final read and three replica dumps of everything. Nothing is wrong with it, so every check goes to its end."""
     records: list[HistoryRecord] = [Header(1, "bench", DOCUMENT, "sim", 7, 0, "bench", 3)]
+    for step, at_ms in PAUSED:
+        records.append(FaultEvent("quiet", 0, step, at_ms * MS, at_ms * MS, kind="pause", groups=((0,),)))
     logs: list[list[int]] = [[] for _ in range(partitions)]
     read_upto = [0] * partitions
     sent = [0] * PRODUCERS
@@ -67,7 +80,7 @@ def generated_run(operations: int, *, partitions: int = PARTITIONS, records_per_
         values = tuple(log[read_upto[partition] : read_upto[partition] + records_per_read])
         records.append(_read(11, partition, at + 13_000, read_upto[partition], values, len(log)))
         read_upto[partition] += len(values)
-    end = operations * 20_000
+    end = max(operations * 20_000, 2000 * MS)
     for partition, log in enumerate(logs):
         for start in range(0, len(log), 1000):
             records.append(_read(12, partition, end, start, tuple(log[start : start + 1000]), len(log), final=True))
