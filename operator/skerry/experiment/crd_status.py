@@ -114,7 +114,7 @@ STATUS: JsonObject = {
         ),
         "workload": _text("The Job whose pod writes, reads and records, and serves report and history afterwards.", 63),
         "report": _text("The ConfigMap that holds the report.", 253),
-        "historyDigest": _text("BLAKE2b-256 of the recorded history, in hex.", 128),
+        "historyDigest": _text("SHA-256 of the recorded history, in hex.", 128),
         "measurements": _map(
             "What was measured, one entry per expectation.",
             "name",

@@ -38,6 +38,7 @@ ACKS = frozenset({"All", "Leader", "None"})
 PARTITIONS_MAX = 10_000
 """Ten times what one topic may have: a run writes to one, and each partition is judged by itself."""
 _acks = attrgetter("acks")
+_place = attrgetter("topic", "partition")
 
 
 class PartitionKey(NamedTuple):
@@ -69,6 +70,14 @@ class PartitionOperations:
         self.dumps: list[ReplicaDump] = []
 
 
+class _Places(dict[tuple[str, int], PartitionOperations]):
+    """Those of each partition that occurs."""
+
+    def __missing__(self, key: tuple[str, int]) -> PartitionOperations:
+        operations = self[key] = PartitionOperations(PartitionKey(*key))
+        return operations
+
+
 class History:
     """A recorded run.
 
@@ -84,7 +93,7 @@ class History:
         self.records: list[HistoryRecord] = list(records)
         self.cut_off = cut_off
         self.digest = digest
-        """BLAKE2b-256 of the file's bytes, in hex; empty for a history that was never a file."""
+        """SHA-256 of the file's bytes, in hex; empty for a history that was never a file."""
         self.header: Header | None = None
         self.footer: Footer | None = None
         self.produces: list[Produce] = []
@@ -191,25 +200,17 @@ class History:
         raise HistoryError(position + 1, f"a write asked for acks `{unknown.acks[:20]}`; there are {known}")
 
     def _group_partitions(self) -> None:
-        found: dict[tuple[str, int], PartitionOperations] = {}
-
-        def of(topic: str, partition: int) -> PartitionOperations:
-            operations = found[topic, partition] = PartitionOperations(PartitionKey(topic, partition))
-            return operations
-
-        ok = Outcome.OK
-        for produce in self.produces:
-            place = found.get((produce.topic, produce.partition)) or of(produce.topic, produce.partition)
+        found, ok = _Places(), Outcome.OK
+        for place, produce in zip(map(found.__getitem__, map(_place, self.produces)), self.produces, strict=True):
             place.produces.append(produce)
             if produce.outcome is ok and produce.acks != "None":
                 (place.acked if produce.base_offset >= 0 else place.unplaced).append(produce)
-        for fetch in self.fetches:
-            place = found.get((fetch.topic, fetch.partition)) or of(fetch.topic, fetch.partition)
+        for place, fetch in zip(map(found.__getitem__, map(_place, self.fetches)), self.fetches, strict=True):
             place.fetches.append(fetch)
             if fetch.outcome is ok:
                 place.fetched.append(fetch)
         for dump in self.dumps:
-            (found.get((dump.topic, dump.partition)) or of(dump.topic, dump.partition)).dumps.append(dump)
+            found[_place(dump)].dumps.append(dump)
         if len(found) > PARTITIONS_MAX:
             raise HistoryError(0, f"it is of more than {PARTITIONS_MAX:,} partitions, and a run writes to one topic")
         self.partitions = {PartitionKey(*key): found[key] for key in sorted(found)}
