@@ -18,7 +18,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from operator import add, attrgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 from skerry.checker.models.log.attempts import Attempts
@@ -216,9 +216,11 @@ class Content:
 
     def _span(self) -> None:
         """Choose ``start`` and ``end``. A broken broker may acknowledge offset 10**15: no memory for that."""
-        firsts = list(map(_base_offset, self.committed))
-        start = min(firsts, default=1 << 63)
-        end = max(map(add, firsts, map(_count, self.committed)), default=0)
+        start, end = 1 << 63, 0
+        for ack in self.committed:
+            first = ack.base_offset
+            after = first + ack.count
+            start, end = first if first < start else start, after if after > end else end
         for first, after in self._other_pieces():
             start, end = first if first < start else start, after if after > end else end
         self.start, self.end = min(start, end), end

@@ -71,14 +71,14 @@ def first_violation(
     if log_start is None:
         log_start = content.start if content.end > content.start else length
     originals: dict[int, Produce] = {}
-    appends = content.by_offset + _unplaced(content, originals)
-    if not holes_allowed:
+    others = _unplaced(content, originals)
+    if not holes_allowed and next(_holes(content, log_start, length), None) is not None:
         unexplained = _unexplained_hole(content, log_start, length)
         if unexplained is not None:
             return Violation("hole", unexplained, None, None)
         for hole, spare in zip(_holes(content, log_start, length), _spares(content), strict=False):
-            appends.append(_single(spare, hole, FOREVER_NS, originals))
-    appends.sort(key=_by_offset)
+            others.append(_single(spare, hole, FOREVER_NS, originals))
+    appends = sorted(content.by_offset + others, key=_by_offset) if others else content.by_offset
     violation = _walk(appends, reads, clock_error_ns)
     if violation is None:
         return None
@@ -135,12 +135,8 @@ def _holes(content: Content, log_start: int, length: int) -> Iterator[int]:
 
 def _unexplained_hole(content: Content, log_start: int, length: int) -> int | None:
     """The first hole that no spare is left for; None: there are enough."""
-    holes = _holes(content, log_start, length)
-    first = next(holes, None)
-    if first is None:
-        return None
     spares = sum(1 for _ in _spares(content))
-    return first if not spares else next(islice(holes, spares - 1, None), None)
+    return next(islice(_holes(content, log_start, length), spares, None), None)
 
 
 def _spares(content: Content) -> Iterator[Produce]:
